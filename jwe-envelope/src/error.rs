@@ -1,0 +1,68 @@
+//! What can go wrong, one type per act. Parsing, refusing and sealing look at public bytes and say
+//! precisely what is wrong; opening has one error for every cryptographic reason (RFC 7516 §11.5).
+
+use crate::algorithm::{KeyManagement, UnsupportedAlgorithm};
+
+/// Untrusted text, cut short so that an error stays an error's size.
+pub(crate) fn cut(text: &str) -> String {
+    const LONGEST: usize = 64;
+    match text.char_indices().nth(LONGEST) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// A text that claims to be an envelope and is not a well-formed one: *damage*.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// Placeholder of the growing list.
+    #[error("protected header lacks `enc`")]
+    NoContentEncryption,
+}
+
+/// A well-formed envelope that the profile or the key's pin refuses, before any key is touched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RefusedError {
+    /// The envelope's `alg` or `enc` is none that we serve.
+    #[error(transparent)]
+    Unsupported(#[from] UnsupportedAlgorithm),
+    /// The key is pinned to another algorithm.
+    #[error("envelope uses {found}, the key is pinned to {pinned}")]
+    WrongAlgorithm {
+        /// What the envelope says.
+        found: KeyManagement,
+        /// What the key allows.
+        pinned: KeyManagement,
+    },
+}
+
+/// A key that is not usable: unreadable, too weak, of an unknown kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Nothing that we can read as a key.
+    #[error("not a key in PEM, JWK or key card form")]
+    Unreadable,
+}
+
+/// Why a value could not be sealed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The value passes the limit.
+    #[error("value is {len} bytes, the limit is {limit}")]
+    TooLarge {
+        /// Bytes given.
+        len: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+}
+
+/// One error for everything that can go wrong after the unwrap (RFC 7516 §11.5): a refused wrapped
+/// key, a wrong content key, a bad length, a bad tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("could not be opened")]
+pub struct OpenError;

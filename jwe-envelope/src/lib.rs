@@ -1,0 +1,29 @@
+//! Seal values as JSON Web Encryption with a public key, and open them with a key held elsewhere.
+
+pub mod algorithm;
+pub mod binding;
+pub mod envelope;
+pub mod error;
+pub mod fingerprint;
+pub mod key_card;
+#[cfg(feature = "local")]
+pub mod local;
+pub mod open;
+pub mod provenance;
+pub mod recipient;
+pub mod seal;
+pub mod secret;
+
+pub use algorithm::{ContentEncryption, Curve, KeyManagement, OaepHash, UnsupportedAlgorithm};
+pub use binding::{Binding, BindingMismatch, ObjectName, Pattern, Place, Scope};
+pub use envelope::{Envelope, EnvelopeDigest, Recipient, Recognized, Serialization, recognize};
+pub use error::{KeyError, OpenError, ParseError, RefusedError, SealError};
+pub use fingerprint::SpokenFingerprint;
+pub use key_card::{CardKey, KeyCard};
+#[cfg(feature = "local")]
+pub use local::{KeyKind, LocalKey, LocalUnwrapError};
+pub use open::{EphemeralKey, InputsDigest, Opening, Rejected, UnwrapRequest};
+pub use provenance::Provenance;
+pub use recipient::RecipientKey;
+pub use seal::Sealer;
+pub use secret::{ContentKey, Plaintext, SecretBytes};
