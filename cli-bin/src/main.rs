@@ -1,2 +1,6 @@
-//! Under construction.
-fn main() {}
+//! `privy`: see the library.
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli_bin::main()
+}

@@ -1,0 +1,3 @@
+//! One verb each.
+#[cfg(feature = "demo")]
+pub mod demo;

@@ -1,0 +1,52 @@
+//! The command line of Privy Seal: `privy`.
+//!
+//! A thin layer: flags, files, streams and words. Sealing and keys are `jwe-envelope`'s, manifests are
+//! `secret-walker`'s, and whether an envelope may be opened is decided by the very code that the webhook runs.
+//!
+//! [`run`] takes its inputs as values, so a test calls it without a process:
+//!
+//! ```text
+//! arguments ─ cli ─▶ commands::<verb> ─▶ bytes for stdout or a file, written only on success
+//!                                     └▶ Failure ─ report ─▶ stderr: error, causes, hint; exit code
+//! ```
+
+pub mod cli;
+pub mod commands;
+pub mod io;
+pub mod report;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+use crate::io::Io;
+use crate::report::{Exit, Failure};
+
+/// The process: real arguments and streams.
+pub fn main() -> ExitCode {
+    io::with_process(|io| run(std::env::args_os(), io)).into()
+}
+
+/// Runs one command and says how it ended. Errors are already written to `io.stderr`.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return report::usage(&error, io),
+    };
+    match dispatch(cli, io) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            failure.write_to(io.stderr);
+            failure.exit()
+        }
+    }
+}
+
+fn dispatch(cli: Cli, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    match cli.command {
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => commands::demo::run(&args, io),
+    }
+}
