@@ -1,0 +1,80 @@
+//! What can be wrong with a Secret, a manifest or an edit.
+
+#[cfg(feature = "manifest")]
+use crate::manifest::ManifestError;
+
+/// Why a Secret could not be walked, patched or edited.
+///
+/// No variant holds a value of a Secret, or any part of one.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WalkError {
+    /// A value of `data` is not what the API server accepts as base64.
+    #[error("value is not base64: {reason}")]
+    Base64 {
+        /// What is wrong, without any of the value.
+        reason: &'static str,
+    },
+
+    /// The same member stands twice, so readers would differ about its value.
+    #[error("{object} has the member {member:?} twice")]
+    DuplicateMember {
+        /// The object with the two members: `the object`, `metadata`, `data` and so on.
+        object: &'static str,
+        /// The member's name, cut short.
+        member: String,
+    },
+
+    /// A patch already replaces this field.
+    #[error("field `{path}` is patched twice")]
+    DuplicatePatch {
+        /// The field, for people.
+        path: String,
+    },
+
+    /// A key that no API server accepts.
+    #[error("key {key:?} {reason}")]
+    InvalidKey {
+        /// The key, cut short.
+        key: String,
+        /// What is wrong with it, as the end of a sentence.
+        reason: &'static str,
+    },
+
+    /// A text that is not a field path.
+    #[error("{path:?} is not the path of a field; `data/password` and `stringData/password` are")]
+    InvalidPath {
+        /// The text, cut short.
+        path: String,
+    },
+
+    /// A manifest cannot be read or edited; it says where and shows the place.
+    #[cfg(feature = "manifest")]
+    #[error(transparent)]
+    Manifest(#[from] Box<ManifestError>),
+
+    /// The text is not the JSON of one object.
+    #[error("not the JSON of one object: {reason}, at byte {offset}")]
+    NotJson {
+        /// Where reading stopped.
+        offset: usize,
+        /// What was expected there.
+        reason: &'static str,
+    },
+
+    /// `stringData` holds text, and these bytes are not UTF-8.
+    #[error("value of field `{path}` is not UTF-8 text; it can stand in `data` alone")]
+    NotText {
+        /// The field, for people.
+        path: String,
+    },
+
+    /// A member has another type than Kubernetes gives it.
+    #[error("{member} must be {expected}")]
+    WrongType {
+        /// The member, for people.
+        member: &'static str,
+        /// The type it must have.
+        expected: &'static str,
+    },
+}

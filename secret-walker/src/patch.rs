@@ -1,0 +1,199 @@
+//! The JSON Patch that puts opened values into a Secret.
+//!
+//! [RFC 6902](https://www.rfc-editor.org/rfc/rfc6902#section-4.3), `replace` alone: nothing but the
+//! named fields changes, and a field that is not there makes the API server refuse the patch.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::base64_text::{encode_into, encoded_len};
+use crate::error::WalkError;
+use crate::path::{FieldPath, Section};
+use crate::wipe::WipingBuffer;
+
+/// Collects replacements, in the order in which they are made.
+///
+/// ```
+/// use secret_walker::{FieldPath, PatchBuilder};
+///
+/// let mut patch = PatchBuilder::new();
+/// patch.replace(&FieldPath::data("password"), b"hunter2")?;
+/// let patch = patch.finish();
+/// assert_eq!(patch.expose(), br#"[{"op":"replace","path":"/data/password","value":"aHVudGVyMg=="}]"#);
+/// assert_eq!(format!("{patch:?}"), r#"SecretPatch(["data/password"])"#);
+/// # Ok::<(), secret_walker::WalkError>(())
+/// ```
+#[derive(Default)]
+pub struct PatchBuilder {
+    paths: Vec<FieldPath>,
+    known: BTreeSet<FieldPath>,
+    json: WipingBuffer,
+}
+
+impl PatchBuilder {
+    /// A patch that changes nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces the value of one field by these bytes: in base64 for `data`, as text for `stringData`.
+    ///
+    /// The bytes are copied once, into a buffer that is wiped.
+    ///
+    /// # Errors
+    /// [`WalkError::DuplicatePatch`] for a field that is already replaced, [`WalkError::NotText`] for bytes
+    /// that `stringData` cannot hold. The patch is as before then.
+    pub fn replace(&mut self, path: &FieldPath, plaintext: &[u8]) -> Result<&mut Self, WalkError> {
+        let text = match path.section() {
+            Section::Data => None,
+            Section::StringData => {
+                Some(
+                    std::str::from_utf8(plaintext).map_err(|_| WalkError::NotText {
+                        path: crate::text::cut(&path.to_string()),
+                    })?,
+                )
+            }
+        };
+        if !self.known.insert(path.clone()) {
+            return Err(WalkError::DuplicatePatch {
+                path: crate::text::cut(&path.to_string()),
+            });
+        }
+        self.json
+            .push(if self.paths.is_empty() { b"[" } else { b"," });
+        self.json.push(br#"{"op":"replace","path":""#);
+        push_escaped(&mut self.json, &path.json_pointer());
+        self.json.push(br#"","value":""#);
+        match text {
+            None => encode_into(plaintext, self.json.extend(encoded_len(plaintext.len()))),
+            Some(text) => push_escaped(&mut self.json, text),
+        }
+        self.json.push(br#""}"#);
+        self.paths.push(path.clone());
+        Ok(self)
+    }
+
+    /// How many fields are replaced.
+    pub fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Whether nothing is replaced.
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
+    /// The finished patch; without any replacement it is `[]`.
+    pub fn finish(mut self) -> SecretPatch {
+        self.json
+            .push(if self.paths.is_empty() { b"[]" } else { b"]" });
+        SecretPatch {
+            paths: self.paths,
+            json: self.json.into_inner(),
+        }
+    }
+}
+
+impl fmt::Debug for PatchBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show_paths("PatchBuilder", &self.paths, f)
+    }
+}
+
+/// The JSON of a patch, wiped on drop. Its `Debug` shows paths alone.
+pub struct SecretPatch {
+    paths: Vec<FieldPath>,
+    json: Zeroizing<Vec<u8>>,
+}
+
+impl SecretPatch {
+    /// The JSON text. It holds the values.
+    pub fn expose(&self) -> &[u8] {
+        &self.json
+    }
+
+    /// The same as [`SecretPatch::expose`].
+    pub fn as_bytes(&self) -> &[u8] {
+        self.expose()
+    }
+
+    /// The fields that are replaced, in order.
+    pub fn paths(&self) -> &[FieldPath] {
+        &self.paths
+    }
+
+    /// Whether nothing is replaced; then an answer needs no patch at all.
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
+    /// The JSON text in base64, as `AdmissionResponse.patch` carries it.
+    pub fn to_base64(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(vec![0; self.base64_len()]);
+        encode_into(&self.json, &mut text);
+        let text = std::mem::take(&mut *text);
+        Zeroizing::new(String::from_utf8(text).expect("base64 is ASCII"))
+    }
+
+    /// How many bytes [`SecretPatch::write_base64`] writes.
+    pub fn base64_len(&self) -> usize {
+        encoded_len(self.json.len())
+    }
+
+    /// Writes the base64 text into the caller's own buffer, which saves a copy of the values.
+    ///
+    /// # Panics
+    /// If `out` does not hold exactly [`SecretPatch::base64_len`] bytes.
+    pub fn write_base64(&self, out: &mut [u8]) {
+        assert_eq!(
+            out.len(),
+            self.base64_len(),
+            "the buffer must hold exactly base64_len() bytes"
+        );
+        encode_into(&self.json, out);
+    }
+}
+
+impl fmt::Debug for SecretPatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show_paths("SecretPatch", &self.paths, f)
+    }
+}
+
+fn show_paths(name: &str, paths: &[FieldPath], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let paths: Vec<String> = paths.iter().map(FieldPath::to_string).collect();
+    f.debug_tuple(name).field(&paths).finish()
+}
+
+/// Writes text between the quotes of a JSON string.
+fn push_escaped(json: &mut WipingBuffer, text: &str) {
+    let mut rest = text;
+    while let Some(at) =
+        rest.find(|character: char| matches!(character, '"' | '\\' | '\0'..='\u{1f}'))
+    {
+        json.push(&rest.as_bytes()[..at]);
+        let special = rest.as_bytes()[at];
+        match special {
+            b'"' => json.push(br#"\""#),
+            b'\\' => json.push(br"\\"),
+            b'\n' => json.push(br"\n"),
+            b'\r' => json.push(br"\r"),
+            b'\t' => json.push(br"\t"),
+            control => {
+                let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+                json.push(&[
+                    b'\\',
+                    b'u',
+                    b'0',
+                    b'0',
+                    digit(control >> 4),
+                    digit(control & 15),
+                ]);
+            }
+        }
+        rest = &rest[at + 1..];
+    }
+    json.push(rest.as_bytes());
+}
