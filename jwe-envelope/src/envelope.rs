@@ -1,13 +1,12 @@
 //! An envelope: well-formed, still closed.
+
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::algorithm::ContentEncryption;
+use crate::algorithm::{ContentEncryption, KeyManagement};
 use crate::binding::Binding;
 use crate::error::{ParseError, RefusedError};
-use crate::open::Opening;
 use crate::provenance::Provenance;
-use crate::recipient::RecipientKey;
 
 /// RFC 7516 §7.1 and §7.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,14 +39,37 @@ pub fn recognize(value: &[u8]) -> Recognized<'_> {
 /// A well-formed envelope; borrows from the text it was parsed from.
 #[derive(Clone, Debug)]
 pub struct Envelope<'a> {
-    text: Cow<'a, str>,
+    pub(crate) serialization: Serialization,
+    /// Base64url as received; `None` when the JSON has no `protected`.
+    pub(crate) protected: Option<Cow<'a, str>>,
+    /// The shared unprotected header: JSON as received.
+    pub(crate) unprotected: Option<Cow<'a, str>>,
+    pub(crate) recipients: Vec<Recipient<'a>>,
+    /// Base64url as received, and so are the next three.
+    pub(crate) aad: Option<Cow<'a, str>>,
+    pub(crate) iv: Cow<'a, str>,
+    pub(crate) ciphertext: Cow<'a, str>,
+    pub(crate) tag: Cow<'a, str>,
+    /// `enc`, or why the profile does not serve this envelope (`enc` unknown, `zip`, `crit`).
+    pub(crate) encryption: Result<ContentEncryption, RefusedError>,
+    pub(crate) binding: Option<Binding>,
+    pub(crate) provenance: Option<Provenance>,
 }
 
 /// One recipient of an envelope, as its headers describe it.
 #[derive(Clone, Debug)]
 pub struct Recipient<'a> {
-    algorithm: Cow<'a, str>,
-    key_id: Option<Cow<'a, str>>,
+    /// The per-recipient unprotected header: JSON as received.
+    pub(crate) header: Option<Cow<'a, str>>,
+    /// Base64url as received; empty for direct key agreement.
+    pub(crate) encrypted_key: Cow<'a, str>,
+    pub(crate) algorithm: Cow<'a, str>,
+    pub(crate) key_id: Option<Cow<'a, str>>,
+    /// `epk`: one JSON object as received, no duplicate members.
+    pub(crate) ephemeral: Option<Cow<'a, str>>,
+    /// `apu` and `apv`: strict base64url, at most 512 bytes decoded.
+    pub(crate) party_u: Option<Cow<'a, str>>,
+    pub(crate) party_v: Option<Cow<'a, str>>,
 }
 
 impl Recipient<'_> {
@@ -55,6 +77,7 @@ impl Recipient<'_> {
     pub fn algorithm(&self) -> &str {
         &self.algorithm
     }
+
     /// `kid`, if there is one.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
@@ -67,45 +90,54 @@ impl<'a> Envelope<'a> {
         let _ = text;
         todo!()
     }
+
     /// How it was written.
     pub fn serialization(&self) -> Serialization {
-        todo!()
+        self.serialization
     }
-    /// `enc`, when it is one of the six.
+
+    /// `enc`, when it is one of the six and nothing else in the header rules the envelope out
+    /// (`zip`, a `crit` name that we do not understand).
     pub fn content_encryption(&self) -> Result<ContentEncryption, RefusedError> {
-        todo!()
+        self.encryption.clone()
     }
+
     /// Its recipients, in order; one for compact and flattened.
     pub fn recipients(&self) -> &[Recipient<'a>] {
-        todo!()
+        &self.recipients
     }
+
     /// Where it may be opened.
     pub fn binding(&self) -> Option<&Binding> {
-        todo!()
+        self.binding.as_ref()
     }
+
     /// Who sealed it, when and why, as claimed.
     pub fn provenance(&self) -> Option<&Provenance> {
-        todo!()
+        self.provenance.as_ref()
     }
+
     /// SHA-256 over `protected.iv.ciphertext.tag[.aad]` as received.
     pub fn digest(&self) -> EnvelopeDigest {
         todo!()
     }
-    /// Every public check of this recipient against the key it is to be opened with; no key is touched.
-    pub fn opening(
-        &self,
-        recipient: usize,
-        key: &RecipientKey,
-    ) -> Result<Opening<'_>, RefusedError> {
-        let _ = (recipient, key);
-        todo!()
+
+    /// The associated data: ASCII(`protected`), then `.` and `aad` when there is one, as received.
+    pub(crate) fn aad_bytes(&self) -> Cow<'_, [u8]> {
+        let protected = self.protected.as_deref().unwrap_or_default();
+        match self.aad.as_deref() {
+            None => Cow::Borrowed(protected.as_bytes()),
+            Some(aad) => Cow::Owned([protected.as_bytes(), b".", aad.as_bytes()].concat()),
+        }
     }
+
     /// The text in the given serialization; `None` when it cannot be written so
     /// (compact with several recipients or headers outside `protected`).
     pub fn to_text(&self, serialization: Serialization) -> Option<String> {
         let _ = serialization;
         todo!()
     }
+
     /// Detaches it from the text it was parsed from.
     pub fn into_owned(self) -> Envelope<'static> {
         todo!()
@@ -114,7 +146,50 @@ impl<'a> Envelope<'a> {
 
 impl fmt::Display for Envelope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        let _ = f;
+        todo!()
+    }
+}
+
+/// What a sealer knows of one recipient before any value is encrypted.
+#[derive(Clone, Debug)]
+pub(crate) struct SealedRecipient {
+    pub(crate) algorithm: KeyManagement,
+    pub(crate) key_id: String,
+    /// The sender's ephemeral public key as a JWK object.
+    pub(crate) ephemeral: Option<String>,
+    pub(crate) encrypted_key: Vec<u8>,
+}
+
+/// An envelope whose headers are final and whose value is not encrypted yet.
+pub(crate) struct Draft {
+    envelope: Envelope<'static>,
+}
+
+impl Draft {
+    /// Writes the headers. Compact and flattened take exactly one recipient.
+    pub(crate) fn new(
+        serialization: Serialization,
+        encryption: ContentEncryption,
+        recipients: &[SealedRecipient],
+        binding: Option<&Binding>,
+        provenance: Option<&Provenance>,
+    ) -> Self {
+        let _ = (serialization, encryption, recipients, binding, provenance);
+        todo!()
+    }
+
+    /// What the encryption authenticates.
+    pub(crate) fn aad_bytes(&self) -> Cow<'_, [u8]> {
+        self.envelope.aad_bytes()
+    }
+
+    /// Adds what the encryption returned.
+    pub(crate) fn finish(mut self, iv: &[u8], ciphertext: &[u8], tag: &[u8]) -> Envelope<'static> {
+        self.envelope.iv = crate::base64url::encode(iv).into();
+        self.envelope.ciphertext = crate::base64url::encode(ciphertext).into();
+        self.envelope.tag = crate::base64url::encode(tag).into();
+        self.envelope
     }
 }
 

@@ -1,6 +1,10 @@
 //! What can go wrong, one type per act. Parsing, refusing and sealing look at public bytes and say
 //! precisely what is wrong; opening has one error for every cryptographic reason (RFC 7516 §11.5).
 
+mod parse;
+
+pub use parse::ParseError;
+
 use crate::algorithm::{KeyManagement, UnsupportedAlgorithm};
 
 /// Untrusted text, cut short so that an error stays an error's size.
@@ -12,19 +16,25 @@ pub(crate) fn cut(text: &str) -> String {
     }
 }
 
-/// A text that claims to be an envelope and is not a well-formed one: *damage*.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ParseError {
-    /// Placeholder of the growing list.
-    #[error("protected header lacks `enc`")]
-    NoContentEncryption,
-}
-
 /// A well-formed envelope that the profile or the key's pin refuses, before any key is touched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefusedError {
+    /// The value is compressed; RFC 8725 §3.6 advises against it and the profile refuses it.
+    #[error("compressed values (`zip` {zip:?}) are not opened; seal the value uncompressed")]
+    Compressed {
+        /// What `zip` says.
+        zip: String,
+    },
+    /// `crit` lists an extension that we do not understand (RFC 7515 §4.1.11).
+    #[error("header extension {name:?} is critical and not understood")]
+    CriticalExtension {
+        /// What `crit` names.
+        name: String,
+    },
+    /// `enc` stands outside the protected header, where nothing vouches for it.
+    #[error("`enc` stands outside the protected header")]
+    EncUnprotected,
     /// The envelope's `alg` or `enc` is none that we serve.
     #[error(transparent)]
     Unsupported(#[from] UnsupportedAlgorithm),

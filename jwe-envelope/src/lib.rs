@@ -1,6 +1,7 @@
 //! Seal values as JSON Web Encryption with a public key, and open them with a key held elsewhere.
 
 pub mod algorithm;
+mod base64url;
 pub mod binding;
 pub mod envelope;
 pub mod error;
