@@ -1,0 +1,311 @@
+//! The keys that an operator configured, and the one way to open an envelope with them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use jwe_envelope::{OpenError, Opening, Plaintext, Rejected};
+use tokio::time::Instant;
+
+use crate::cache::CacheOptions;
+use crate::error::{Category, UnwrapError};
+use crate::health::KeyStatus;
+use crate::key_entry::{KeyEntry, unwrap_with_replicas};
+use crate::key_unwrap::OwnedRequest;
+use crate::observer::{Observer, Unobserved};
+
+/// The keys that may be asked for, and nothing else: an envelope's `kid` is looked up here and goes nowhere further.
+#[derive(Debug)]
+pub struct Registry {
+    entries: Vec<KeyEntry>,
+    by_kid: HashMap<String, usize>,
+    default_key: Option<usize>,
+    observer: Arc<dyn Observer>,
+    cache: CacheOptions,
+}
+
+/// An opened value, and where its content key came from.
+#[derive(Debug)]
+pub struct Opened {
+    /// The value.
+    pub plaintext: Plaintext,
+    /// Where the content key came from.
+    pub source: KeySource,
+}
+
+/// Where a content key came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeySource {
+    /// Cached within its lifetime.
+    Cache,
+    /// A call that somebody else had begun.
+    Joined,
+    /// Cached past its lifetime; the key service is unavailable.
+    Stale,
+    /// A call of our own.
+    Unwrapped,
+}
+
+impl KeySource {
+    /// A stable word for audit and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::Joined => "joined",
+            Self::Stale => "stale",
+            Self::Unwrapped => "unwrapped",
+        }
+    }
+}
+
+/// Why an envelope was not opened.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum OpenFailure {
+    /// The one error for everything behind the unwrap, a rejected wrapped key included.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The key service did not unwrap; never [`Category::Rejected`].
+    #[error(transparent)]
+    Unwrap(UnwrapError),
+}
+
+impl OpenFailure {
+    /// The category, when the key service is the reason.
+    pub fn category(&self) -> Option<Category> {
+        match self {
+            Self::Open(_) => None,
+            Self::Unwrap(error) => Some(error.category()),
+        }
+    }
+}
+
+impl Registry {
+    /// Starts with no key.
+    pub fn builder() -> RegistryBuilder {
+        RegistryBuilder {
+            entries: Vec::new(),
+            observer: Arc::new(Unobserved),
+            cache: CacheOptions::default(),
+        }
+    }
+
+    /// The entry whose thumbprint or alias is exactly `kid`.
+    pub fn find(&self, kid: &str) -> Option<&KeyEntry> {
+        self.by_kid.get(kid).map(|&index| &self.entries[index])
+    }
+
+    /// The entry that envelopes without `kid` are tried with.
+    pub fn default_key(&self) -> Option<&KeyEntry> {
+        self.default_key.map(|index| &self.entries[index])
+    }
+
+    /// Every entry, in the order of the configuration.
+    pub fn entries(&self) -> &[KeyEntry] {
+        &self.entries
+    }
+
+    /// How the key service of each entry last answered, in the order of the configuration.
+    pub fn status(&self) -> Vec<KeyStatus> {
+        let status = |entry: &KeyEntry| entry.state().status(entry.name());
+        self.entries.iter().map(status).collect()
+    }
+
+    /// Opens an envelope: content key from the cache or from the key service of `entry`, then tag, then plaintext.
+    pub async fn open(
+        &self,
+        entry: &KeyEntry,
+        opening: &Opening<'_>,
+        deadline: Instant,
+    ) -> Result<Opened, OpenFailure> {
+        let request = OwnedRequest::try_from(&opening.request()).map_err(OpenFailure::Unwrap)?;
+        let answer = match unwrap_with_replicas(entry.backends(), &request, deadline).await {
+            Ok(secret) => Ok(secret),
+            Err(error) if error.category() == Category::Rejected => Err(Rejected),
+            Err(error) => return Err(OpenFailure::Unwrap(error)),
+        };
+        Ok(Opened {
+            plaintext: opening.finish(answer)?,
+            source: KeySource::Unwrapped,
+        })
+    }
+}
+
+/// Collects key entries and checks that they do not contradict each other.
+#[derive(Debug)]
+pub struct RegistryBuilder {
+    entries: Vec<KeyEntry>,
+    observer: Arc<dyn Observer>,
+    cache: CacheOptions,
+}
+
+impl RegistryBuilder {
+    /// Adds a key entry.
+    #[must_use]
+    pub fn key(mut self, entry: impl Into<KeyEntry>) -> Self {
+        self.entries.push(entry.into());
+        self
+    }
+
+    /// Sets how content keys are cached.
+    #[must_use]
+    pub fn cache(mut self, cache: CacheOptions) -> Self {
+        self.cache = cache;
+        self
+    }
+
+    /// Sets who is told about the cache.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// The registry, when no entry contradicts another one or itself.
+    pub fn build(self) -> Result<Registry, RegistryError> {
+        let mut by_kid: HashMap<String, usize> = HashMap::new();
+        let mut default_key = None;
+        let mut names = HashSet::new();
+        for (index, entry) in self.entries.iter().enumerate() {
+            check_alone(entry)?;
+            if !names.insert(entry.name()) {
+                return Err(RegistryError::SameName(entry.name().to_owned()));
+            }
+            if let Some(&other) = by_kid.get(entry.recipient().kid()) {
+                // An alias of an earlier entry, or its own thumbprint: both would make one `kid` mean two keys.
+                return Err(clash(&self.entries[other], entry, entry.recipient().kid()));
+            }
+            by_kid.insert(entry.recipient().kid().to_owned(), index);
+            for alias in entry.aliases() {
+                match by_kid.insert(alias.clone(), index) {
+                    Some(other) if other != index => {
+                        return Err(clash(&self.entries[other], entry, alias));
+                    }
+                    _ => {}
+                }
+            }
+            if entry.is_default()
+                && let Some(first) = default_key.replace(index)
+            {
+                return Err(RegistryError::TwoDefaults {
+                    first: self.entries[first].name().to_owned(),
+                    second: entry.name().to_owned(),
+                });
+            }
+        }
+        Ok(Registry {
+            by_kid,
+            default_key,
+            entries: self.entries,
+            observer: self.observer,
+            cache: self.cache,
+        })
+    }
+}
+
+/// What an entry must get right by itself.
+fn check_alone(entry: &KeyEntry) -> Result<(), RegistryError> {
+    let name = || entry.name().to_owned();
+    if entry.name().is_empty() {
+        return Err(RegistryError::NoName);
+    }
+    if entry.aliases().iter().any(String::is_empty) {
+        return Err(RegistryError::EmptyAlias(name()));
+    }
+    if entry.backends().is_empty() {
+        return Err(RegistryError::NoBackend(name()));
+    }
+    for (index, backend) in entry.backends().iter().enumerate() {
+        let Some(held) = backend.public_key() else {
+            continue;
+        };
+        if held.kid() != entry.recipient().kid() {
+            return Err(RegistryError::OtherKey {
+                name: name(),
+                reference: entry
+                    .references()
+                    .get(index)
+                    .cloned()
+                    .unwrap_or_else(|| format!("unwrap reference {}", index + 1)),
+                held: held.kid().to_owned(),
+            });
+        }
+        if held.algorithm().is_rsa() != entry.recipient().algorithm().is_rsa() {
+            return Err(RegistryError::OtherKind(name()));
+        }
+    }
+    Ok(())
+}
+
+fn clash(first: &KeyEntry, second: &KeyEntry, kid: &str) -> RegistryError {
+    let first_name = first.name().to_owned();
+    let second_name = second.name().to_owned();
+    if first.recipient().kid() == second.recipient().kid() {
+        return RegistryError::SameKey {
+            first: first_name,
+            second: second_name,
+        };
+    }
+    RegistryError::SameKeyId {
+        first: first_name,
+        second: second_name,
+        kid: crate::key_uri::cut(kid),
+    }
+}
+
+/// A contradiction in the configured keys.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// An alias without a character.
+    #[error("key `{0}` has an empty alias")]
+    EmptyAlias(String),
+    /// Nobody could unwrap with it.
+    #[error("key `{0}` names no key service; give it at least one unwrap reference")]
+    NoBackend(String),
+    /// An entry without a name.
+    #[error("a key has no name")]
+    NoName,
+    /// The holder has the private half of another key.
+    #[error("key `{name}`: `{reference}` holds the private key of {held}, another public key")]
+    OtherKey {
+        /// The entry.
+        name: String,
+        /// The holder, as configured.
+        reference: String,
+        /// Thumbprint of the key that it holds.
+        held: String,
+    },
+    /// RSA here, elliptic curve there.
+    #[error("key `{0}`: its algorithm does not fit the kind of its private key")]
+    OtherKind(String),
+    /// One public key, two policies.
+    #[error("keys `{first}` and `{second}` are the same public key; merge them into one entry")]
+    SameKey {
+        /// The earlier entry.
+        first: String,
+        /// The later one.
+        second: String,
+    },
+    /// One key ID, two keys.
+    #[error(
+        "keys `{first}` and `{second}` both answer to the key ID {kid:?}; a key ID names one key"
+    )]
+    SameKeyId {
+        /// The earlier entry.
+        first: String,
+        /// The later one.
+        second: String,
+        /// What both answer to.
+        kid: String,
+    },
+    /// Two entries of one name.
+    #[error("two keys are called `{0}`; names are unique")]
+    SameName(String),
+    /// More than one default.
+    #[error("keys `{first}` and `{second}` are both the default; choose one")]
+    TwoDefaults {
+        /// The earlier entry.
+        first: String,
+        /// The later one.
+        second: String,
+    },
+}
