@@ -4,13 +4,18 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use jwe_envelope::{Binding, Curve, Envelope, KeyKind, LocalKey, Place, Recognized, Sealer, recognize};
+use jwe_envelope::{
+    Binding, Curve, Envelope, KeyKind, LocalKey, Place, Recognized, Sealer, recognize,
+};
 use std::hint::black_box;
 
 fn envelope(key: &LocalKey, value: &[u8]) -> String {
     let place = Place::new("payments", "db", "password").expect("a legal place");
     let mut sealer = Sealer::new(std::slice::from_ref(key.recipient())).expect("a usable key");
-    sealer.seal(value, &Binding::exact(&place)).expect("a small value").to_string()
+    sealer
+        .seal(value, &Binding::exact(&place))
+        .expect("a small value")
+        .to_string()
 }
 
 fn parse(criterion: &mut Criterion) {
@@ -19,7 +24,9 @@ fn parse(criterion: &mut Criterion) {
     for (name, len) in [("32 B", 32), ("1 MiB", 1 << 20)] {
         let text = envelope(&key, &vec![7; len]);
         group.throughput(Throughput::Bytes(text.len() as u64));
-        group.bench_function(name, |bencher| bencher.iter(|| Envelope::parse(black_box(text.as_bytes())).expect("ours")));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| Envelope::parse(black_box(text.as_bytes())).expect("ours"))
+        });
     }
     let plain = vec![b'e'; 1 << 20];
     group.bench_function("plain 1 MiB", |bencher| {
@@ -30,9 +37,14 @@ fn parse(criterion: &mut Criterion) {
 
 fn seal(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("seal");
-    for (name, kind) in [("RSA-4096", KeyKind::Rsa(4096)), ("P-256", KeyKind::Ec(Curve::P256))] {
+    for (name, kind) in [
+        ("RSA-4096", KeyKind::Rsa(4096)),
+        ("P-256", KeyKind::Ec(Curve::P256)),
+    ] {
         let key = LocalKey::generate(kind).expect("a new key");
-        group.bench_function(name, |bencher| bencher.iter(|| envelope(&key, black_box(b"hunter2"))));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| envelope(&key, black_box(b"hunter2")))
+        });
     }
     group.finish();
 }
@@ -59,14 +71,26 @@ fn open(criterion: &mut Criterion) {
 
         let raw = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[9; 32]).expect("32 bytes"));
         let mut sealed = vec![7; len];
-        raw.seal_in_place_append_tag(Nonce::assume_unique_for_key([1; 12]), Aad::empty(), &mut sealed).expect("small");
+        raw.seal_in_place_append_tag(
+            Nonce::assume_unique_for_key([1; 12]),
+            Aad::empty(),
+            &mut sealed,
+        )
+        .expect("small");
         let encoded = BASE64_URL_SAFE_NO_PAD.encode(&sealed);
         group.bench_function(format!("raw AES-256-GCM and base64, {name}"), |bencher| {
             bencher.iter_batched(
                 || (),
                 |()| {
-                    let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(black_box(&encoded)).expect("just encoded");
-                    raw.open_in_place(Nonce::assume_unique_for_key([1; 12]), Aad::empty(), &mut bytes).expect("just sealed");
+                    let mut bytes = BASE64_URL_SAFE_NO_PAD
+                        .decode(black_box(&encoded))
+                        .expect("just encoded");
+                    raw.open_in_place(
+                        Nonce::assume_unique_for_key([1; 12]),
+                        Aad::empty(),
+                        &mut bytes,
+                    )
+                    .expect("just sealed");
                     bytes
                 },
                 BatchSize::SmallInput,

@@ -3,8 +3,14 @@
 //!
 //! Nothing here is part of the product. `docs/performance.md` says how to run it and what it gave.
 #![allow(clippy::print_stdout, reason = "a measurement prints its figures")]
-#![allow(clippy::missing_errors_doc, reason = "every error here ends the measurement with its text")]
-#![allow(clippy::missing_panics_doc, reason = "a broken invariant ends the measurement")]
+#![allow(
+    clippy::missing_errors_doc,
+    reason = "every error here ends the measurement with its text"
+)]
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "a broken invariant ends the measurement"
+)]
 
 pub mod load;
 pub mod noop;

@@ -25,14 +25,18 @@ pub struct Figures {
 impl Figures {
     /// Answers per second.
     pub fn rate(&self) -> f64 {
-        #[allow(clippy::cast_precision_loss, reason = "a count of answers in some seconds")]
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "a count of answers in some seconds"
+        )]
         let answers = self.answers as f64;
         answers / self.elapsed.as_secs_f64()
     }
 
     /// The latency that `per_mille` of a thousand answers stay under.
     pub fn latency(&self, per_mille: usize) -> Duration {
-        let index = (self.latencies.len() * per_mille / 1000).min(self.latencies.len().saturating_sub(1));
+        let index =
+            (self.latencies.len() * per_mille / 1000).min(self.latencies.len().saturating_sub(1));
         Duration::from_nanos(self.latencies.get(index).copied().unwrap_or_default())
     }
 }
@@ -49,15 +53,29 @@ pub fn run(
     expect: &'static str,
 ) -> Result<Figures> {
     let requests: Arc<[Vec<u8>]> = bodies.iter().map(|body| request(body)).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let start = Instant::now() + warm_up;
         let mut tasks = JoinSet::new();
         for index in 0..connections {
             let (requests, tls) = (Arc::clone(&requests), Arc::clone(tls));
-            tasks.spawn(connection(address, tls, requests, index, connections, start, start + time, expect));
+            tasks.spawn(connection(
+                address,
+                tls,
+                requests,
+                index,
+                connections,
+                start,
+                start + time,
+                expect,
+            ));
         }
-        let mut figures = Figures { elapsed: time, ..Figures::default() };
+        let mut figures = Figures {
+            elapsed: time,
+            ..Figures::default()
+        };
         while let Some(latencies) = tasks.join_next().await {
             figures.latencies.extend(latencies??);
         }
@@ -88,10 +106,14 @@ async fn connection(
     end: Instant,
     expect: &'static str,
 ) -> Result<Vec<u64>> {
-    let stream = TcpStream::connect(address).await.context("cannot connect")?;
+    let stream = TcpStream::connect(address)
+        .await
+        .context("cannot connect")?;
     stream.set_nodelay(true)?;
     let name = ServerName::try_from("localhost").context("server name")?;
-    let mut stream = tokio_rustls::TlsConnector::from(tls).connect(name, stream).await?;
+    let mut stream = tokio_rustls::TlsConnector::from(tls)
+        .connect(name, stream)
+        .await?;
     let mut buffer = vec![0; 64 * 1024];
     let mut latencies = Vec::with_capacity(1 << 20);
     let mut next = first;
@@ -109,7 +131,10 @@ async fn connection(
         // Looking for the word in every answer would cost the generator; one in 64 is enough to notice.
         if latencies.len() % 64 == 0 {
             let text = String::from_utf8_lossy(answer);
-            ensure!(text.starts_with("HTTP/1.1 200") && text.contains(expect), "unexpected answer: {text}");
+            ensure!(
+                text.starts_with("HTTP/1.1 200") && text.contains(expect),
+                "unexpected answer: {text}"
+            );
         }
     }
 }
@@ -122,7 +147,10 @@ async fn read_answer<'b>(
     loop {
         let read = stream.read(&mut buffer[filled..]).await?;
         if read == 0 {
-            bail!("the server closed the connection: {}", String::from_utf8_lossy(&buffer[..filled]));
+            bail!(
+                "the server closed the connection: {}",
+                String::from_utf8_lossy(&buffer[..filled])
+            );
         }
         filled += read;
         if let Some(length) = answer_length(&buffer[..filled])
@@ -139,7 +167,8 @@ fn answer_length(bytes: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(&bytes[..head]).ok()?;
     let length = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse::<usize>().ok())?
     })?;
     Some(head + length)
 }

@@ -20,7 +20,9 @@ const ANSWER: &[u8] = br#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionR
 /// Serves on `address` with the certificates of `folder` until the process is killed.
 pub fn serve(address: SocketAddr, folder: &Path) -> Result<()> {
     let acceptor = tokio_rustls::TlsAcceptor::from(Setup::server_config(folder)?);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async move {
         let listener = TcpListener::bind(address).await?;
         loop {
@@ -28,7 +30,9 @@ pub fn serve(address: SocketAddr, folder: &Path) -> Result<()> {
             stream.set_nodelay(true)?;
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
-                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    return;
+                };
                 let answered = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service_fn(answer))
                     .await;

@@ -6,7 +6,10 @@ use jwe_envelope::{Binding, Place, RecipientKey, Sealer};
 
 /// One review of a CREATE with the given base64 values in `data`.
 pub fn create(fields: &[(&str, &str)]) -> String {
-    let data: Vec<String> = fields.iter().map(|(key, value)| format!("\"{key}\":\"{value}\"")).collect();
+    let data: Vec<String> = fields
+        .iter()
+        .map(|(key, value)| format!("\"{key}\":\"{value}\""))
+        .collect();
     format!(
         concat!(
             r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":"b1f4d7f0-3a52-4a52-9a39-1d3a9d4a6c11","#,
@@ -24,6 +27,10 @@ pub fn create(fields: &[(&str, &str)]) -> String {
 /// A review with one value sealed for `recipient`, in an act of its own.
 pub fn sealed(recipient: &RecipientKey, value: &[u8]) -> Result<String> {
     let place = Place::new("payments", "db", "password")?;
-    let envelope = Sealer::new(std::slice::from_ref(recipient))?.seal(value, &Binding::exact(&place))?;
-    Ok(create(&[("password", &BASE64_STANDARD.encode(envelope.to_string()))]))
+    let envelope =
+        Sealer::new(std::slice::from_ref(recipient))?.seal(value, &Binding::exact(&place))?;
+    Ok(create(&[(
+        "password",
+        &BASE64_STANDARD.encode(envelope.to_string()),
+    )]))
 }

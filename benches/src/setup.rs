@@ -1,8 +1,8 @@
 //! A folder with everything that a webhook needs: certificates, keys, a configuration.
 
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,7 +27,8 @@ impl Setup {
 
         let mut ca = rcgen::CertificateParams::new(Vec::new())?;
         ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        ca.distinguished_name.push(rcgen::DnType::CommonName, "measurement CA");
+        ca.distinguished_name
+            .push(rcgen::DnType::CommonName, "measurement CA");
         let ca_key = rcgen::KeyPair::generate()?;
         let ca_certificate = ca.self_signed(&ca_key)?;
         let issuer = rcgen::Issuer::new(ca, ca_key);
@@ -37,11 +38,19 @@ impl Setup {
             ("kube-apiserver", rcgen::ExtendedKeyUsagePurpose::ClientAuth),
         ] {
             let mut params = rcgen::CertificateParams::new(vec![name.to_owned()])?;
-            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+            params
+                .distinguished_name
+                .push(rcgen::DnType::CommonName, name);
             params.extended_key_usages = vec![usage];
             let leaf_key = rcgen::KeyPair::generate()?;
-            fs::write(at(&format!("{name}.crt")), params.signed_by(&leaf_key, &issuer)?.pem())?;
-            private(&at(&format!("{name}.key")), leaf_key.serialize_pem().as_bytes())?;
+            fs::write(
+                at(&format!("{name}.crt")),
+                params.signed_by(&leaf_key, &issuer)?.pem(),
+            )?;
+            private(
+                &at(&format!("{name}.key")),
+                leaf_key.serialize_pem().as_bytes(),
+            )?;
         }
         private(&at("payments.pem"), key.to_pkcs8_pem().as_bytes())?;
         fs::write(at("payments.pub.pem"), key.recipient().to_pem())?;
@@ -73,7 +82,9 @@ impl Setup {
                 .with_protocol_versions(&[&rustls::version::TLS13])?
                 .with_root_certificates(roots)
                 .with_client_auth_cert(
-                    vec![CertificateDer::from_pem_file(self.file("kube-apiserver.crt"))?],
+                    vec![CertificateDer::from_pem_file(
+                        self.file("kube-apiserver.crt"),
+                    )?],
                     PrivateKeyDer::from_pem_file(self.file("kube-apiserver.key"))?,
                 )?,
         ))
@@ -84,8 +95,11 @@ impl Setup {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(folder.join("ca.crt"))?)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier =
-            rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+            Arc::new(roots),
+            Arc::clone(&provider),
+        )
+        .build()?;
         Ok(Arc::new(
             rustls::ServerConfig::builder_with_provider(provider)
                 .with_protocol_versions(&[&rustls::version::TLS13])?

@@ -8,7 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::rsa::{
+    OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
+};
 use benches::{load, noop, review, setup::Setup};
 use clap::{Parser, Subcommand};
 use jwe_envelope::{Curve, KeyKind};
@@ -49,7 +51,10 @@ fn main() -> Result<()> {
         None => std::env::current_exe()?.with_file_name("privy-webhook"),
     };
     if !webhook.exists() {
-        bail!("{} is missing: build it first with `cargo build --release`", webhook.display());
+        bail!(
+            "{} is missing: build it first with `cargo build --release`",
+            webhook.display()
+        );
     }
     cached(&arguments, &webhook)?;
     uncached(&arguments, &webhook)
@@ -60,8 +65,14 @@ fn cached(arguments: &Arguments, webhook: &Path) -> Result<()> {
     let setup = Setup::new(KeyKind::Ec(Curve::P256), 18_443)?;
     let body = review::sealed(setup.key.recipient(), b"correct horse battery staple")?;
     let tls = setup.client_config()?;
-    println!("one review: {} bytes, one envelope (ECDH-ES+A256KW, A256GCM), content key cached", body.len());
-    println!("{:>8} {:>12} {:>10} {:>10} {:>8}", "server", "reviews/s", "p50 ms", "p99 ms", "cpu %");
+    println!(
+        "one review: {} bytes, one envelope (ECDH-ES+A256KW, A256GCM), content key cached",
+        body.len()
+    );
+    println!(
+        "{:>8} {:>12} {:>10} {:>10} {:>8}",
+        "server", "reviews/s", "p50 ms", "p99 ms", "cpu %"
+    );
     let mut ratios = Vec::new();
     for _ in 0..arguments.pairs {
         let mut rates = [0.0; 2];
@@ -71,13 +82,25 @@ fn cached(arguments: &Arguments, webhook: &Path) -> Result<()> {
             let warm_up = Duration::from_secs(1);
             let time = Duration::from_secs(arguments.seconds);
             let figures = load::run(
-                address(port), &tls, std::slice::from_ref(&body), arguments.connections, warm_up, time,
-                if slot == 0 { r#""allowed":true"# } else { "JSONPatch" },
+                address(port),
+                &tls,
+                std::slice::from_ref(&body),
+                arguments.connections,
+                warm_up,
+                time,
+                if slot == 0 {
+                    r#""allowed":true"#
+                } else {
+                    "JSONPatch"
+                },
             )?;
-            let cpu = (cpu_seconds(server.0.id())? - before) / (warm_up + time).as_secs_f64() * 100.0;
+            let cpu =
+                (cpu_seconds(server.0.id())? - before) / (warm_up + time).as_secs_f64() * 100.0;
             println!(
                 "{name:>8} {:>12.0} {:>10.3} {:>10.3} {cpu:>8.0}",
-                figures.rate(), milliseconds(figures.latency(500)), milliseconds(figures.latency(990)),
+                figures.rate(),
+                milliseconds(figures.latency(500)),
+                milliseconds(figures.latency(990)),
             );
             rates[slot] = figures.rate();
             server.stop();
@@ -85,7 +108,12 @@ fn cached(arguments: &Arguments, webhook: &Path) -> Result<()> {
         ratios.push(rates[1] / rates[0]);
     }
     ratios.sort_by(f64::total_cmp);
-    println!("webhook / no-op: median {:.2}, from {:.2} to {:.2}\n", ratios[ratios.len() / 2], ratios[0], ratios[ratios.len() - 1]);
+    println!(
+        "webhook / no-op: median {:.2}, from {:.2} to {:.2}\n",
+        ratios[ratios.len() / 2],
+        ratios[0],
+        ratios[ratios.len() - 1]
+    );
     idle(&setup, webhook)
 }
 
@@ -102,7 +130,10 @@ fn idle(setup: &Setup, webhook: &Path) -> Result<()> {
         server.stop();
     }
     ready.sort_by(f64::total_cmp);
-    println!("ready after {:.0} ms (median of 5), idle RSS {resident:.1} MiB\n", ready[2]);
+    println!(
+        "ready after {:.0} ms (median of 5), idle RSS {resident:.1} MiB\n",
+        ready[2]
+    );
     Ok(())
 }
 
@@ -111,22 +142,41 @@ fn uncached(arguments: &Arguments, webhook: &Path) -> Result<()> {
     let setup = Setup::new(KeyKind::Rsa(4096), 18_453)?;
     let tls = setup.client_config()?;
     let enough = usize::try_from(arguments.seconds + 2)? * 700;
-    let bodies = (0..enough).map(|_| review::sealed(setup.key.recipient(), b"hunter2")).collect::<Result<Vec<_>>>()?;
-    println!("RSA-4096, nothing cached, {} different envelopes", bodies.len());
+    let bodies = (0..enough)
+        .map(|_| review::sealed(setup.key.recipient(), b"hunter2"))
+        .collect::<Result<Vec<_>>>()?;
+    println!(
+        "RSA-4096, nothing cached, {} different envelopes",
+        bodies.len()
+    );
     let mut ratios = Vec::new();
     for _ in 0..arguments.pairs {
-        let bare = on_core(0, || bare_operations(&setup, Duration::from_secs(arguments.seconds)))?;
+        let bare = on_core(0, || {
+            bare_operations(&setup, Duration::from_secs(arguments.seconds))
+        })?;
         let (mut server, port) = start("webhook", &setup, webhook, 1)?;
         let figures = load::run(
-            address(port), &tls, &bodies, arguments.connections, Duration::from_secs(1),
-            Duration::from_secs(arguments.seconds), "JSONPatch",
+            address(port),
+            &tls,
+            &bodies,
+            arguments.connections,
+            Duration::from_secs(1),
+            Duration::from_secs(arguments.seconds),
+            "JSONPatch",
         )?;
         server.stop();
-        println!("bare aws-lc {bare:>6.0}/s   webhook {:>6.0}/s   ratio {:.3}", figures.rate(), figures.rate() / bare);
+        println!(
+            "bare aws-lc {bare:>6.0}/s   webhook {:>6.0}/s   ratio {:.3}",
+            figures.rate(),
+            figures.rate() / bare
+        );
         ratios.push(figures.rate() / bare);
     }
     ratios.sort_by(f64::total_cmp);
-    println!("webhook / bare aws-lc: median {:.3}", ratios[ratios.len() / 2]);
+    println!(
+        "webhook / bare aws-lc: median {:.3}",
+        ratios[ratios.len() / 2]
+    );
     Ok(())
 }
 
@@ -137,7 +187,9 @@ fn bare_operations(setup: &Setup, time: Duration) -> Result<f64> {
     let public = OaepPublicEncryptingKey::new(key.public_key())?;
     let private = OaepPrivateDecryptingKey::new(key)?;
     let mut ciphertext = vec![0; public.ciphertext_size()];
-    let ciphertext = public.encrypt(&OAEP_SHA256_MGF1SHA256, &[7; 32], &mut ciphertext, None)?.to_vec();
+    let ciphertext = public
+        .encrypt(&OAEP_SHA256_MGF1SHA256, &[7; 32], &mut ciphertext, None)?
+        .to_vec();
     let mut plaintext = vec![0; private.min_output_size()];
     let (begun, mut operations) = (Instant::now(), 0_u32);
     while begun.elapsed() < time {
@@ -168,7 +220,10 @@ fn start(name: &str, setup: &Setup, webhook: &Path, slot: usize) -> Result<(Serv
     let port = if slot == 0 { 18_441 } else { port_of(setup)? };
     let mut command = if name == "no-op" {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("noop").arg(port.to_string()).arg(setup.folder());
+        command
+            .arg("noop")
+            .arg(port.to_string())
+            .arg(setup.folder());
         command
     } else {
         let mut command = Command::new(webhook);
@@ -177,7 +232,13 @@ fn start(name: &str, setup: &Setup, webhook: &Path, slot: usize) -> Result<(Serv
     };
     // The audit line is written, as in production, to a file.
     let log = std::fs::File::create(setup.file("audit.log"))?;
-    let child = on_core(0, || Ok(command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null()).spawn()?))?;
+    let child = on_core(0, || {
+        Ok(command
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(Stdio::null())
+            .spawn()?)
+    })?;
     let mut server = Server(child);
     let deadline = Instant::now() + Duration::from_secs(10);
     while TcpStream::connect(address(port)).is_err() {
@@ -194,7 +255,10 @@ fn start(name: &str, setup: &Setup, webhook: &Path, slot: usize) -> Result<(Serv
 
 fn port_of(setup: &Setup) -> Result<u16> {
     let text = std::fs::read_to_string(setup.file("webhook.yaml"))?;
-    let port = text.lines().find_map(|line| line.strip_prefix("listen: 127.0.0.1:")).context("no listen line")?;
+    let port = text
+        .lines()
+        .find_map(|line| line.strip_prefix("listen: 127.0.0.1:"))
+        .context("no listen line")?;
     Ok(port.parse()?)
 }
 
@@ -209,7 +273,9 @@ fn on_core<T>(core: usize, act: impl FnOnce() -> Result<T>) -> Result<T> {
     sched_setaffinity(None, &one)?;
     let done = act();
     let mut others = CpuSet::new();
-    for other in (0..std::thread::available_parallelism()?.get().max(2)).filter(|other| *other != core) {
+    for other in
+        (0..std::thread::available_parallelism()?.get().max(2)).filter(|other| *other != core)
+    {
         others.set(other);
     }
     let _ = sched_getaffinity(None);
@@ -219,7 +285,12 @@ fn on_core<T>(core: usize, act: impl FnOnce() -> Result<T>) -> Result<T> {
 
 fn cpu_seconds(pid: u32) -> Result<f64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = text.rsplit(')').next().context("stat")?.split_whitespace().collect();
+    let fields: Vec<&str> = text
+        .rsplit(')')
+        .next()
+        .context("stat")?
+        .split_whitespace()
+        .collect();
     let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
     #[allow(clippy::cast_precision_loss, reason = "a hundred")]
     let per_second = rustix::param::clock_ticks_per_second() as f64;
@@ -228,7 +299,10 @@ fn cpu_seconds(pid: u32) -> Result<f64> {
 
 fn resident_mib(pid: u32) -> Result<f64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .context("VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
 }
 
