@@ -15,6 +15,8 @@ mod namespaces;
 mod observer;
 mod registry;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use cache::CacheOptions;
 pub use connect::{ConnectError, connect, connect_for};

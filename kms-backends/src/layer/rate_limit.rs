@@ -1,0 +1,271 @@
+//! Keeps calls under a key service's quota.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jwe_envelope::{RecipientKey, SecretBytes, UnwrapRequest};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::error::UnwrapError;
+use crate::key_unwrap::KeyUnwrap;
+use crate::sync::lock;
+
+/// How many calls a key service allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    calls: NonZeroU32,
+    per: Duration,
+}
+
+impl Quota {
+    /// `calls` in every second.
+    pub const fn per_second(calls: NonZeroU32) -> Self {
+        Self {
+            calls,
+            per: Duration::from_secs(1),
+        }
+    }
+
+    /// `calls` in every minute.
+    pub const fn per_minute(calls: NonZeroU32) -> Self {
+        Self {
+            calls,
+            per: Duration::from_secs(60),
+        }
+    }
+
+    /// Time between two calls, rounded up.
+    fn interval(self) -> Duration {
+        let nanos = self.per.as_nanos().div_ceil(u128::from(self.calls.get()));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+/// One quota, for all backends that share it.
+///
+/// Calls leave in the order in which they came, evenly spaced; what is ahead of that rhythm, after a pause or
+/// a late timer, is at most a twentieth of the quota, so no period of the quota's length sees more than 105 % of it.
+/// (Key services count per second or minute; a bucket that starts full would let twice the quota through.)
+#[derive(Debug)]
+pub struct TokenBucket {
+    interval: Duration,
+    /// How far ahead of the rhythm a call may leave.
+    ahead: Duration,
+    /// Held by the one whose turn it is; fair, and free again when that one gives up.
+    turn: tokio::sync::Mutex<()>,
+    /// When the next call leaves if calls keep the rhythm.
+    next: std::sync::Mutex<Instant>,
+    queued: AtomicU32,
+}
+
+impl TokenBucket {
+    /// A bucket for `quota`.
+    pub fn new(quota: Quota) -> Self {
+        let interval = quota.interval();
+        Self {
+            interval,
+            ahead: interval * (quota.calls.get() / 20),
+            turn: tokio::sync::Mutex::new(()),
+            next: std::sync::Mutex::new(Instant::now()),
+            queued: AtomicU32::new(0),
+        }
+    }
+
+    /// Waits for leave to call. When that would come after `deadline`, says at once how long it would take.
+    async fn take(&self, deadline: Instant) -> Result<(), Duration> {
+        let (_place, before_us) = Place::queue_up(&self.queued);
+        let earliest = self.earliest() + self.interval.saturating_mul(before_us);
+        if earliest > deadline {
+            return Err(earliest.saturating_duration_since(Instant::now()));
+        }
+        let Ok(_turn) = timeout_at(deadline, self.turn.lock()).await else {
+            return Err(self.interval);
+        };
+        let earliest = self.earliest();
+        if earliest > deadline {
+            return Err(earliest.saturating_duration_since(Instant::now()));
+        }
+        sleep_until(earliest).await;
+        let mut next = lock(&self.next);
+        *next = (*next).max(Instant::now()) + self.interval;
+        Ok(())
+    }
+
+    fn earliest(&self) -> Instant {
+        let next = *lock(&self.next);
+        let now = Instant::now();
+        // Not `next - ahead`: an `Instant` may not reach back before the machine's start.
+        if next.saturating_duration_since(now) <= self.ahead {
+            now
+        } else {
+            next - self.ahead
+        }
+    }
+}
+
+/// A place in the queue, given back when dropped.
+struct Place<'a>(&'a AtomicU32);
+
+impl<'a> Place<'a> {
+    fn queue_up(queued: &'a AtomicU32) -> (Self, u32) {
+        let before_us = queued.fetch_add(1, Ordering::AcqRel);
+        (Self(queued), before_us)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Lets calls through at the rate of a [`TokenBucket`], in order.
+///
+/// A call that would have to wait past its deadline is refused at once, as unavailable, with the time after which
+/// to come back.
+#[derive(Debug)]
+pub struct RateLimit {
+    inner: Arc<dyn KeyUnwrap>,
+    bucket: Arc<TokenBucket>,
+}
+
+impl RateLimit {
+    /// Calls of `inner` take their leave from `bucket`.
+    pub fn new(inner: Arc<dyn KeyUnwrap>, bucket: Arc<TokenBucket>) -> Self {
+        Self { inner, bucket }
+    }
+}
+
+#[async_trait]
+impl KeyUnwrap for RateLimit {
+    async fn unwrap_key(
+        &self,
+        request: &UnwrapRequest<'_>,
+        deadline: Instant,
+    ) -> Result<SecretBytes, UnwrapError> {
+        self.bucket.take(deadline).await.map_err(|wait| {
+            UnwrapError::not_sent("the quota of the key service is used up for now")
+                .with_retry_after(wait)
+        })?;
+        self.inner.unwrap_key(request, deadline).await
+    }
+
+    fn public_key(&self) -> Option<&RecipientKey> {
+        self.inner.public_key()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Category;
+    use crate::key_unwrap::KeyUnwrapExt as _;
+    use crate::testing::{ScriptedBackend, a_request};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn limited(per_second: u32) -> (Arc<RateLimit>, Arc<ScriptedBackend>) {
+        let fake = Arc::new(ScriptedBackend::new());
+        let quota = Quota::per_second(NonZeroU32::new(per_second).unwrap());
+        let bucket = Arc::new(TokenBucket::new(quota));
+        (Arc::new(RateLimit::new(fake.clone(), bucket)), fake)
+    }
+
+    async fn call_all(layer: &Arc<RateLimit>, count: usize, limit: Duration) -> usize {
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..count {
+            let layer = Arc::clone(layer);
+            calls.spawn(async move { layer.unwrap_within(&a_request(), limit).await });
+        }
+        let answers = calls.join_all().await;
+        answers.iter().filter(|answer| answer.is_ok()).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_second_sees_more_than_105_percent() {
+        for quota in [1, 7, 25, 100] {
+            let (layer, fake) = limited(quota);
+            let count = quota as usize * 6;
+            let done = call_all(&layer, count, Duration::from_secs(60)).await;
+            assert_eq!(done, count);
+            // Idle, then again: the pause must not have filled a bucket.
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            call_all(&layer, count, Duration::from_secs(60)).await;
+            assert!(
+                fake.busiest(SECOND) * 100 <= quota as usize * 105,
+                "{quota}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn uses_the_quota_up() {
+        let (layer, _) = limited(25);
+        let start = Instant::now();
+        assert_eq!(call_all(&layer, 500, Duration::from_secs(60)).await, 500);
+        let took = start.elapsed();
+        assert!(took <= Duration::from_millis(20_500), "{took:?}");
+        assert!(took >= Duration::from_millis(19_800), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_would_come_too_late_is_refused_at_once_with_a_hint() {
+        let (layer, fake) = limited(10);
+        let busy = tokio::spawn({
+            let layer = Arc::clone(&layer);
+            async move { call_all(&layer, 30, Duration::from_secs(60)).await }
+        });
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let start = Instant::now();
+        let error = layer.unwrap_within(&a_request(), SECOND).await.unwrap_err();
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert_eq!(error.category(), Category::Unavailable);
+        assert!(!error.was_sent());
+        let hint = error.retry_after().unwrap();
+        assert!(hint > SECOND && hint <= Duration::from_secs(3), "{hint:?}");
+        assert_eq!(busy.await.unwrap(), 30);
+        assert_eq!(fake.calls(), 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_leaves_its_place_to_the_next() {
+        let (layer, fake) = limited(1);
+        layer.unwrap_within(&a_request(), SECOND).await.unwrap();
+        let impatient: Vec<_> = (0..5)
+            .map(|_| {
+                let layer = Arc::clone(&layer);
+                tokio::spawn(async move {
+                    let limit = Duration::from_secs(60);
+                    layer.unwrap_within(&a_request(), limit).await.is_ok()
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        impatient.iter().for_each(tokio::task::JoinHandle::abort);
+        let start = Instant::now();
+        let limit = Duration::from_secs(60);
+        layer.unwrap_within(&a_request(), limit).await.unwrap();
+        assert!(start.elapsed() <= SECOND);
+        assert_eq!(fake.calls(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_that_share_a_bucket_share_the_quota() {
+        let fake = Arc::new(ScriptedBackend::new());
+        let quota = Quota::per_minute(NonZeroU32::new(60).unwrap());
+        let bucket = Arc::new(TokenBucket::new(quota));
+        let start = Instant::now();
+        for _ in 0..5 {
+            for _key in ["a", "b"] {
+                let layer = RateLimit::new(fake.clone(), Arc::clone(&bucket));
+                let limit = Duration::from_secs(60);
+                layer.unwrap_within(&a_request(), limit).await.unwrap();
+            }
+        }
+        // Sixty a minute, three of them (5 %) ahead of the rhythm.
+        assert!(start.elapsed() >= Duration::from_secs(6));
+    }
+}
