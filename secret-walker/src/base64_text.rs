@@ -43,6 +43,19 @@ pub fn decode(text: &str) -> Result<Vec<u8>, WalkError> {
     }
 }
 
+/// What is wrong with a text that [`decode`] would not accept.
+#[cfg(feature = "manifest")]
+pub(crate) fn fault(text: &str) -> Option<&'static str> {
+    match decode(text) {
+        Ok(mut decoded) => {
+            decoded.zeroize();
+            None
+        }
+        Err(WalkError::Base64 { reason }) => Some(reason),
+        Err(_) => None,
+    }
+}
+
 /// How many bytes a value of `data` decodes to, without decoding it.
 ///
 /// Exact for a text that [`decode`] accepts, and never too small for any other.

@@ -78,3 +78,23 @@ pub enum WalkError {
         expected: &'static str,
     },
 }
+
+impl WalkError {
+    /// The error over several lines: for a fault of a manifest with its line, a caret and the next step.
+    pub fn render(&self) -> String {
+        match self {
+            #[cfg(feature = "manifest")]
+            Self::Manifest(error) => error.render(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The place and fault in a manifest, where this is about one.
+    #[cfg(feature = "manifest")]
+    pub fn manifest(&self) -> Option<&ManifestError> {
+        match self {
+            Self::Manifest(error) => Some(error),
+            _ => None,
+        }
+    }
+}

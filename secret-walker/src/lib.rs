@@ -17,7 +17,8 @@ pub use error::WalkError;
 pub use json::MAX_JSON_DEPTH;
 #[cfg(feature = "manifest")]
 pub use manifest::{
-    EditValue, Edits, Fault, Field, Located, Manifest, ManifestError, ManifestSecret,
+    EditValue, Edits, Fault, Field, Located, MAX_DEPTH, MAX_DOCUMENTS, MAX_MANIFEST_BYTES,
+    MAX_NODES, Manifest, ManifestError, ManifestSecret,
 };
 pub use patch::{PatchBuilder, SecretPatch};
 pub use path::{FieldPath, Section, validate_key};

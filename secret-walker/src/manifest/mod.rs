@@ -2,34 +2,97 @@
 
 mod edit;
 mod error;
+mod excerpt;
+mod find;
+mod json_tree;
+mod node;
+mod resolve;
+mod splice;
+mod verify;
+mod yaml;
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
 
 use zeroize::Zeroizing;
 
 pub use edit::{EditValue, Edits};
 pub use error::{Fault, ManifestError};
+pub use yaml::{MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES};
 
 use crate::error::WalkError;
 use crate::path::{FieldPath, Section};
+use crate::text::Text;
+use excerpt::{Locator, byte_order_mark, syntax_error};
+use find::Finder;
+use node::Node;
+
+/// The longest file that is read: 8 MiB, some eight Secrets of the largest size.
+pub const MAX_MANIFEST_BYTES: usize = 8 * 1024 * 1024;
 
 /// A file of manifests: YAML or JSON, one document or many, single objects or a `List`.
+///
+/// What is not a core/v1 Secret is passed over and stays as it is.
 pub struct Manifest<'a> {
     source: &'a str,
+    json: bool,
+    documents: Vec<Document<'a>>,
     secrets: Vec<ManifestSecret<'a>>,
+}
+
+/// One document; its tree is kept where it holds a Secret.
+struct Document<'a> {
+    tree: Option<Node<'a>>,
+    digest: u64,
 }
 
 impl<'a> Manifest<'a> {
     /// Reads a file and finds the core/v1 Secrets in it.
     ///
+    /// A file that begins with a brace is read as JSON if it is JSON, everything else as YAML.
+    ///
     /// # Errors
-    /// [`WalkError::Manifest`], which names line and column.
+    /// [`WalkError::Manifest`], which names line and column: for text that cannot be read, limits that are
+    /// passed, and whatever would make it a guess what a Secret is or which fields it has. A single *value* that
+    /// cannot be read without guessing is an error of [`Field::text`] alone, so that its neighbors can be edited.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, WalkError> {
-        let _ = bytes;
-        Ok(Self {
-            source: "",
+        let source = text_of(bytes)?;
+        let (trees, json) = read(source)?;
+        let mut manifest = Self {
+            source,
+            json,
+            documents: Vec::with_capacity(trees.len()),
             secrets: Vec::new(),
-        })
+        };
+        for (index, tree) in trees.into_iter().enumerate() {
+            let before = manifest.secrets.len();
+            if let Some(root) = &tree {
+                let locator = Locator::new(source);
+                let secrets = std::mem::take(&mut manifest.secrets);
+                manifest.secrets = Finder {
+                    source,
+                    root,
+                    document: index,
+                    locator,
+                    secrets,
+                    refused: 0,
+                }
+                .run()?;
+            }
+            let mut digest = DefaultHasher::new();
+            if let Some(root) = &tree {
+                root.digest(&mut digest);
+            }
+            let tree = tree.filter(|_| manifest.secrets.len() > before);
+            manifest.documents.push(Document {
+                tree,
+                digest: digest.finish(),
+            });
+        }
+        if !manifest.secrets.is_empty() && !json {
+            refuse_odd_line_breaks(source)?;
+        }
+        Ok(manifest)
     }
 
     /// The Secrets, in the order of the file.
@@ -37,15 +100,46 @@ impl<'a> Manifest<'a> {
         &self.secrets
     }
 
+    /// Whether the file is JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// How many documents the file has, Secrets or not.
+    pub fn documents(&self) -> usize {
+        self.documents.len()
+    }
+
     /// Begins a set of edits, which are made together by [`Edits::apply`].
     pub fn edits(&self) -> Edits<'_, 'a> {
         Edits::new(self)
+    }
+
+    /// The node of one of our Secrets.
+    fn node(&self, secret: usize) -> &Node<'a> {
+        let secret = &self.secrets[secret];
+        let mut node = self.documents[secret.document]
+            .tree
+            .as_ref()
+            .expect("a document with Secrets keeps its tree");
+        for index in &secret.items {
+            let items = node
+                .entries()
+                .iter()
+                .find(|pair| pair.key.scalar_str() == Some("items"));
+            let Some(node::Kind::Sequence { items }) = items.map(|pair| &pair.value.kind) else {
+                unreachable!("the path was made while walking this tree")
+            };
+            node = &items[*index];
+        }
+        node
     }
 }
 
 impl fmt::Debug for Manifest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manifest")
+            .field("json", &self.json)
             .field("secrets", &self.secrets)
             .finish_non_exhaustive()
     }
@@ -62,9 +156,35 @@ pub struct Located<'m> {
     pub column: usize,
 }
 
+/// The same, kept.
+struct Owned<'a> {
+    text: Text<'a>,
+    line: usize,
+    column: usize,
+}
+
+impl Owned<'_> {
+    fn located(&self) -> Located<'_> {
+        Located {
+            text: self.text.as_str(),
+            line: self.line,
+            column: self.column,
+        }
+    }
+}
+
 /// One Secret of a manifest.
 pub struct ManifestSecret<'a> {
     document: usize,
+    /// The way to it through the `items` of lists.
+    items: Vec<usize>,
+    line: usize,
+    name: Option<Owned<'a>>,
+    generate_name: Option<Owned<'a>>,
+    namespace: Option<Owned<'a>>,
+    secret_type: Option<Owned<'a>>,
+    immutable: bool,
+    annotations: Vec<(String, Owned<'a>)>,
     fields: Vec<Field<'a>>,
 }
 
@@ -76,32 +196,32 @@ impl<'a> ManifestSecret<'a> {
 
     /// The line on which the Secret begins, counted from 1.
     pub fn line(&self) -> usize {
-        1
+        self.line
     }
 
     /// `metadata.name`.
     pub fn name(&self) -> Option<Located<'_>> {
-        None
+        self.name.as_ref().map(Owned::located)
     }
 
     /// `metadata.generateName`.
     pub fn generate_name(&self) -> Option<Located<'_>> {
-        None
+        self.generate_name.as_ref().map(Owned::located)
     }
 
     /// `metadata.namespace`.
     pub fn namespace(&self) -> Option<Located<'_>> {
-        None
+        self.namespace.as_ref().map(Owned::located)
     }
 
     /// `type`.
     pub fn secret_type(&self) -> Option<Located<'_>> {
-        None
+        self.secret_type.as_ref().map(Owned::located)
     }
 
     /// Whether the Secret says that its values never change.
     pub fn immutable(&self) -> bool {
-        false
+        self.immutable
     }
 
     /// One annotation.
@@ -111,9 +231,11 @@ impl<'a> ManifestSecret<'a> {
             .map(|(_, value)| value)
     }
 
-    /// All annotations in document order.
+    /// All annotations in document order, with the position of their values.
     pub fn annotations(&self) -> impl Iterator<Item = (&str, Located<'_>)> {
-        std::iter::empty()
+        self.annotations
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.located()))
     }
 
     /// The fields of `data` and `stringData`, in document order.
@@ -147,10 +269,16 @@ impl fmt::Debug for ManifestSecret<'_> {
 
 /// One field of `data` or `stringData`. Its `Debug` leaves the value out.
 pub struct Field<'a> {
+    source: &'a str,
+    document: usize,
+    secret: usize,
+    /// Which entry of its section it is.
+    index: usize,
     path: FieldPath,
     line: usize,
     column: usize,
-    source: &'a str,
+    text: Result<Text<'a>, WalkError>,
+    not_base64: Option<WalkError>,
 }
 
 impl Field<'_> {
@@ -169,6 +297,11 @@ impl Field<'_> {
         self.path.key()
     }
 
+    /// Which document of the file it stands in, counted from 0.
+    pub fn document(&self) -> usize {
+        self.document
+    }
+
     /// The line on which the value begins, counted from 1.
     pub fn line(&self) -> usize {
         self.line
@@ -179,20 +312,27 @@ impl Field<'_> {
         self.column
     }
 
-    /// The text as YAML or JSON reads it; base64 still, for a field of `data`.
+    /// The text as kubectl reads it from YAML or JSON; base64 still, for a field of `data`.
     ///
     /// # Errors
     /// [`WalkError::Manifest`] when the value is no plain string: an alias, an anchor, a number and so on.
     pub fn text(&self) -> Result<&str, WalkError> {
-        Ok(self.source)
+        self.text.as_ref().map(Text::as_str).map_err(Clone::clone)
     }
 
     /// The bytes of the value: decoded for `data`, the text itself for `stringData`.
     ///
     /// # Errors
-    /// As [`Field::text`], and for a value of `data` that is not base64.
+    /// As [`Field::text`], and for a value of `data` that is not base64; its [`Field::text`] can still be had.
     pub fn value(&self) -> Result<Zeroizing<Vec<u8>>, WalkError> {
-        Ok(Zeroizing::new(self.text()?.as_bytes().to_vec()))
+        let text = self.text()?;
+        if let Some(error) = &self.not_base64 {
+            return Err(error.clone());
+        }
+        Ok(Zeroizing::new(match self.section() {
+            Section::Data => crate::base64_text::decode(text)?,
+            Section::StringData => text.as_bytes().to_vec(),
+        }))
     }
 }
 
@@ -202,5 +342,108 @@ impl fmt::Debug for Field<'_> {
             .field("path", &self.path)
             .field("line", &self.line)
             .finish_non_exhaustive()
+    }
+}
+
+/// Bounds the length and checks the encoding before anything else looks at the bytes.
+fn text_of(bytes: &[u8]) -> Result<&str, WalkError> {
+    let at_start = |fault| {
+        Box::new(ManifestError {
+            fault,
+            line: 1,
+            column: 1,
+            excerpt: None,
+            template: false,
+        })
+    };
+    if bytes.len() > MAX_MANIFEST_BYTES {
+        return Err(at_start(Fault::TooLong {
+            limit: MAX_MANIFEST_BYTES,
+        })
+        .into());
+    }
+    let utf16 = matches!(
+        bytes,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..]
+    );
+    if utf16 {
+        return Err(at_start(Fault::NotUtf8 { utf16 }).into());
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).expect("checked up to here");
+        let (line, column) = Locator::new(valid).locate(valid.len());
+        let fault = Fault::NotUtf8 { utf16 };
+        Box::new(ManifestError {
+            fault,
+            line,
+            column,
+            excerpt: None,
+            template: false,
+        })
+        .into()
+    })
+}
+
+type Trees<'a> = Vec<Option<Node<'a>>>;
+
+/// The documents as trees, and whether they are JSON.
+fn read(source: &str) -> Result<(Trees<'_>, bool), WalkError> {
+    let start = byte_order_mark(source);
+    let begins = source[start..].trim_start_matches([' ', '\t', '\r', '\n']);
+    let json_fault = if begins.starts_with('{') {
+        match json_tree::documents(source, start) {
+            Ok(trees) => return Ok((trees, true)),
+            Err(fault) => Some(fault),
+        }
+    } else {
+        None
+    };
+    yaml::documents(source)
+        .map(|trees| (trees, false))
+        .map_err(|fault| {
+            let as_json = json_fault.filter(|_| {
+                begins[1..]
+                    .trim_start_matches([' ', '\t', '\r', '\n'])
+                    .starts_with('"')
+            });
+            match as_json {
+                Some(json) => syntax_error(
+                    source,
+                    json.offset,
+                    &fault.keys,
+                    Fault::NotJson {
+                        reason: json.reason,
+                    },
+                )
+                .into(),
+                None => syntax_error(
+                    source,
+                    fault.offset,
+                    &fault.keys,
+                    Fault::NotYaml {
+                        reason: fault.reason,
+                    },
+                )
+                .into(),
+            }
+        })
+}
+
+/// Readers of YAML 1.1 end a line at these characters and readers of 1.2 do not.
+fn refuse_odd_line_breaks(source: &str) -> Result<(), WalkError> {
+    let lone_return = source
+        .as_bytes()
+        .windows(2)
+        .position(|pair| pair[0] == b'\r' && pair[1] != b'\n');
+    let lone_return = lone_return.or_else(|| source.ends_with('\r').then(|| source.len() - 1));
+    let odd = [
+        ("U+0085", source.find('\u{85}')),
+        ("U+2028", source.find('\u{2028}')),
+        ("U+2029", source.find('\u{2029}')),
+        ("CR", lone_return),
+    ];
+    match odd.into_iter().find_map(|(name, at)| Some((name, at?))) {
+        Some((name, at)) => Err(syntax_error(source, at, &[], Fault::LineBreak { name }).into()),
+        None => Ok(()),
     }
 }

@@ -1,0 +1,240 @@
+//! Positions for people, and lines shown with their values masked.
+
+use std::ops::Range;
+
+use super::error::{Fault, ManifestError};
+use super::node::{Kind, Node};
+use super::yaml::{line_end, line_start};
+
+/// Turns offsets into lines and columns; cheapest when asked in ascending order.
+pub(super) struct Locator<'a> {
+    source: &'a str,
+    /// An offset whose line and column are known.
+    at: usize,
+    line: usize,
+    column: usize,
+}
+
+impl<'a> Locator<'a> {
+    pub(super) fn new(source: &'a str) -> Self {
+        // A byte order mark takes no column.
+        Self {
+            source,
+            at: byte_order_mark(source),
+            line: 1,
+            column: 1,
+        }
+    }
+
+    /// Line and column, both from 1, the column in characters.
+    pub(super) fn locate(&mut self, offset: usize) -> (usize, usize) {
+        if offset < self.at {
+            *self = Self::new(self.source);
+        }
+        let passed = self.source.get(self.at..offset).unwrap_or_default();
+        if let Some(last) = passed.rfind('\n') {
+            self.line += passed.bytes().filter(|byte| *byte == b'\n').count();
+            self.column = 1 + passed[last + 1..].chars().count();
+        } else {
+            self.column += passed.chars().count();
+        }
+        self.at = self.at.max(offset.min(self.source.len()));
+        (self.line, self.column)
+    }
+}
+
+/// The length of the byte order mark at the beginning.
+pub(super) fn byte_order_mark(source: &str) -> usize {
+    if source.starts_with('\u{feff}') {
+        '\u{feff}'.len_utf8()
+    } else {
+        0
+    }
+}
+
+/// What an error is about: an offset, and how much of its line may be shown.
+#[derive(Clone, Copy)]
+pub(super) struct Spot {
+    pub(super) offset: usize,
+    /// The end of a key or the begin of a value on the offset's line.
+    pub(super) shown: usize,
+}
+
+impl Spot {
+    /// A value, itself not shown.
+    pub(super) fn value(node: &Node<'_>) -> Self {
+        Self {
+            offset: node.start,
+            shown: node.start,
+        }
+    }
+
+    /// A key, shown to its end.
+    pub(super) fn key(node: &Node<'_>) -> Self {
+        Self {
+            offset: node.start,
+            shown: node.end,
+        }
+    }
+}
+
+/// An error in a document that has been read.
+pub(super) fn error_at(
+    locator: &mut Locator<'_>,
+    root: &Node<'_>,
+    spot: Spot,
+    fault: Fault,
+) -> Box<ManifestError> {
+    let Spot { offset, shown } = spot;
+    let source = locator.source;
+    let mut hidden = Vec::new();
+    hide_values(root, root.start, &mut hidden);
+    let start = line_start(source, offset).max(byte_order_mark(source));
+    let mut line = String::new();
+    let mut masked = false;
+    for (at, character) in source[start..shown.max(start)]
+        .char_indices()
+        .map(|(at, character)| (start + at, character))
+    {
+        if hidden.iter().any(|range| range.contains(&at)) {
+            if !masked {
+                line.push('…');
+            }
+            masked = true;
+        } else {
+            line.push(if character.is_control() {
+                ' '
+            } else {
+                character
+            });
+            masked = false;
+        }
+    }
+    let rest = &source[shown.max(start)..line_end(source, shown.max(start))];
+    finish(locator, offset, line, rest, offset >= shown, fault)
+}
+
+/// An error where reading stopped: of its line, only keys that were read already are shown.
+pub(super) fn syntax_error(
+    source: &str,
+    offset: usize,
+    keys: &[Range<usize>],
+    fault: Fault,
+) -> Box<ManifestError> {
+    let mut offset = offset.min(source.len());
+    while !source.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    let start = line_start(source, offset)
+        .max(byte_order_mark(source))
+        .min(offset);
+    let end = line_end(source, offset);
+    let mut line = String::new();
+    let mut at = start;
+    for key in keys
+        .iter()
+        .filter(|key| key.start >= start && key.end <= offset)
+    {
+        line.push_str(&structure(&source[at..key.start]));
+        line.push_str(&source[key.clone()]);
+        at = key.end;
+    }
+    let behind_key = at > start && source[at..end].starts_with(':');
+    if behind_key {
+        line.push_str(": ");
+        at = end.min(at + 1);
+    } else if at == start {
+        let indent = source[start..end].len() - source[start..end].trim_start_matches(' ').len();
+        line.push_str(&" ".repeat(indent));
+        at = start + indent;
+    }
+    let mut error = finish(
+        &mut Locator::new(source),
+        offset,
+        line,
+        &source[at..end],
+        true,
+        fault,
+    );
+    error.template = source[..end].contains("{{");
+    error
+}
+
+fn finish(
+    locator: &mut Locator<'_>,
+    offset: usize,
+    mut line: String,
+    rest: &str,
+    at_end: bool,
+    fault: Fault,
+) -> Box<ManifestError> {
+    const LONGEST: usize = 100;
+    let (number, column) = locator.locate(offset);
+    let mut caret = if at_end {
+        line.chars().count()
+    } else {
+        (column - 1).min(line.chars().count())
+    };
+    if !rest.trim().is_empty() {
+        line.push('…');
+    }
+    let length = line.chars().count();
+    if length > LONGEST {
+        // Keep what stands around the caret.
+        let from = caret.saturating_sub(LONGEST / 2);
+        line = std::iter::once('…')
+            .chain(line.chars().skip(from).take(LONGEST))
+            .collect();
+        caret = caret - from + 1;
+    }
+    let template = ["{{", "\"{{", "'{{"]
+        .iter()
+        .any(|mark| locator.source[offset..].starts_with(mark));
+    Box::new(ManifestError {
+        fault,
+        line: number,
+        column,
+        excerpt: Some((line, caret)),
+        template,
+    })
+}
+
+/// What separates two keys on one line, with everything masked that is not punctuation.
+fn structure(between: &str) -> String {
+    let mut line = String::new();
+    for character in between.chars() {
+        match character {
+            ' ' | '{' | '[' | ',' => line.push(character),
+            _ if line.ends_with('…') => {}
+            _ => line.push('…'),
+        }
+    }
+    line
+}
+
+/// Collects what must not be shown: all scalars and aliases that are not keys, with tags and anchors before them.
+fn hide_values(node: &Node<'_>, from: usize, hidden: &mut Vec<Range<usize>>) {
+    match &node.kind {
+        Kind::Alias | Kind::Scalar { .. } => hidden.push(from.min(node.start)..node.end),
+        Kind::Mapping { entries, .. } => {
+            for pair in entries {
+                if !matches!(pair.key.kind, Kind::Scalar { .. }) {
+                    hide_values(&pair.key, pair.key.start, hidden);
+                }
+                // Behind the colon and one blank; a tag or an anchor may stand before the value.
+                hide_values(
+                    &pair.value,
+                    (pair.key.end + 2).min(pair.value.start),
+                    hidden,
+                );
+            }
+        }
+        Kind::Sequence { items } => {
+            let mut from = node.start;
+            for item in items {
+                hide_values(item, (from + 1).min(item.start), hidden);
+                from = item.end;
+            }
+        }
+    }
+}
