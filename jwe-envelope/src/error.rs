@@ -1,8 +1,10 @@
 //! What can go wrong, one type per act. Parsing, refusing and sealing look at public bytes and say
 //! precisely what is wrong; opening has one error for every cryptographic reason (RFC 7516 §11.5).
 
+mod key;
 mod parse;
 
+pub use key::{CardFault, KeyError};
 pub use parse::ParseError;
 
 use crate::algorithm::{KeyManagement, UnsupportedAlgorithm};
@@ -46,15 +48,6 @@ pub enum RefusedError {
         /// What the key allows.
         pinned: KeyManagement,
     },
-}
-
-/// A key that is not usable: unreadable, too weak, of an unknown kind.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// Nothing that we can read as a key.
-    #[error("not a key in PEM, JWK or key card form")]
-    Unreadable,
 }
 
 /// Why a value could not be sealed.

@@ -3,14 +3,21 @@
 pub mod algorithm;
 mod base64url;
 pub mod binding;
+mod content;
+mod der;
 pub mod envelope;
 pub mod error;
 pub mod fingerprint;
+mod jwk;
+mod kdf;
 pub mod key_card;
+mod key_wrap;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod open;
+mod pem;
 pub mod provenance;
+mod public_key;
 pub mod recipient;
 pub mod seal;
 pub mod secret;

@@ -1,68 +1,254 @@
 //! A public key to seal for: strong enough, and pinned to one algorithm, by construction.
+
+use std::fmt;
+
+use ::der::Decode as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::algorithm::{Curve, KeyManagement};
 use crate::error::KeyError;
+use crate::fingerprint::SpokenFingerprint;
+use crate::jwk::{Jwk, LONGEST};
+use crate::key_card::KeyCard;
+use crate::pem;
+use crate::public_key::{PublicKey, sha256};
 
 /// A public key and the one algorithm it is used with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// RSA keys have 2048 to 8192 bits and an odd exponent of 65537 or more; elliptic-curve keys are valid points of P-256,
+/// P-384, P-521 or X25519. The pin matters: one RSA key answers every OAEP hash, so nothing but the pin keeps a key with
+/// one algorithm (RFC 8725 §3.1).
+#[derive(Clone, PartialEq, Eq)]
 pub struct RecipientKey {
     algorithm: KeyManagement,
+    public: PublicKey,
+    thumbprint: [u8; 32],
     kid: String,
 }
 
 impl RecipientKey {
-    /// From any form: SPKI PEM, certificate PEM, one JWK, or the active key of a key card.
+    /// From any form: SPKI PEM, certificate PEM, one JWK, or the active key of a key card. The form is recognized by
+    /// its first characters; a byte order mark and blanks around it do no harm.
+    ///
+    /// # Errors
+    /// [`KeyError::PrivateKey`] for a private key in whatever form, which is a mistake worth stopping at; otherwise
+    /// what the form's own reader says.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
-        let _ = bytes;
-        todo!()
+        let text = text(bytes)?;
+        if pem::looks_like_pem(text) {
+            return Self::from_pem(bytes, None);
+        }
+        if !text.starts_with('{') {
+            return Err(KeyError::Unreadable);
+        }
+        if is_set(text)? {
+            let card = KeyCard::parse(text.as_bytes())?;
+            let active = card.active().ok_or(KeyError::NoActiveKey)?;
+            return Ok(active.recipient.clone());
+        }
+        Self::from_jwk(bytes, None)
     }
-    /// From SPKI or X.509 certificate PEM. Without `algorithm`: RSA-OAEP-256 or ECDH-ES+A256KW.
+
+    /// From SPKI (`PUBLIC KEY`), PKCS#1 (`RSA PUBLIC KEY`) or X.509 certificate PEM. Without `algorithm`: RSA-OAEP-256 or
+    /// ECDH-ES+A256KW.
+    ///
+    /// Of a certificate the key alone is taken, of a chain the first certificate's. Validity, names, key usage and
+    /// signature are ignored: trust in the key comes from its fingerprint, and an expired certificate still holds the key
+    /// that the private half answers to.
+    ///
+    /// # Errors
+    /// [`KeyError::PrivateKey`] for private keys (PKCS#8, PKCS#1, SEC 1, OpenSSH); [`KeyError::Unreadable`] for what is
+    /// not PEM or holds no key; and what is wrong with the key itself.
     pub fn from_pem(pem: &[u8], algorithm: Option<KeyManagement>) -> Result<Self, KeyError> {
-        let _ = (pem, algorithm);
-        todo!()
+        let text = text(pem)?;
+        if pem::labels(text).any(|label| label.ends_with("PRIVATE KEY")) {
+            return Err(KeyError::PrivateKey);
+        }
+        let block = pem::first(text, &["PUBLIC KEY", "CERTIFICATE", "RSA PUBLIC KEY"])?
+            .ok_or(KeyError::Unreadable)?;
+        let public = match block.label {
+            "CERTIFICATE" => from_certificate(&block.der)?,
+            "RSA PUBLIC KEY" => PublicKey::from_pkcs1(&block.der)?,
+            _ => PublicKey::from_spki(&block.der)?,
+        };
+        let algorithm = public.pin(algorithm, None)?;
+        Ok(Self::new(public, algorithm))
     }
-    /// From one public JWK; its `alg` pins, else `algorithm`, else the default of its kind.
+
+    /// From SubjectPublicKeyInfo in DER, as key services hand it out. Without `algorithm`: RSA-OAEP-256 or ECDH-ES+A256KW.
+    ///
+    /// # Errors
+    /// [`KeyError::Unreadable`] for what is no SubjectPublicKeyInfo, and what is wrong with the key itself.
+    pub fn from_spki_der(der: &[u8], algorithm: Option<KeyManagement>) -> Result<Self, KeyError> {
+        if der.len() > LONGEST {
+            return Err(too_long(der));
+        }
+        let public = PublicKey::from_spki(der)?;
+        let algorithm = public.pin(algorithm, None)?;
+        Ok(Self::new(public, algorithm))
+    }
+
+    /// From one public JWK (RSA, EC, or OKP with X25519); its `alg` pins, else `algorithm`, else the default of its kind.
+    /// Its `kid` is not used: ours is the thumbprint.
+    ///
+    /// # Errors
+    /// [`KeyError::PrivateKey`] when a private member is there; [`KeyError::AlgorithmConflict`] when `alg` and
+    /// `algorithm` differ; [`KeyError::NotForEncryption`] when `use` or `key_ops` forbid encryption; and what is wrong with
+    /// the key itself.
     pub fn from_jwk(json: &[u8], algorithm: Option<KeyManagement>) -> Result<Self, KeyError> {
-        let _ = (json, algorithm);
-        todo!()
+        let jwk = Jwk::parse(text(json)?)?;
+        if jwk.is_private() {
+            return Err(KeyError::PrivateKey);
+        }
+        let public = jwk.public_key()?;
+        let algorithm = public.pin(algorithm, jwk.algorithm()?)?;
+        Ok(Self::new(public, algorithm))
     }
+
+    pub(crate) fn new(public: PublicKey, algorithm: KeyManagement) -> Self {
+        let thumbprint = public.thumbprint();
+        Self {
+            algorithm,
+            public,
+            thumbprint,
+            kid: URL_SAFE_NO_PAD.encode(thumbprint),
+        }
+    }
+
+    /// The same key, pinned to another algorithm.
+    ///
+    /// # Errors
+    /// [`KeyError::AlgorithmKind`] when the algorithm is none for this kind of key.
+    pub fn pinned_to(&self, algorithm: KeyManagement) -> Result<Self, KeyError> {
+        let algorithm = self.public.pin(Some(algorithm), None)?;
+        Ok(Self {
+            algorithm,
+            ..self.clone()
+        })
+    }
+
     /// The algorithm this key is pinned to.
     pub fn algorithm(&self) -> KeyManagement {
         self.algorithm
     }
-    /// RFC 7638 thumbprint, base64url: what we write as `kid`.
+
+    /// RFC 7638 thumbprint, base64url: what we write as `kid`. It names key material, and with it one key version.
     pub fn kid(&self) -> &str {
         &self.kid
     }
+
     /// RFC 7638 thumbprint (SHA-256).
     pub fn thumbprint(&self) -> [u8; 32] {
-        todo!()
+        self.thumbprint
     }
-    /// Bytes of the RSA modulus, for RSA keys.
+
+    /// Bytes of the RSA modulus, for RSA keys: the length of every wrapped content key.
     pub fn modulus_len(&self) -> Option<usize> {
-        todo!()
+        match &self.public {
+            PublicKey::Rsa { n, .. } => Some(n.len()),
+            PublicKey::Point { .. } => None,
+        }
     }
+
     /// The curve, for elliptic-curve keys.
     pub fn curve(&self) -> Option<Curve> {
-        todo!()
+        match &self.public {
+            PublicKey::Rsa { .. } => None,
+            PublicKey::Point { curve, .. } => Some(*curve),
+        }
     }
-    /// SubjectPublicKeyInfo.
+
+    /// SubjectPublicKeyInfo in DER.
     pub fn to_spki_der(&self) -> Vec<u8> {
-        todo!()
+        self.public.to_spki_der()
     }
+
     /// SubjectPublicKeyInfo as PEM.
     pub fn to_pem(&self) -> String {
-        todo!()
+        pem::encode("PUBLIC KEY", &self.to_spki_der()).to_string()
     }
-    /// SHA-256 of the SubjectPublicKeyInfo: what `openssl` computes.
+
+    /// SHA-256 of the SubjectPublicKeyInfo: what `openssl pkey -pubin -outform der | openssl dgst -sha256` computes.
     pub fn spki_sha256(&self) -> [u8; 32] {
-        todo!()
+        sha256(&self.to_spki_der())
     }
+
     /// The public JWK with `kid`, `alg` and `use`.
     pub fn to_jwk(&self) -> serde_json::Value {
-        todo!()
+        let mut members = self.public.jwk_members();
+        members.insert("kid".to_owned(), self.kid.clone().into());
+        members.insert("alg".to_owned(), self.algorithm.as_str().into());
+        members.insert("use".to_owned(), "enc".into());
+        members.into()
     }
+
     /// The form to read aloud.
-    pub fn spoken_fingerprint(&self) -> crate::fingerprint::SpokenFingerprint {
-        todo!()
+    pub fn spoken_fingerprint(&self) -> SpokenFingerprint {
+        SpokenFingerprint::of_thumbprint(&self.thumbprint)
     }
+
+    /// What kind of key this is, as people say it: `RSA 4096`, `P-256`, `X25519`.
+    pub fn kind(&self) -> String {
+        match &self.public {
+            PublicKey::Rsa { n, .. } => {
+                let zeros = n.first().map_or(0, |byte| byte.leading_zeros() as usize);
+                format!("RSA {}", n.len() * 8 - zeros)
+            }
+            PublicKey::Point { curve, .. } => curve.to_string(),
+        }
+    }
+
+    pub(crate) fn public(&self) -> &PublicKey {
+        &self.public
+    }
+}
+
+impl fmt::Debug for RecipientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecipientKey")
+            .field("kind", &self.kind())
+            .field("algorithm", &self.algorithm)
+            .field("kid", &self.kid)
+            .finish()
+    }
+}
+
+/// As text: within the limit, without a byte order mark and blanks around it.
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, KeyError> {
+    if bytes.len() > LONGEST {
+        return Err(too_long(bytes));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| KeyError::Unreadable)?;
+    Ok(text.trim_start_matches('\u{feff}').trim())
+}
+
+/// Whether a JSON object has `keys`, and so is a JWK Set.
+pub(crate) fn is_set(json: &str) -> Result<bool, KeyError> {
+    #[derive(serde::Deserialize)]
+    struct Probe<'a> {
+        #[serde(borrow)]
+        keys: Option<&'a serde_json::value::RawValue>,
+    }
+    let probe: Probe<'_> = serde_json::from_str(json).map_err(|_| KeyError::Unreadable)?;
+    Ok(probe.keys.is_some())
+}
+
+fn too_long(bytes: &[u8]) -> KeyError {
+    KeyError::TooLong {
+        len: bytes.len(),
+        limit: LONGEST,
+    }
+}
+
+fn from_certificate(der: &[u8]) -> Result<PublicKey, KeyError> {
+    use ::der::Encode as _;
+
+    let certificate = x509_cert::Certificate::from_der(der).map_err(|_| KeyError::Unreadable)?;
+    let spki = certificate
+        .tbs_certificate()
+        .subject_public_key_info()
+        .to_der()
+        .map_err(|_| KeyError::Unreadable)?;
+    PublicKey::from_spki(&spki)
 }

@@ -1,0 +1,347 @@
+//! The card as JSON.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{CardKey, CardPlace, KeyStatus};
+use crate::error::{CardFault, KeyError, cut};
+use crate::jwk::JwkSet;
+use crate::recipient::RecipientKey;
+
+const LONGEST_NAME: usize = 63;
+const LONGEST_URI: usize = 512;
+const LONGEST_CLUSTER: usize = 253;
+const MOST_PLACES: usize = 64;
+
+/// What a card asks of each key beyond the public members.
+#[derive(Deserialize)]
+struct Members<'a> {
+    kid: Option<String>,
+    alg: Option<String>,
+    #[serde(rename = "use")]
+    usage: Option<String>,
+    #[serde(borrow)]
+    privy: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    v: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Privy {
+    v: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    places: Option<Vec<Place>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespaces: Option<Vec<String>>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Active,
+    Retired,
+}
+
+pub(super) fn read(json: &[u8]) -> Result<Vec<CardKey>, KeyError> {
+    let text = std::str::from_utf8(json).map_err(|_| KeyError::Unreadable)?;
+    let text = text.trim_start_matches('\u{feff}');
+    let set: JwkSet<'_> = serde_json::from_str(text).map_err(|_| KeyError::Unreadable)?;
+    set.keys
+        .iter()
+        .zip(1..)
+        .map(|(key, number)| {
+            read_key(key.get()).map_err(|why| match why {
+                // Said of the whole file: a private key in a card is a leak, not a fault of grammar.
+                CardFault::Key(error) if *error == KeyError::PrivateKey => KeyError::PrivateKey,
+                why => KeyError::Card { number, why },
+            })
+        })
+        .collect()
+}
+
+fn read_key(json: &str) -> Result<CardKey, CardFault> {
+    let recipient = RecipientKey::from_jwk(json.as_bytes(), None)
+        .map_err(|error| CardFault::Key(Box::new(error)))?;
+    let members: Members<'_> = serde_json::from_str(json).map_err(|_| CardFault::Wrong {
+        member: "kid, alg, use",
+        why: "must be strings",
+    })?;
+    let kid = members.kid.ok_or(CardFault::Missing("kid"))?;
+    if kid != recipient.kid() {
+        return Err(CardFault::WrongKid {
+            found: cut(&kid),
+            expected: recipient.kid().to_owned(),
+        });
+    }
+    if members.alg.is_none() {
+        return Err(CardFault::Missing("alg"));
+    }
+    if members.usage.is_none() {
+        return Err(CardFault::Missing("use"));
+    }
+    let privy = members.privy.ok_or(CardFault::Missing("privy"))?;
+    let privy = read_privy(privy.get())?;
+    Ok(CardKey {
+        recipient,
+        name: privy.name,
+        uri: privy.uri,
+        places: privy
+            .places
+            .unwrap_or_default()
+            .into_iter()
+            .map(place)
+            .collect(),
+        not_after: privy
+            .not_after
+            .map(|text| {
+                parse_time(&text).ok_or(CardFault::Wrong {
+                    member: "privy.notAfter",
+                    why: "must be a time in UTC like 2027-12-31T00:00:00Z",
+                })
+            })
+            .transpose()?,
+        status: match privy.status {
+            None | Some(Status::Active) => KeyStatus::Active,
+            Some(Status::Retired) => KeyStatus::Retired,
+        },
+    })
+}
+
+fn read_privy(json: &str) -> Result<Privy, CardFault> {
+    // The version first: what a later version adds is no fault of this card, but of our age.
+    let not_ours = CardFault::Wrong {
+        member: "privy.v",
+        why: "must be 1; this version of the program knows no other",
+    };
+    let version: Version = serde_json::from_str(json).map_err(|_| CardFault::Wrong {
+        member: "privy",
+        why: "must be an object without repeated members",
+    })?;
+    match version.v {
+        None => return Err(CardFault::Missing("privy.v")),
+        Some(version) if version == 1 => {}
+        Some(_) => return Err(not_ours),
+    }
+    serde_json::from_str(json).map_err(|_| CardFault::Wrong {
+        member: "privy",
+        why: "has a member that is unknown, repeated or of the wrong type; known are v, name, uri, places, \
+              notAfter and status",
+    })
+}
+
+fn place(place: Place) -> CardPlace {
+    CardPlace {
+        cluster: place.cluster,
+        namespaces: place.namespaces.unwrap_or_default(),
+    }
+}
+
+/// What the types leave open, for cards that were read and cards that are made.
+pub(super) fn check(key: &CardKey) -> Result<(), CardFault> {
+    let wrong = |member, why| Err(CardFault::Wrong { member, why });
+    if key.name.as_deref().is_some_and(|name| !is_name(name)) {
+        return wrong(
+            "privy.name",
+            "must have 1 to 63 characters of a-z, 0-9, `-` and `.`, a letter or digit first and last",
+        );
+    }
+    if key.uri.as_deref().is_some_and(|uri| {
+        uri.is_empty()
+            || uri.len() > LONGEST_URI
+            || !uri.bytes().all(|byte| byte.is_ascii_graphic())
+    }) {
+        return wrong(
+            "privy.uri",
+            "must have 1 to 512 printable ASCII characters without blanks",
+        );
+    }
+    if key.places.len() > MOST_PLACES {
+        return wrong("privy.places", "must have at most 64 entries");
+    }
+    for place in &key.places {
+        if place.cluster.is_none() && place.namespaces.is_empty() {
+            return wrong(
+                "privy.places",
+                "must name a cluster or namespaces in each entry",
+            );
+        }
+        if place.cluster.as_deref().is_some_and(|name| {
+            name.is_empty() || name.len() > LONGEST_CLUSTER || !name.bytes().all(is_cluster_byte)
+        }) {
+            return wrong(
+                "privy.places",
+                "must name clusters by 1 to 253 characters of A-Z, a-z, 0-9, `-`, `.` and `_`",
+            );
+        }
+        if place.namespaces.len() > MOST_PLACES
+            || !place
+                .namespaces
+                .iter()
+                .all(|name| is_namespace_pattern(name))
+        {
+            return wrong(
+                "privy.places",
+                "must name at most 64 namespaces, each a legal name, or its beginning up to a `-` and `*`",
+            );
+        }
+    }
+    if key.not_after.is_some_and(|seconds| seconds > LATEST) {
+        return wrong("privy.notAfter", "must be before the year 10000");
+    }
+    Ok(())
+}
+
+fn is_name(name: &str) -> bool {
+    let edge = |byte: Option<&u8>| {
+        byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    let bytes = name.as_bytes();
+    bytes.len() <= LONGEST_NAME
+        && edge(bytes.first())
+        && edge(bytes.last())
+        && bytes.iter().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.')
+        })
+}
+
+fn is_cluster_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
+}
+
+/// A namespace (RFC 1123 label), or its beginning up to a `-`, then `*`.
+fn is_namespace_pattern(name: &str) -> bool {
+    let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let literal = name.strip_suffix("-*").unwrap_or(name).as_bytes();
+    name.len() <= 63
+        && literal.first().is_some_and(|byte| label(*byte))
+        && (name.ends_with("-*") || literal.last().is_some_and(|byte| label(*byte)))
+        && literal.iter().all(|byte| label(*byte) || *byte == b'-')
+}
+
+pub(super) fn write(keys: &[CardKey]) -> String {
+    let keys: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            let mut jwk = key.recipient.to_jwk();
+            let privy = Privy {
+                v: 1,
+                name: key.name.clone(),
+                uri: key.uri.clone(),
+                places: (!key.places.is_empty()).then(|| {
+                    key.places
+                        .iter()
+                        .map(|place| Place {
+                            cluster: place.cluster.clone(),
+                            namespaces: (!place.namespaces.is_empty())
+                                .then(|| place.namespaces.clone()),
+                        })
+                        .collect()
+                }),
+                not_after: key.not_after.map(format_time),
+                status: Some(match key.status {
+                    KeyStatus::Active => Status::Active,
+                    KeyStatus::Retired => Status::Retired,
+                }),
+            };
+            jwk["privy"] = serde_json::to_value(privy).expect("strings and numbers become JSON");
+            jwk
+        })
+        .collect();
+    let mut text = serde_json::to_string_pretty(&serde_json::json!({ "keys": keys }))
+        .expect("a JSON value becomes text");
+    text.push('\n');
+    text
+}
+
+/// 9999-12-31T23:59:59Z.
+const LATEST: u64 = 253_402_300_799;
+
+/// `2027-12-31T00:00:00Z` to Unix seconds; that form alone, from 1970 on.
+fn parse_time(text: &str) -> Option<u64> {
+    let bytes = text.as_bytes();
+    let fixed = [
+        (4, b'-'),
+        (7, b'-'),
+        (10, b'T'),
+        (13, b':'),
+        (16, b':'),
+        (19, b'Z'),
+    ];
+    if bytes.len() != 20 || fixed.iter().any(|(at, byte)| bytes[*at] != *byte) {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| {
+        bytes[range].iter().try_fold(0, |sum: u64, byte| {
+            byte.is_ascii_digit()
+                .then(|| sum * 10 + u64::from(byte - b'0'))
+        })
+    };
+    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+    if year < 1970 || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    if !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
+        return None;
+    }
+    let years: u64 = (1970..year).map(days_in_year).sum();
+    let months: u64 = (1..month).map(|month| days_in_month(year, month)).sum();
+    Some((((years + months + day - 1) * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+fn format_time(seconds: u64) -> String {
+    let (mut days, rest) = (seconds / 86_400, seconds % 86_400);
+    let mut year = 1970;
+    while days >= days_in_year(year) {
+        days -= days_in_year(year);
+        year += 1;
+    }
+    let mut month = 1;
+    while days >= days_in_month(year, month) {
+        days -= days_in_month(year, month);
+        month += 1;
+    }
+    format!(
+        "{year:04}-{month:02}-{:02}T{:02}:{:02}:{:02}Z",
+        days + 1,
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
+}
+
+fn is_leap(year: u64) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+fn days_in_year(year: u64) -> u64 {
+    if is_leap(year) { 366 } else { 365 }
+}
+
+fn days_in_month(year: u64, month: u64) -> u64 {
+    match month {
+        2 if is_leap(year) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
