@@ -10,12 +10,18 @@ use crate::key_uri::KeyUri;
 /// The holder of the private key that `uri` names.
 ///
 /// A file is read at once. A key service may be down at this moment: reaching it is left to the first unwrap.
+///
+/// # Errors
+/// The file cannot be used, or the backend is not in this build; the message says what to do.
 pub async fn connect(uri: &KeyUri) -> Result<Arc<dyn KeyUnwrap>, ConnectError> {
     connect_pinned(uri, None).await
 }
 
 /// [`connect`] for a known public key: its algorithm is taken over, and a holder that turns out to have
 /// another key is refused at once rather than at the first envelope.
+///
+/// # Errors
+/// Those of [`connect`], and [`ConnectError::OtherKey`].
 pub async fn connect_for(
     uri: &KeyUri,
     recipient: &RecipientKey,

@@ -2,7 +2,6 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -71,18 +70,15 @@ pub(crate) struct EntryState {
 struct Seen {
     health: Health,
     since: Instant,
-    latest: Instant,
 }
 
 impl Default for EntryState {
     fn default() -> Self {
-        let now = Instant::now();
         Self {
             generation: AtomicU64::new(0),
             seen: Mutex::new(Seen {
                 health: Health::default(),
-                since: now,
-                latest: now,
+                since: Instant::now(),
             }),
         }
     }
@@ -99,19 +95,15 @@ impl EntryState {
 
     pub(crate) fn record(&self, outcome: Result<(), Category>) {
         let health = Health::of(outcome);
-        let now = Instant::now();
         let mut seen = lock(&self.seen);
         if seen.health != health {
             seen.health = health;
-            seen.since = now;
+            seen.since = Instant::now();
         }
-        seen.latest = now;
     }
 
-    /// Whether the service was found unavailable within the last `window`.
-    pub(crate) fn unavailable_within(&self, window: Duration, now: Instant) -> bool {
-        let seen = lock(&self.seen);
-        seen.health == Health::Unavailable && now.saturating_duration_since(seen.latest) < window
+    pub(crate) fn is_unavailable(&self) -> bool {
+        lock(&self.seen).health == Health::Unavailable
     }
 
     pub(crate) fn status(&self, name: &str) -> KeyStatus {

@@ -1,6 +1,5 @@
 //! One key that an operator configured: public key, algorithm, policy, and who holds the private half.
 
-use std::fmt;
 use std::sync::Arc;
 
 use jwe_envelope::{RecipientKey, SecretBytes};
@@ -14,123 +13,131 @@ use crate::namespaces::NamespaceSet;
 /// One public key with its one algorithm, its policy, and the holders of its private half.
 #[derive(Debug)]
 pub struct KeyEntry {
-    name: String,
+    settings: Settings,
+    holder: Arc<Holder>,
+}
+
+#[derive(Debug)]
+struct Settings {
     recipient: RecipientKey,
     aliases: Vec<String>,
     namespaces: NamespaceSet,
     allow_unbound: bool,
     default_key: bool,
     references: Vec<String>,
-    backends: Vec<Arc<dyn KeyUnwrap>>,
-    state: EntryState,
+}
+
+/// The part of an entry that calls in flight and cached keys refer to.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    pub(crate) name: String,
+    pub(crate) backends: Vec<Arc<dyn KeyUnwrap>>,
+    pub(crate) state: EntryState,
 }
 
 impl KeyEntry {
     /// Starts an entry: closed to every namespace, bound envelopes only, nobody to unwrap yet.
     pub fn builder(name: impl Into<String>, recipient: RecipientKey) -> KeyEntryBuilder {
         KeyEntryBuilder {
-            entry: KeyEntry {
-                name: name.into(),
+            name: name.into(),
+            backends: Vec::new(),
+            settings: Settings {
                 recipient,
                 aliases: Vec::new(),
                 namespaces: NamespaceSet::none(),
                 allow_unbound: false,
                 default_key: false,
                 references: Vec::new(),
-                backends: Vec::new(),
-                state: EntryState::default(),
             },
         }
     }
 
     /// The operator's name for it: in messages, metrics and audit.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.holder.name
     }
 
     /// The public key, pinned to one algorithm.
     pub fn recipient(&self) -> &RecipientKey {
-        &self.recipient
+        &self.settings.recipient
     }
 
     /// Further key IDs under which envelopes may name it.
     pub fn aliases(&self) -> &[String] {
-        &self.aliases
+        &self.settings.aliases
     }
 
     /// The namespaces that may use it.
     pub fn namespaces(&self) -> &NamespaceSet {
-        &self.namespaces
+        &self.settings.namespaces
     }
 
     /// Whether Secrets of `namespace` may use it.
     pub fn allows_namespace(&self, namespace: &str) -> bool {
-        self.namespaces.contains(namespace)
+        self.settings.namespaces.contains(namespace)
     }
 
     /// Whether it opens envelopes without `bind`.
     pub fn allow_unbound(&self) -> bool {
-        self.allow_unbound
+        self.settings.allow_unbound
     }
 
     /// Whether envelopes without `kid` are tried with it.
     pub fn is_default(&self) -> bool {
-        self.default_key
+        self.settings.default_key
     }
 
     /// Where the private key is, as configured; for people.
     pub fn references(&self) -> &[String] {
-        &self.references
+        &self.settings.references
     }
 
-    pub(crate) fn backends(&self) -> &[Arc<dyn KeyUnwrap>] {
-        &self.backends
-    }
-
-    pub(crate) fn state(&self) -> &EntryState {
-        &self.state
+    pub(crate) fn holder(&self) -> &Arc<Holder> {
+        &self.holder
     }
 }
 
-/// Asks the replicas of one key in order: the next one only when the one before is unavailable.
-///
-/// Each gets an equal share of the time that is left, so that a hanging replica leaves some for the next.
-pub(crate) async fn unwrap_with_replicas(
-    backends: &[Arc<dyn KeyUnwrap>],
-    request: &OwnedRequest,
-    deadline: Instant,
-) -> Result<SecretBytes, UnwrapError> {
-    let mut failure: Option<UnwrapError> = None;
-    for (index, backend) in backends.iter().enumerate() {
-        let now = Instant::now();
-        let left = u32::try_from(backends.len() - index).unwrap_or(u32::MAX);
-        let share = now + deadline.saturating_duration_since(now) / left;
-        let answer =
-            tokio::time::timeout_at(share, backend.unwrap_key(&request.as_request(), share))
-                .await
-                .unwrap_or_else(|_| {
-                    Err(UnwrapError::new(
-                        Category::Unavailable,
-                        "the key service did not answer in time",
-                    ))
-                });
-        match answer {
-            Err(error) if error.category() == Category::Unavailable => {
-                failure = Some(match failure {
-                    Some(earlier) => sooner(earlier, error),
-                    None => error,
-                });
+impl Holder {
+    /// Asks the replicas in order: the next one only when the one before is unavailable.
+    ///
+    /// Each gets an equal share of the time that is left, so that a hanging replica leaves some for the next.
+    pub(crate) async fn unwrap(
+        &self,
+        request: &OwnedRequest,
+        deadline: Instant,
+    ) -> Result<SecretBytes, UnwrapError> {
+        let mut failure: Option<UnwrapError> = None;
+        for (index, backend) in self.backends.iter().enumerate() {
+            let now = Instant::now();
+            let left = u32::try_from(self.backends.len() - index).unwrap_or(u32::MAX);
+            let share = now + deadline.saturating_duration_since(now) / left;
+            let answer =
+                tokio::time::timeout_at(share, backend.unwrap_key(&request.as_request(), share))
+                    .await
+                    .unwrap_or_else(|_| {
+                        Err(UnwrapError::new(
+                            Category::Unavailable,
+                            "the key service did not answer in time",
+                        ))
+                    });
+            match answer {
+                Err(error) if error.category() == Category::Unavailable => {
+                    failure = Some(match failure {
+                        Some(earlier) => sooner(&earlier, error),
+                        None => error,
+                    });
+                }
+                answer => return answer,
             }
-            answer => return answer,
         }
+        Err(failure.unwrap_or_else(|| {
+            UnwrapError::new(Category::Misconfigured, "no key service is configured")
+        }))
     }
-    Err(failure.unwrap_or_else(|| {
-        UnwrapError::new(Category::Misconfigured, "no key service is configured")
-    }))
 }
 
 /// The later error, with the shorter of both waits.
-fn sooner(earlier: UnwrapError, later: UnwrapError) -> UnwrapError {
+fn sooner(earlier: &UnwrapError, later: UnwrapError) -> UnwrapError {
     let wait = match (earlier.retry_after(), later.retry_after()) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
@@ -143,68 +150,72 @@ fn sooner(earlier: UnwrapError, later: UnwrapError) -> UnwrapError {
 
 /// Collects what a [`KeyEntry`] needs. Contradictions are found by
 /// [`RegistryBuilder::build`](crate::RegistryBuilder::build), which sees all entries.
+#[derive(Debug)]
 pub struct KeyEntryBuilder {
-    entry: KeyEntry,
+    name: String,
+    backends: Vec<Arc<dyn KeyUnwrap>>,
+    settings: Settings,
 }
 
 impl KeyEntryBuilder {
     /// Adds a key ID under which envelopes may name it, besides the key's thumbprint.
     #[must_use]
     pub fn alias(mut self, alias: impl Into<String>) -> Self {
-        self.entry.aliases.push(alias.into());
+        self.settings.aliases.push(alias.into());
         self
     }
 
     /// Sets the namespaces that may use it.
     #[must_use]
     pub fn namespaces(mut self, namespaces: NamespaceSet) -> Self {
-        self.entry.namespaces = namespaces;
+        self.settings.namespaces = namespaces;
         self
     }
 
     /// Whether it opens envelopes without `bind`; no by default.
     #[must_use]
     pub fn allow_unbound(mut self, allow: bool) -> Self {
-        self.entry.allow_unbound = allow;
+        self.settings.allow_unbound = allow;
         self
     }
 
     /// Whether envelopes without `kid` are tried with it; one entry at most.
     #[must_use]
     pub fn default_key(mut self, default: bool) -> Self {
-        self.entry.default_key = default;
+        self.settings.default_key = default;
         self
     }
 
     /// Adds a holder of the private key. Several are replicas, asked in this order when one is unavailable.
     #[must_use]
     pub fn backend(mut self, backend: Arc<dyn KeyUnwrap>) -> Self {
-        self.entry.backends.push(backend);
+        self.backends.push(backend);
         self
     }
 
     /// Where the private key is, as configured, for people to read.
     #[must_use]
     pub fn references(mut self, references: Vec<String>) -> Self {
-        self.entry.references = references;
+        self.settings.references = references;
         self
     }
 
     /// The entry.
     #[must_use]
     pub fn build(self) -> KeyEntry {
-        self.entry
+        KeyEntry {
+            settings: self.settings,
+            holder: Arc::new(Holder {
+                name: self.name,
+                backends: self.backends,
+                state: EntryState::default(),
+            }),
+        }
     }
 }
 
 impl From<KeyEntryBuilder> for KeyEntry {
     fn from(builder: KeyEntryBuilder) -> Self {
         builder.build()
-    }
-}
-
-impl fmt::Debug for KeyEntryBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("KeyEntryBuilder").field(&self.entry).finish()
     }
 }

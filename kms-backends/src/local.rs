@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jwe_envelope::{
-    KeyError, KeyManagement, LocalKey, LocalUnwrapError, RecipientKey, SecretBytes, UnwrapRequest,
+    KeyManagement, LocalKey, LocalUnwrapError, RecipientKey, SecretBytes, UnwrapRequest,
 };
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -35,6 +35,9 @@ pub struct LocalBackend {
 impl LocalBackend {
     /// Reads a PKCS#8 PEM or a private JWK. On Unix the file must belong to us (or root) and be closed to group
     /// and others. The content is wiped after use. `pin` chooses the algorithm where the file does not.
+    ///
+    /// # Errors
+    /// The file is missing, open to others, too large, or holds no usable key; the message says what to do.
     pub fn open(
         path: impl AsRef<Path>,
         pin: Option<KeyManagement>,

@@ -26,6 +26,9 @@ impl NamespaceSet {
     }
 
     /// From the words of a configuration: a namespace, `prefix-*`, or `*`.
+    ///
+    /// # Errors
+    /// A word that can be no namespace, or a `*` elsewhere.
     pub fn parse<S: AsRef<str>>(
         words: impl IntoIterator<Item = S>,
     ) -> Result<Self, NamespaceSetError> {

@@ -2,16 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use jwe_envelope::{OpenError, Opening, Plaintext, Rejected};
+use jwe_envelope::{ContentKey, InputsDigest, OpenError, Opening, Plaintext};
 use tokio::time::Instant;
 
-use crate::cache::CacheOptions;
+use crate::cache::{Cache, CacheOptions};
 use crate::error::{Category, UnwrapError};
+use crate::flight::{Boarding, Flights};
 use crate::health::KeyStatus;
-use crate::key_entry::{KeyEntry, unwrap_with_replicas};
-use crate::key_unwrap::OwnedRequest;
-use crate::observer::{Observer, Unobserved};
+use crate::key_entry::KeyEntry;
+use crate::observer::{CacheEvent, Observer, Unobserved};
 
 /// The keys that may be asked for, and nothing else: an envelope's `kid` is looked up here and goes nowhere further.
 #[derive(Debug)]
@@ -20,7 +21,8 @@ pub struct Registry {
     by_kid: HashMap<String, usize>,
     default_key: Option<usize>,
     observer: Arc<dyn Observer>,
-    cache: CacheOptions,
+    cache: Arc<Cache>,
+    flights: Arc<Flights>,
 }
 
 /// An opened value, and where its content key came from.
@@ -105,27 +107,130 @@ impl Registry {
 
     /// How the key service of each entry last answered, in the order of the configuration.
     pub fn status(&self) -> Vec<KeyStatus> {
-        let status = |entry: &KeyEntry| entry.state().status(entry.name());
+        let status = |entry: &KeyEntry| entry.holder().state.status(entry.name());
         self.entries.iter().map(status).collect()
     }
 
+    /// How many content keys are cached.
+    pub fn cached_keys(&self) -> usize {
+        self.cache.len()
+    }
+
     /// Opens an envelope: content key from the cache or from the key service of `entry`, then tag, then plaintext.
+    ///
+    /// `entry` is one of this registry, and policy has already allowed it. Must be called within a tokio
+    /// runtime with time enabled.
+    ///
+    /// - A cached content key answers at once, even past the deadline. It was accepted by a tag when it was cached,
+    ///   and it is tried against the tag of this envelope as well.
+    /// - Equal requests that meet share one call of the key service. It goes on when its first caller gives up.
+    /// - While the key service is unavailable, a cached key serves longer
+    ///   ([`outage_lifetime`](CacheOptions::outage_lifetime)). It is only used after asking in vain, for half of the
+    ///   time that is left or, while the service is known to be away, for a quarter of a second.
+    /// - A denial drops every cached key of the entry at once.
+    ///
+    /// # Errors
+    /// [`OpenFailure::Open`] for everything behind the unwrap, a rejected wrapped key included;
+    /// [`OpenFailure::Unwrap`] when the key service did not unwrap, or not by `deadline`.
     pub async fn open(
         &self,
         entry: &KeyEntry,
         opening: &Opening<'_>,
         deadline: Instant,
     ) -> Result<Opened, OpenFailure> {
-        let request = OwnedRequest::try_from(&opening.request()).map_err(OpenFailure::Unwrap)?;
-        let answer = match unwrap_with_replicas(entry.backends(), &request, deadline).await {
-            Ok(secret) => Ok(secret),
-            Err(error) if error.category() == Category::Rejected => Err(Rejected),
-            Err(error) => return Err(OpenFailure::Unwrap(error)),
-        };
+        let inputs = opening.inputs_digest(entry.name());
+        match self.cache.fresh(&inputs) {
+            Some(key) => self.open_cached(entry, opening, &key),
+            None => self.open_uncached(entry, opening, &inputs, deadline).await,
+        }
+    }
+
+    fn open_cached(
+        &self,
+        entry: &KeyEntry,
+        opening: &Opening<'_>,
+        key: &ContentKey,
+    ) -> Result<Opened, OpenFailure> {
+        self.observer.cache(entry.name(), CacheEvent::Hit);
         Ok(Opened {
-            plaintext: opening.finish(answer)?,
-            source: KeySource::Unwrapped,
+            plaintext: opening.open(key)?,
+            source: KeySource::Cache,
         })
+    }
+
+    async fn open_uncached(
+        &self,
+        entry: &KeyEntry,
+        opening: &Opening<'_>,
+        inputs: &InputsDigest,
+        deadline: Instant,
+    ) -> Result<Opened, OpenFailure> {
+        let may_serve_stale = self.cache.stale(inputs).is_some();
+        let limit = if may_serve_stale {
+            patience(entry, deadline)
+        } else {
+            deadline
+        };
+        let failure = match self.ask(entry, opening, inputs, deadline, limit).await {
+            Err(OpenFailure::Unwrap(error)) if error.category() == Category::Unavailable => error,
+            outcome => return outcome,
+        };
+        // Looked up again: a denial may have dropped it meanwhile.
+        let Some(key) = self.cache.stale(inputs) else {
+            return Err(OpenFailure::Unwrap(failure));
+        };
+        self.observer.cache(entry.name(), CacheEvent::Stale);
+        Ok(Opened {
+            plaintext: opening.open(&key)?,
+            source: KeySource::Stale,
+        })
+    }
+
+    /// Has the key service unwrap by `deadline`, and waits for it until `limit`.
+    async fn ask(
+        &self,
+        entry: &KeyEntry,
+        opening: &Opening<'_>,
+        inputs: &InputsDigest,
+        deadline: Instant,
+        limit: Instant,
+    ) -> Result<Opened, OpenFailure> {
+        let boarding = self
+            .flights
+            .board(entry.holder(), opening, inputs, deadline)
+            .map_err(OpenFailure::Unwrap)?;
+        let (seat, event, source) = match boarding {
+            Boarding::Cached(key) => return self.open_cached(entry, opening, &key),
+            Boarding::Joined(seat) => (seat, CacheEvent::Joined, KeySource::Joined),
+            Boarding::Started(seat) => (seat, CacheEvent::Miss, KeySource::Unwrapped),
+        };
+        self.observer.cache(entry.name(), event);
+        let key = seat
+            .content_key(opening, limit)
+            .await
+            .map_err(OpenFailure::Unwrap)?;
+        match opening.open(&key) {
+            Ok(plaintext) => {
+                seat.verified(entry.holder(), &key);
+                Ok(Opened { plaintext, source })
+            }
+            Err(error) => {
+                seat.settle();
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// How long to wait for a fresh answer when an expired key could serve instead.
+fn patience(entry: &KeyEntry, deadline: Instant) -> Instant {
+    const WHILE_AWAY: Duration = Duration::from_millis(250);
+    let now = Instant::now();
+    let half = deadline.saturating_duration_since(now) / 2;
+    if entry.holder().state.is_unavailable() {
+        now + half.min(WHILE_AWAY)
+    } else {
+        now + half
     }
 }
 
@@ -160,6 +265,9 @@ impl RegistryBuilder {
     }
 
     /// The registry, when no entry contradicts another one or itself.
+    ///
+    /// # Errors
+    /// The first contradiction, with the names of the entries.
     pub fn build(self) -> Result<Registry, RegistryError> {
         let mut by_kid: HashMap<String, usize> = HashMap::new();
         let mut default_key = None;
@@ -191,12 +299,14 @@ impl RegistryBuilder {
                 });
             }
         }
+        let cache = Arc::new(Cache::new(self.cache, Arc::clone(&self.observer)));
         Ok(Registry {
             by_kid,
             default_key,
+            flights: Arc::new(Flights::new(Arc::clone(&cache))),
+            cache,
             entries: self.entries,
             observer: self.observer,
-            cache: self.cache,
         })
     }
 }
@@ -210,10 +320,10 @@ fn check_alone(entry: &KeyEntry) -> Result<(), RegistryError> {
     if entry.aliases().iter().any(String::is_empty) {
         return Err(RegistryError::EmptyAlias(name()));
     }
-    if entry.backends().is_empty() {
+    if entry.holder().backends.is_empty() {
         return Err(RegistryError::NoBackend(name()));
     }
-    for (index, backend) in entry.backends().iter().enumerate() {
+    for (index, backend) in entry.holder().backends.iter().enumerate() {
         let Some(held) = backend.public_key() else {
             continue;
         };

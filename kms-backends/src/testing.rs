@@ -200,7 +200,9 @@ impl KeyUnwrap for ScriptedBackend {
             Reply::Right => Ok(SecretBytes::new(self.right(request, deadline).await?)),
             Reply::WrongKey => {
                 let mut bytes = self.right(request, deadline).await?;
-                bytes.iter_mut().for_each(|byte| *byte ^= 0xff);
+                for byte in &mut bytes {
+                    *byte ^= 0xff;
+                }
                 Ok(SecretBytes::new(bytes))
             }
             Reply::WrongLength(len) => Ok(SecretBytes::new(vec![0x5a; len])),
@@ -243,18 +245,21 @@ pub fn a_request() -> UnwrapRequest<'static> {
     }
 }
 
+/// One call as an observer sees it: key, outcome, duration.
+pub type ObservedCall = (String, Result<(), Category>, Duration);
+
 /// Remembers everything it is told.
 #[derive(Debug, Default)]
 pub struct RecordingObserver {
-    unwraps: Mutex<Vec<(String, Result<(), Category>, Duration)>>,
+    unwraps: Mutex<Vec<ObservedCall>>,
     cache: Mutex<Vec<(String, CacheEvent)>>,
     breaker: Mutex<Vec<BreakerState>>,
     cached_keys: Mutex<Vec<usize>>,
 }
 
 impl RecordingObserver {
-    /// Calls: key, outcome, duration.
-    pub fn unwraps(&self) -> Vec<(String, Result<(), Category>, Duration)> {
+    /// The calls, in order.
+    pub fn unwraps(&self) -> Vec<ObservedCall> {
         lock(&self.unwraps).clone()
     }
 

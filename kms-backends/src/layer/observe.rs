@@ -118,7 +118,7 @@ mod tests {
     async fn a_cancelled_call_is_reported_as_unavailable() {
         let (layer, observer) = observed(Reply::Hang);
         let request = a_request();
-        let call = layer.unwrap_within(&request, Duration::from_secs(60));
+        let call = layer.unwrap_within(&request, Duration::from_mins(1));
         tokio::time::timeout(Duration::from_secs(1), call)
             .await
             .unwrap_err();

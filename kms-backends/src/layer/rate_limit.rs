@@ -33,7 +33,7 @@ impl Quota {
     pub const fn per_minute(calls: NonZeroU32) -> Self {
         Self {
             calls,
-            per: Duration::from_secs(60),
+            per: Duration::from_mins(1),
         }
     }
 
@@ -189,11 +189,11 @@ mod tests {
         for quota in [1, 7, 25, 100] {
             let (layer, fake) = limited(quota);
             let count = quota as usize * 6;
-            let done = call_all(&layer, count, Duration::from_secs(60)).await;
+            let done = call_all(&layer, count, Duration::from_mins(1)).await;
             assert_eq!(done, count);
             // Idle, then again: the pause must not have filled a bucket.
             tokio::time::sleep(Duration::from_secs(30)).await;
-            call_all(&layer, count, Duration::from_secs(60)).await;
+            call_all(&layer, count, Duration::from_mins(1)).await;
             assert!(
                 fake.busiest(SECOND) * 100 <= quota as usize * 105,
                 "{quota}"
@@ -205,7 +205,7 @@ mod tests {
     async fn uses_the_quota_up() {
         let (layer, _) = limited(25);
         let start = Instant::now();
-        assert_eq!(call_all(&layer, 500, Duration::from_secs(60)).await, 500);
+        assert_eq!(call_all(&layer, 500, Duration::from_mins(1)).await, 500);
         let took = start.elapsed();
         assert!(took <= Duration::from_millis(20_500), "{took:?}");
         assert!(took >= Duration::from_millis(19_800), "{took:?}");
@@ -216,7 +216,7 @@ mod tests {
         let (layer, fake) = limited(10);
         let busy = tokio::spawn({
             let layer = Arc::clone(&layer);
-            async move { call_all(&layer, 30, Duration::from_secs(60)).await }
+            async move { call_all(&layer, 30, Duration::from_mins(1)).await }
         });
         tokio::time::sleep(Duration::from_millis(1)).await;
         let start = Instant::now();
@@ -238,7 +238,7 @@ mod tests {
             .map(|_| {
                 let layer = Arc::clone(&layer);
                 tokio::spawn(async move {
-                    let limit = Duration::from_secs(60);
+                    let limit = Duration::from_mins(1);
                     layer.unwrap_within(&a_request(), limit).await.is_ok()
                 })
             })
@@ -246,7 +246,7 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(10)).await;
         impatient.iter().for_each(tokio::task::JoinHandle::abort);
         let start = Instant::now();
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_mins(1);
         layer.unwrap_within(&a_request(), limit).await.unwrap();
         assert!(start.elapsed() <= SECOND);
         assert_eq!(fake.calls(), 2);
@@ -261,7 +261,7 @@ mod tests {
         for _ in 0..5 {
             for _key in ["a", "b"] {
                 let layer = RateLimit::new(fake.clone(), Arc::clone(&bucket));
-                let limit = Duration::from_secs(60);
+                let limit = Duration::from_mins(1);
                 layer.unwrap_within(&a_request(), limit).await.unwrap();
             }
         }

@@ -107,7 +107,7 @@ mod tests {
     use crate::key_unwrap::KeyUnwrapExt as _;
     use crate::testing::{Reply, ScriptedBackend, a_request};
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn retry(replies: impl IntoIterator<Item = Reply>) -> (Retry, Arc<ScriptedBackend>) {
         let fake = Arc::new(ScriptedBackend::new().then(replies));
