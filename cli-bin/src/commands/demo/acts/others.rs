@@ -1,0 +1,132 @@
+//! Act 6: what everybody else gets.
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::administrator::{CALLER, Site};
+use super::{Setting, Values, cluster, custodian};
+use crate::commands::demo::api_server;
+use crate::commands::demo::certificates::{Authority, Identity};
+use crate::commands::demo::http::TlsCaller;
+use crate::commands::demo::screen::Screen;
+
+/// Tries what must not work.
+pub(super) fn play(
+    screen: &mut Screen<'_>,
+    setting: &Setting<'_>,
+    site: &mut Site,
+    sealed: &Values,
+) -> anyhow::Result<()> {
+    screen.act(6, "What everybody else gets")?;
+    let object = cluster::load(setting, custodian::MANIFEST)?;
+
+    screen.say("The manifest, copied into a namespace of one's own:")?;
+    let mut copy = object.clone();
+    copy["metadata"]["namespace"] = "mallory".into();
+    denied(screen, site, &copy, 403, &["mallory"])?;
+
+    screen.say("One character of one envelope changed; the other four are sound:")?;
+    denied(
+        screen,
+        site,
+        &damage(&object, "password")?,
+        403,
+        &["password"],
+    )?;
+
+    screen.say("Callers other than the API server, with the same review:")?;
+    let other = Authority::new("somebody else's CA")?;
+    stranger(screen, site, &object, None, "without a certificate")?;
+    let forged = other.client(CALLER)?;
+    stranger(
+        screen,
+        site,
+        &object,
+        Some(&forged),
+        "with a certificate of another authority",
+    )?;
+    let node = site.authority.client("system:node:worker-1")?;
+    stranger(
+        screen,
+        site,
+        &object,
+        Some(&node),
+        "with a node's certificate of the cluster's authority",
+    )?;
+
+    let output = site.webhook.output()?;
+    let silent = sealed
+        .values()
+        .filter(|value| !value.is_empty())
+        .all(|value| !custodian::occurs(&output, value));
+    screen.claim(
+        silent && !output.is_empty(),
+        "nothing that the webhook wrote, log or audit, holds any of the values",
+    )
+}
+
+fn denied(
+    screen: &mut Screen<'_>,
+    site: &mut Site,
+    object: &Value,
+    code: u64,
+    words: &[&str],
+) -> anyhow::Result<()> {
+    let verdict = site.api_server.review(object, None)?;
+    screen.claim(
+        !verdict.allowed && verdict.patched.is_empty(),
+        "denied as a whole, no value opened:",
+    )?;
+    screen.answer(&verdict.message)?;
+    anyhow::ensure!(
+        verdict.code == Some(code),
+        "the denial has code {:?} instead of {code}",
+        verdict.code
+    );
+    for word in words {
+        anyhow::ensure!(
+            verdict.message.contains(word),
+            "the denial does not speak of {word:?}: {}",
+            verdict.message
+        );
+    }
+    Ok(())
+}
+
+/// The object with one character of a field's ciphertext replaced by another.
+fn damage(object: &Value, name: &str) -> anyhow::Result<Value> {
+    let envelope = String::from_utf8(api_server::field(object, name)?)?;
+    let mut parts: Vec<String> = envelope.split('.').map(str::to_owned).collect();
+    let ciphertext = parts.get_mut(3).context("the envelope is not compact")?;
+    let replacement = if ciphertext.starts_with('A') {
+        "B"
+    } else {
+        "A"
+    };
+    ciphertext.replace_range(..1, replacement);
+    let mut damaged = object.clone();
+    damaged["data"][name] = STANDARD.encode(parts.join(".")).into();
+    Ok(damaged)
+}
+
+fn stranger(
+    screen: &mut Screen<'_>,
+    site: &mut Site,
+    object: &Value,
+    identity: Option<&Identity>,
+    who: &str,
+) -> anyhow::Result<()> {
+    let caller = TlsCaller::new(site.webhook.address, site.authority.certificate(), identity)?;
+    let answer = site.api_server.ask_as(&caller, object);
+    let (refused, words) = if let Ok(answer) = &answer {
+        let refused = matches!(answer.status, 401 | 403);
+        (refused, format!("HTTP {}", answer.status))
+    } else {
+        // The connection ended before any answer: TLS says why.
+        let alert = caller.refusal()?;
+        let words = alert.as_ref().map_or_else(String::new, ToString::to_string);
+        (alert.is_some(), words)
+    };
+    screen.claim(refused, &format!("{who}: turned away ({words})"))
+}
