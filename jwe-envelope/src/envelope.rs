@@ -3,10 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use aws_lc_rs::digest;
+
 use crate::algorithm::{ContentEncryption, KeyManagement};
 use crate::binding::Binding;
 use crate::error::{ParseError, RefusedError};
 use crate::provenance::Provenance;
+use crate::recognize::examine;
+use crate::{base64url, compact, header, json};
 
 /// RFC 7516 §7.1 and §7.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,12 +32,6 @@ pub enum Recognized<'a> {
     Sealed(Box<Envelope<'a>>),
     /// It claims to be an envelope and is damaged.
     Malformed(ParseError),
-}
-
-/// Says what a value is, as admission sees it: trailing blanks trimmed, nothing else.
-pub fn recognize(value: &[u8]) -> Recognized<'_> {
-    let _ = value;
-    todo!()
 }
 
 /// A well-formed envelope; borrows from the text it was parsed from.
@@ -73,6 +71,18 @@ pub struct Recipient<'a> {
 }
 
 impl Recipient<'_> {
+    fn into_owned(self) -> Recipient<'static> {
+        Recipient {
+            header: self.header.map(owned),
+            encrypted_key: owned(self.encrypted_key),
+            algorithm: owned(self.algorithm),
+            key_id: self.key_id.map(owned),
+            ephemeral: self.ephemeral.map(owned),
+            party_u: self.party_u.map(owned),
+            party_v: self.party_v.map(owned),
+        }
+    }
+
     /// `alg` as written.
     pub fn algorithm(&self) -> &str {
         &self.algorithm
@@ -87,8 +97,7 @@ impl Recipient<'_> {
 impl<'a> Envelope<'a> {
     /// Parses any of the three serializations, blanks trimmed at both ends.
     pub fn parse(text: &'a [u8]) -> Result<Self, ParseError> {
-        let _ = text;
-        todo!()
+        examine(text.trim_ascii())?.ok_or(ParseError::NotAnEnvelope)
     }
 
     /// How it was written.
@@ -119,7 +128,18 @@ impl<'a> Envelope<'a> {
 
     /// SHA-256 over `protected.iv.ciphertext.tag[.aad]` as received.
     pub fn digest(&self) -> EnvelopeDigest {
-        todo!()
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(self.protected.as_deref().unwrap_or_default().as_bytes());
+        for part in [&self.iv, &self.ciphertext, &self.tag]
+            .into_iter()
+            .chain(&self.aad)
+        {
+            context.update(b".");
+            context.update(part.as_bytes());
+        }
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(context.finish().as_ref());
+        EnvelopeDigest(bytes)
     }
 
     /// The associated data: ASCII(`protected`), then `.` and `aad` when there is one, as received.
@@ -134,20 +154,40 @@ impl<'a> Envelope<'a> {
     /// The text in the given serialization; `None` when it cannot be written so
     /// (compact with several recipients or headers outside `protected`).
     pub fn to_text(&self, serialization: Serialization) -> Option<String> {
-        let _ = serialization;
-        todo!()
+        match serialization {
+            Serialization::Compact => compact::print(self),
+            Serialization::Flattened => json::print_flattened(self),
+            Serialization::General => Some(json::print_general(self)),
+        }
     }
 
     /// Detaches it from the text it was parsed from.
     pub fn into_owned(self) -> Envelope<'static> {
-        todo!()
+        Envelope {
+            serialization: self.serialization,
+            protected: self.protected.map(owned),
+            unprotected: self.unprotected.map(owned),
+            recipients: self
+                .recipients
+                .into_iter()
+                .map(Recipient::into_owned)
+                .collect(),
+            aad: self.aad.map(owned),
+            iv: owned(self.iv),
+            ciphertext: owned(self.ciphertext),
+            tag: owned(self.tag),
+            encryption: self.encryption,
+            binding: self.binding,
+            provenance: self.provenance,
+        }
     }
 }
 
 impl fmt::Display for Envelope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let _ = f;
-        todo!()
+        // Each serialization can print what was parsed from it or drafted for it.
+        let text = self.to_text(self.serialization).ok_or(fmt::Error)?;
+        f.write_str(&text)
     }
 }
 
@@ -175,8 +215,38 @@ impl Draft {
         binding: Option<&Binding>,
         provenance: Option<&Provenance>,
     ) -> Self {
-        let _ = (serialization, encryption, recipients, binding, provenance);
-        todo!()
+        let compact = match serialization {
+            Serialization::Compact => recipients.first(),
+            Serialization::Flattened | Serialization::General => None,
+        };
+        let protected = header::protected_json(encryption, compact, binding, provenance);
+        let recipients = recipients.iter().map(|recipient| Recipient {
+            header: match compact {
+                Some(_) => None,
+                None => Some(Cow::Owned(header::recipient_json(recipient))),
+            },
+            encrypted_key: base64url::encode(&recipient.encrypted_key).into(),
+            algorithm: recipient.algorithm.as_str().into(),
+            key_id: Some(recipient.key_id.clone().into()),
+            ephemeral: recipient.ephemeral.clone().map(Cow::Owned),
+            party_u: None,
+            party_v: None,
+        });
+        Self {
+            envelope: Envelope {
+                serialization,
+                protected: Some(base64url::encode(protected.as_bytes()).into()),
+                unprotected: None,
+                recipients: recipients.collect(),
+                aad: None,
+                iv: Cow::default(),
+                ciphertext: Cow::default(),
+                tag: Cow::default(),
+                encryption: Ok(encryption),
+                binding: binding.cloned(),
+                provenance: provenance.cloned(),
+            },
+        }
     }
 
     /// What the encryption authenticates.
@@ -186,11 +256,15 @@ impl Draft {
 
     /// Adds what the encryption returned.
     pub(crate) fn finish(mut self, iv: &[u8], ciphertext: &[u8], tag: &[u8]) -> Envelope<'static> {
-        self.envelope.iv = crate::base64url::encode(iv).into();
-        self.envelope.ciphertext = crate::base64url::encode(ciphertext).into();
-        self.envelope.tag = crate::base64url::encode(tag).into();
+        self.envelope.iv = base64url::encode(iv).into();
+        self.envelope.ciphertext = base64url::encode(ciphertext).into();
+        self.envelope.tag = base64url::encode(tag).into();
         self.envelope
     }
+}
+
+fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(text.into_owned())
 }
 
 /// Names an envelope in audit and signatures. `Display` is `sha256:` and hex.

@@ -54,6 +54,9 @@ pub enum RefusedError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
+    /// What the sealer says of itself is not fit to be written.
+    #[error(transparent)]
+    Provenance(#[from] crate::provenance::ProvenanceError),
     /// The value passes the limit.
     #[error("value is {len} bytes, the limit is {limit}")]
     TooLarge {

@@ -1,6 +1,18 @@
 //! Who sealed a value, when and why: the `sealed` member, a claim tied to the value.
 
+use std::fmt::{self, Write as _};
+
+use crate::date::Utc;
+use crate::error::{SealError, cut};
+use crate::strict_json::{self, MAX_INTEGER, Node};
+
+/// Bytes of `sealed` as we would write it.
+const MAX_LEN: usize = 1024;
+
 /// `sealed`: `at` always; `by` and `why` only when given. At most 1 KiB, no control characters.
+///
+/// The tag ties it to the value, and that is all: whoever holds the public key may claim anything.
+/// [`Display`](fmt::Display) says "claimed" and escapes what could deceive a terminal or a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
     at: u64,
@@ -8,26 +20,198 @@ pub struct Provenance {
     why: Option<String>,
 }
 
+/// What can be wrong with `sealed`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProvenanceError {
+    /// `at` is missing, or no whole second from 0 to 2⁵³−1.
+    #[error("`sealed`: `at` must be whole seconds since 1970, from 0 to 2^53-1")]
+    At,
+    /// A character that moves the cursor, ends the line or turns the direction of writing.
+    #[error("`sealed`: `{member}` holds the control character U+{:04X}", u32::from(*.found))]
+    Control {
+        /// `by` or `why`.
+        member: &'static str,
+        /// The character.
+        found: char,
+    },
+    /// Too long.
+    #[error("`sealed` takes more than {limit} bytes; shorten who or why")]
+    TooLong {
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// A member that we do not know.
+    #[error("`sealed` has the member {name:?}, which is unknown")]
+    UnknownMember {
+        /// The member.
+        name: String,
+    },
+    /// A member of another JSON type than it must have.
+    #[error("`sealed`: `{member}` must be {expected}")]
+    WrongType {
+        /// Which member.
+        member: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+}
+
 impl Provenance {
     /// At Unix time `at`, by and why as given.
-    pub fn new(
-        at: u64,
-        by: Option<&str>,
-        why: Option<&str>,
-    ) -> Result<Self, crate::error::SealError> {
-        let _ = (at, by, why);
-        todo!()
+    ///
+    /// # Errors
+    /// When a text holds control characters or characters that turn the direction of writing, the time
+    /// is past 2⁵³−1, or all of it takes more than 1 KiB.
+    pub fn new(at: u64, by: Option<&str>, why: Option<&str>) -> Result<Self, SealError> {
+        for (member, text) in [("by", by), ("why", why)] {
+            if let Some(found) = text.unwrap_or_default().chars().find(|&c| deceives(c)) {
+                return Err(ProvenanceError::Control { member, found }.into());
+            }
+        }
+        let provenance = Self {
+            at,
+            by: by.map(str::to_owned),
+            why: why.map(str::to_owned),
+        };
+        Ok(provenance.checked()?)
     }
+
+    pub(crate) fn from_node(node: Node<'_>) -> Result<Self, ProvenanceError> {
+        let Node::Object(members) = node else {
+            return Err(ProvenanceError::WrongType {
+                member: "sealed",
+                expected: "an object",
+            });
+        };
+        let (mut at, mut by, mut why) = (None, None, None);
+        for (member, node) in members {
+            match member.as_ref() {
+                "at" => at = node.integer(),
+                "by" => by = Some(text("by", node)?),
+                "why" => why = Some(text("why", node)?),
+                unknown => return Err(ProvenanceError::UnknownMember { name: cut(unknown) }),
+            }
+        }
+        let at = at.ok_or(ProvenanceError::At)?;
+        Self { at, by, why }.checked()
+    }
+
+    fn checked(self) -> Result<Self, ProvenanceError> {
+        if self.at > MAX_INTEGER {
+            return Err(ProvenanceError::At);
+        }
+        if self.to_json().len() > MAX_LEN {
+            return Err(ProvenanceError::TooLong { limit: MAX_LEN });
+        }
+        Ok(self)
+    }
+
     /// Unix seconds.
     pub fn at(&self) -> u64 {
         self.at
     }
-    /// The claimed sealer. Untrusted: escape before printing.
+
+    /// The claimed sealer. Untrusted: show it through [`escaped`].
     pub fn by(&self) -> Option<&str> {
         self.by.as_deref()
     }
-    /// The claimed reason. Untrusted: escape before printing.
+
+    /// The claimed reason. Untrusted: show it through [`escaped`].
     pub fn why(&self) -> Option<&str> {
         self.why.as_deref()
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        let mut members = vec![("at".into(), Node::Number(self.at.into()))];
+        for (name, text) in [("by", &self.by), ("why", &self.why)] {
+            if let Some(text) = text {
+                members.push((name.into(), Node::String(text.as_str().into())));
+            }
+        }
+        strict_json::write_object(&members)
+    }
+}
+
+/// One line for people: `claimed: sealed 2026-11-21T09:45:00Z by "mara", "rotated"`.
+impl fmt::Display for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "claimed: sealed {}", Utc(self.at))?;
+        if let Some(by) = &self.by {
+            write!(f, " by \"{}\"", escaped(by))?;
+        }
+        if let Some(why) = &self.why {
+            write!(f, ", \"{}\"", escaped(why))?;
+        }
+        Ok(())
+    }
+}
+
+/// Untrusted text, safe to print: what moves the cursor, ends the line, turns the direction of writing
+/// or cannot be seen appears as `\u{…}`; quotation marks and backslashes are escaped too.
+pub fn escaped(text: &str) -> impl fmt::Display + '_ {
+    Escaped(text)
+}
+
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|character| match character {
+            '"' | '\\' => write!(f, "\\{character}"),
+            _ if deceives(character) || is_invisible(character) => {
+                write!(f, "\\u{{{:x}}}", u32::from(character))
+            }
+            _ => f.write_char(character),
+        })
+    }
+}
+
+/// Control characters, line ends and the controls of bidirectional text (UAX #9).
+fn deceives(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{061c}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+        )
+}
+
+/// Characters without a shape of their own that text can hide in.
+const fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{00ad}'
+            | '\u{034f}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200d}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// A text of the envelope. Writers are held to more: they may not turn the direction of writing
+/// either, which readers show escaped.
+fn text(member: &'static str, node: Node<'_>) -> Result<String, ProvenanceError> {
+    let Node::String(text) = node else {
+        return Err(ProvenanceError::WrongType {
+            member,
+            expected: "a string",
+        });
+    };
+    match text.chars().find(|character| character.is_control()) {
+        Some(found) => Err(ProvenanceError::Control { member, found }),
+        None => Ok(text.into_owned()),
     }
 }

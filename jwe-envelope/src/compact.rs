@@ -1,0 +1,73 @@
+//! The compact serialization (RFC 7516 §7.1): `protected.encrypted_key.iv.ciphertext.tag`.
+
+use std::borrow::Cow;
+
+use crate::envelope::{Envelope, Serialization};
+use crate::error::ParseError;
+use crate::parts::{PROTECTED, Parts, RecipientParts};
+
+/// Parses a text that claims to be a compact envelope.
+pub(crate) fn parse(text: &[u8]) -> Result<Envelope<'_>, ParseError> {
+    split(text).and_then(Parts::check).map_err(|fault| {
+        // Line breaks show as many faults, the first of them seldom the telling one.
+        if text.iter().any(u8::is_ascii_whitespace) {
+            ParseError::Broken
+        } else {
+            fault
+        }
+    })
+}
+
+fn split(text: &[u8]) -> Result<Parts<'_>, ParseError> {
+    let text = std::str::from_utf8(text).map_err(|_| ParseError::Utf8 {
+        part: "compact envelope",
+    })?;
+    // Never more than six pieces, however many dots there are.
+    let mut pieces = text.splitn(6, '.');
+    let mut segments = [""; 5];
+    let mut found = 0;
+    for (segment, piece) in segments.iter_mut().zip(&mut pieces) {
+        *segment = piece;
+        found += 1;
+    }
+    found += pieces.count();
+    if found != segments.len() {
+        return Err(ParseError::Segments { found });
+    }
+    let [protected, encrypted_key, iv, ciphertext, tag] = segments;
+    if protected.is_empty() {
+        return Err(ParseError::Missing { part: PROTECTED });
+    }
+    Ok(Parts {
+        serialization: Serialization::Compact,
+        protected: Some(Cow::Borrowed(protected)),
+        unprotected: None,
+        recipients: vec![RecipientParts {
+            header: None,
+            encrypted_key: Cow::Borrowed(encrypted_key),
+        }],
+        aad: None,
+        iv: Cow::Borrowed(iv),
+        ciphertext: Cow::Borrowed(ciphertext),
+        tag: Cow::Borrowed(tag),
+    })
+}
+
+/// Prints; `None` when something stands where compact has no place for it.
+pub(crate) fn print(envelope: &Envelope<'_>) -> Option<String> {
+    let [recipient] = envelope.recipients.as_slice() else {
+        return None;
+    };
+    let protected = envelope.protected.as_deref()?;
+    if envelope.unprotected.is_some() || envelope.aad.is_some() || recipient.header.is_some() {
+        return None;
+    }
+    let parts = [
+        protected,
+        &recipient.encrypted_key,
+        &envelope.iv,
+        &envelope.ciphertext,
+        &envelope.tag,
+    ];
+    Some(parts.join("."))
+}

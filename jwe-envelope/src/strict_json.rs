@@ -1,0 +1,307 @@
+//! JSON for untrusted text: bounded in depth and number of values, no member twice, strings borrowed
+//! where nothing is escaped. `serde_json` knows the grammar; what it is lenient about is refused here.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::error::{ParseError, cut};
+
+/// Levels of nesting; the outermost object is the first.
+pub(crate) const MAX_DEPTH: usize = 8;
+/// Values of one text, so that no envelope costs more than its size suggests.
+pub(crate) const MAX_VALUES: u32 = 1024;
+
+/// The members of an object in their order, names unique.
+pub(crate) type Members<'de> = Vec<(Cow<'de, str>, Node<'de>)>;
+
+/// A JSON value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Node<'de> {
+    Array(Vec<Node<'de>>),
+    Bool(bool),
+    Null,
+    Number(serde_json::Number),
+    Object(Members<'de>),
+    String(Cow<'de, str>),
+}
+
+/// Reads exactly one value; `part` names the text in errors.
+pub(crate) fn read<'de>(text: &'de str, part: &'static str) -> Result<Node<'de>, ParseError> {
+    let reader = Reader {
+        part,
+        fault: RefCell::new(None),
+        left: Cell::new(MAX_VALUES),
+    };
+    let mut source = serde_json::Deserializer::from_str(text);
+    let seed = Seed {
+        reader: &reader,
+        depth: 0,
+    };
+    let node = seed.deserialize(&mut source).map_err(|error| {
+        reader.fault.take().unwrap_or(ParseError::Syntax {
+            part,
+            line: error.line(),
+            column: error.column(),
+        })
+    })?;
+    source.end().map_err(|error| ParseError::TrailingText {
+        part,
+        line: error.line(),
+        column: error.column(),
+    })?;
+    Ok(node)
+}
+
+/// Reads exactly one object.
+pub(crate) fn read_object<'de>(
+    text: &'de str,
+    part: &'static str,
+) -> Result<Members<'de>, ParseError> {
+    match read(text, part)? {
+        Node::Object(members) => Ok(members),
+        _ => Err(ParseError::WrongType {
+            name: part,
+            expected: "a JSON object",
+        }),
+    }
+}
+
+/// Writes an object without blanks.
+pub(crate) fn write_object(members: &[(Cow<'_, str>, Node<'_>)]) -> String {
+    serde_json::to_string(&Object(members)).expect("strings and numbers always have a JSON form")
+}
+
+impl<'de> Node<'de> {
+    /// The string, or what must be one.
+    pub(crate) fn string(self, name: &'static str) -> Result<Cow<'de, str>, ParseError> {
+        match self {
+            Self::String(text) => Ok(text),
+            _ => Err(ParseError::WrongType {
+                name,
+                expected: "a string",
+            }),
+        }
+    }
+
+    /// The members, or what must be an object.
+    pub(crate) fn object(self, name: &'static str) -> Result<Members<'de>, ParseError> {
+        match self {
+            Self::Object(members) => Ok(members),
+            _ => Err(ParseError::WrongType {
+                name,
+                expected: "an object",
+            }),
+        }
+    }
+
+    /// An integer 0…2⁵³−1, written as one: `1.0`, `1e3` and `-0` are none.
+    pub(crate) fn integer(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => number.as_u64().filter(|&value| value <= MAX_INTEGER),
+            _ => None,
+        }
+    }
+}
+
+/// The largest integer that every JSON reader keeps exact.
+pub(crate) const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+/// What one text may still cost, and the fault that ended the reading: serde's own error is text only.
+struct Reader {
+    part: &'static str,
+    fault: RefCell<Option<ParseError>>,
+    left: Cell<u32>,
+}
+
+impl Reader {
+    fn fail<E: serde::de::Error>(&self, fault: ParseError) -> E {
+        self.fault.replace(Some(fault));
+        E::custom("refused")
+    }
+
+    fn spend<E: serde::de::Error>(&self) -> Result<(), E> {
+        let Some(left) = self.left.get().checked_sub(1) else {
+            return Err(self.fail(ParseError::TooManyValues {
+                part: self.part,
+                limit: MAX_VALUES,
+            }));
+        };
+        self.left.set(left);
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Seed<'r> {
+    reader: &'r Reader,
+    depth: usize,
+}
+
+impl Seed<'_> {
+    /// The seed for what is inside, or the refusal to go there: before the recursion, not after it.
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth == MAX_DEPTH {
+            return Err(self.reader.fail(ParseError::TooDeep {
+                part: self.reader.part,
+                limit: MAX_DEPTH,
+            }));
+        }
+        Ok(Self {
+            depth: self.depth + 1,
+            ..self
+        })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
+    type Value = Node<'de>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, source: D) -> Result<Node<'de>, D::Error> {
+        source.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_> {
+    type Value = Node<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Node<'de>, E> {
+        self.reader.spend()?;
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Node<'de>, E> {
+        self.reader.spend()?;
+        Ok(Node::Bool(value))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Node<'de>, E> {
+        self.reader.spend()?;
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Node<'de>, E> {
+        self.reader.spend()?;
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node<'de>, E> {
+        self.reader.spend()?;
+        let number = serde_json::Number::from_f64(value);
+        number.map(Node::Number).ok_or_else(|| E::custom("number"))
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<Node<'de>, E> {
+        self.reader.spend()?;
+        Ok(Node::String(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Node<'de>, E> {
+        self.reader.spend()?;
+        Ok(Node::String(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node<'de>, A::Error> {
+        self.reader.spend()?;
+        let inner = self.deeper()?;
+        let mut array = Vec::new();
+        while let Some(item) = items.next_element_seed(inner)? {
+            array.push(item);
+        }
+        Ok(Node::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node<'de>, A::Error> {
+        self.reader.spend()?;
+        let inner = self.deeper()?;
+        let mut members = Members::with_capacity(8);
+        while let Some(name) = map.next_key_seed(Name)? {
+            members.push((name, map.next_value_seed(inner)?));
+        }
+        if let Some(name) = duplicate(&members) {
+            return Err(self.reader.fail(ParseError::DuplicateMember {
+                part: self.reader.part,
+                name: cut(name),
+            }));
+        }
+        Ok(Node::Object(members))
+    }
+}
+
+/// A name that two members share. Compared after unescaping, or `"\u0065nc"` would hide an `enc`.
+fn duplicate<'m>(members: &'m [(Cow<'_, str>, Node<'_>)]) -> Option<&'m str> {
+    const FEW: usize = 16;
+    if members.len() <= FEW {
+        return members.iter().enumerate().find_map(|(index, (name, _))| {
+            let earlier = &members[..index];
+            earlier
+                .iter()
+                .any(|(other, _)| other == name)
+                .then_some(name.as_ref())
+        });
+    }
+    let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
+    names.sort_unstable();
+    names
+        .windows(2)
+        .find(|pair| pair[0] == pair[1])
+        .map(|pair| pair[0])
+}
+
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, source: D) -> Result<Self::Value, D::Error> {
+        source.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member name")
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_owned()))
+    }
+}
+
+struct Object<'m>(&'m [(Cow<'m, str>, Node<'m>)]);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, node) in self.0 {
+            map.serialize_entry(name.as_ref(), node)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Node<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Array(items) => items.serialize(serializer),
+            Self::Bool(value) => value.serialize(serializer),
+            Self::Null => serializer.serialize_unit(),
+            Self::Number(number) => number.serialize(serializer),
+            Self::Object(members) => Object(members).serialize(serializer),
+            Self::String(text) => text.serialize(serializer),
+        }
+    }
+}
