@@ -7,4 +7,10 @@ mod refusal;
 pub mod unseal;
 
 #[cfg(feature = "server")]
+pub mod admission;
+#[cfg(feature = "server")]
+pub mod audit;
+#[cfg(feature = "server")]
+mod json_out;
+#[cfg(feature = "server")]
 mod secret_type;

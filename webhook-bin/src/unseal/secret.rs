@@ -1,13 +1,13 @@
 //! One Secret: walk, recognize, decide, open all sealed fields together, patch. All or none.
 
-use jwe_envelope::{EnvelopeDigest, ObjectName, Plaintext};
-use kms_backends::KeySource;
+use jwe_envelope::{ObjectName, Plaintext};
 use secret_walker::{AdmittedSecret, FieldPath, PatchBuilder, SecretPatch};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::join::join_all;
 use super::{Context, OpenRefusal, Opener, SealedFormat, SealedValue};
+use crate::audit::{FieldOutcome, FieldRecord};
 use crate::decide::{Change, Code, Decision, Leave, Refusal, Site, Use};
 use crate::secret_type;
 
@@ -23,6 +23,8 @@ const LARGEST_SECRET: usize = 1024 * 1024;
 /// The Secret under review and where it stands.
 #[derive(Debug)]
 pub(crate) struct Subject<'r> {
+    /// `request.uid`, for the log.
+    pub(crate) uid: &'r str,
     /// As it is to be stored.
     pub(crate) secret: &'r AdmittedSecret<'r>,
     /// As it is stored, on UPDATE.
@@ -64,47 +66,10 @@ pub(crate) struct FieldRefusal {
     pub(crate) refusal: OpenRefusal,
 }
 
-/// What the audit says about one field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldRecord {
-    /// The key within `data`.
-    pub field: String,
-    /// The key that the envelope names, cut short.
-    pub kid: Option<String>,
-    /// The configured name of the key that it is tried with.
-    pub key: Option<String>,
-    /// Names the envelope.
-    pub envelope: Option<EnvelopeDigest>,
-    /// What became of it.
-    pub outcome: FieldOutcome,
-    /// Why it was refused, or left although it is an envelope.
-    pub code: Option<Code>,
-    /// Where the content key came from.
-    pub source: Option<KeySource>,
-}
-
-/// What became of one field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FieldOutcome {
-    /// Left as it is.
-    Left,
-    /// Its value is in the patch.
-    Opened,
-    /// It stands in the way of the Secret.
-    Refused,
-    /// Nothing is wrong with it; another field stands in the way.
-    Skipped,
-}
-
-impl FieldOutcome {
-    /// A stable word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Left => "left",
-            Self::Opened => "opened",
-            Self::Refused => "refused",
-            Self::Skipped => "skipped",
-        }
+impl FieldRefusal {
+    /// The field and why.
+    pub(crate) fn parts(&self) -> (&str, &Refusal) {
+        (&self.field, &self.refusal.refusal)
     }
 }
 
@@ -127,7 +92,7 @@ pub(crate) async fn unseal(
         .collect();
     let mut others = Vec::new();
     if !fields.iter().any(Field::is_refused) {
-        open_all(&mut fields, deadline).await;
+        open_all(&mut fields, subject.uid, deadline).await;
     }
     if !fields.iter().any(Field::is_refused) {
         others = check_opened(&mut fields, subject, formats);
@@ -322,7 +287,7 @@ impl<'c> Field<'c> {
 }
 
 /// Opens all at once under one deadline; equal wrapped keys become one call of the key service.
-async fn open_all(fields: &mut [Field<'_>], deadline: Instant) {
+async fn open_all(fields: &mut [Field<'_>], uid: &str, deadline: Instant) {
     let openings = fields
         .iter()
         .filter_map(|field| match &field.state {
@@ -342,7 +307,7 @@ async fn open_all(fields: &mut [Field<'_>], deadline: Instant) {
             }
             Err(refusal) => {
                 if let Some(error) = std::error::Error::source(&refusal) {
-                    log_key_failure(&field.record, error);
+                    log_key_failure(uid, &field.record, error);
                 }
                 field.refuse(refusal);
             }
@@ -351,7 +316,7 @@ async fn open_all(fields: &mut [Field<'_>], deadline: Instant) {
 }
 
 /// The key service's own words are for the log, never for the denial.
-fn log_key_failure(record: &FieldRecord, error: &(dyn std::error::Error + 'static)) {
+fn log_key_failure(uid: &str, record: &FieldRecord, error: &(dyn std::error::Error + 'static)) {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -360,6 +325,7 @@ fn log_key_failure(record: &FieldRecord, error: &(dyn std::error::Error + 'stati
         cause = error.source();
     }
     tracing::warn!(
+        uid,
         field = record.field,
         key = record.key,
         error = words,

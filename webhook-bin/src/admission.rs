@@ -1,0 +1,326 @@
+//! AdmissionReview in, AdmissionReview out: what the webhook answers, without the server that carries it.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jwe_envelope::ObjectName;
+use kms_backends::Registry;
+use secret_walker::AdmittedSecret;
+use tokio::time::Instant;
+
+use crate::audit::{AuditRecord, Operation, ReviewOutcome};
+use crate::decide::{Code, Policy, Refusal};
+use crate::refusal::cut;
+use crate::unseal::secret::{self, FieldRefusal, Outcome, unseal};
+use crate::unseal::{Context, Jwe, SealedFormat};
+
+mod answer;
+mod other_kind;
+mod request;
+mod retry;
+
+pub use answer::{Answer, WipingBody};
+
+use answer::Reply;
+use request::Request;
+use retry::FirstTries;
+
+/// Answers reviews: the keys, the policy, the formats and a clock.
+pub struct Reviewer {
+    /// The keys that are served.
+    pub registry: Registry,
+    /// What the administrator wants.
+    pub policy: Policy,
+    formats: Vec<Box<dyn SealedFormat>>,
+    clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
+    first_tries: FirstTries,
+}
+
+impl fmt::Debug for Reviewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reviewer")
+            .field("registry", &self.registry)
+            .field("policy", &self.policy)
+            .field("formats", &self.formats)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reviewer {
+    /// Serves these keys under this policy: JWE, by the system's clock.
+    pub fn new(registry: Registry, policy: Policy) -> Self {
+        Self {
+            registry,
+            policy,
+            formats: vec![Box::new(Jwe)],
+            clock: Box::new(SystemTime::now),
+            first_tries: FirstTries::default(),
+        }
+    }
+
+    /// Takes the time from `clock` instead.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// Reads these formats instead, the first that recognizes a value wins.
+    #[must_use]
+    pub fn with_formats(mut self, formats: Vec<Box<dyn SealedFormat>>) -> Self {
+        self.formats = formats;
+        self
+    }
+
+    /// Answers one review before `deadline`, whatever the body is.
+    ///
+    /// Nothing awaits unless a content key has to be unwrapped. The answer holds plaintext in its body alone.
+    pub async fn review(&self, body: &[u8], deadline: Instant) -> Answer {
+        let begun = Instant::now();
+        let mut record = AuditRecord::new((self.clock)());
+        let mut warnings = Vec::new();
+        let reply = match Request::parse(body) {
+            Ok(request) => {
+                request.describe(&mut record);
+                self.answer(&request, deadline, &mut record, &mut warnings)
+                    .await
+            }
+            Err(unreadable) => {
+                record.outcome = ReviewOutcome::Invalid;
+                Reply::Http(400, None, unreadable.0)
+            }
+        };
+        record.took = begun.elapsed();
+        reply.into_answer(record, &warnings)
+    }
+
+    async fn answer(
+        &self,
+        request: &Request<'_>,
+        deadline: Instant,
+        record: &mut AuditRecord,
+        warnings: &mut Vec<String>,
+    ) -> Reply {
+        record.outcome = ReviewOutcome::Untouched;
+        if !request.kind.is_secret() {
+            record.other_kind = Some(request.kind.to_string());
+        }
+        let stores = match request.operation {
+            Operation::Create | Operation::Update => request.sub_resource.is_none(),
+            // What goes away holds nothing to open, and must be able to go.
+            Operation::Connect | Operation::Delete => false,
+        };
+        if !stores {
+            return Reply::Allowed(None);
+        }
+        let Some(object) = request.object else {
+            return deny_unreadable(record, "request.object is missing");
+        };
+        let context = Context {
+            registry: &self.registry,
+            policy: &self.policy,
+            now: record
+                .time
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+        };
+        if request.kind.is_secret() {
+            self.secret(request, object, &context, deadline, record, warnings)
+                .await
+        } else {
+            self.other_kind(request, object, &context, record, warnings)
+        }
+    }
+
+    async fn secret(
+        &self,
+        request: &Request<'_>,
+        object: &str,
+        context: &Context<'_>,
+        deadline: Instant,
+        record: &mut AuditRecord,
+        warnings: &mut Vec<String>,
+    ) -> Reply {
+        let secret = match AdmittedSecret::from_json(object) {
+            Ok(secret) => secret,
+            Err(error) => return deny_unreadable(record, &format!("request.object: {error}")),
+        };
+        let stored = match (request.operation, request.old_object) {
+            (Operation::Update, Some(stored)) => match AdmittedSecret::from_json(stored) {
+                Ok(stored) => Some(stored),
+                Err(error) => {
+                    return deny_unreadable(record, &format!("request.oldObject: {error}"));
+                }
+            },
+            (Operation::Update, None) => {
+                return deny_unreadable(record, "request.oldObject is missing");
+            }
+            _ => None,
+        };
+        let name = match object_name(request, &secret) {
+            Ok(name) => name,
+            Err(message) => return deny_unreadable(record, message),
+        };
+        match name {
+            ObjectName::Named(name) if record.name.is_empty() => record.name = name.to_owned(),
+            ObjectName::Generated(prefix) => record.name = format!("{}*", cut(prefix)),
+            ObjectName::Named(_) => {}
+        }
+        let subject = secret::Subject {
+            uid: request.uid.as_str(),
+            secret: &secret,
+            stored: stored.as_ref(),
+            namespace: request.namespace.as_str(),
+            name,
+        };
+        let unsealed = unseal(&subject, &self.formats, context, deadline).await;
+        record.fields = unsealed.fields;
+        *warnings = unsealed.warnings;
+        match unsealed.outcome {
+            Outcome::Allowed(patch) => {
+                record.outcome = match (&patch, record.fields.is_empty()) {
+                    (Some(_), _) => ReviewOutcome::Opened,
+                    (None, false) => ReviewOutcome::Left,
+                    (None, true) => ReviewOutcome::Untouched,
+                };
+                Reply::Allowed(patch)
+            }
+            Outcome::Denied(refusals) => {
+                record.outcome = ReviewOutcome::Denied;
+                deny(record, &refusals)
+            }
+            Outcome::Unavailable(refusals) => {
+                record.outcome = ReviewOutcome::Unavailable;
+                self.try_again(request, deadline, record, &refusals)
+            }
+        }
+    }
+
+    /// 429 or 503 with `Retry-After`, on which the API server itself comes back, while its deadline allows;
+    /// then a denial that says so.
+    fn try_again(
+        &self,
+        request: &Request<'_>,
+        deadline: Instant,
+        record: &mut AuditRecord,
+        refusals: &[FieldRefusal],
+    ) -> Reply {
+        record.code = Some(Code::Unavailable);
+        let wait = refusals
+            .iter()
+            .filter_map(|refused| refused.refusal.retry_after)
+            .max();
+        let message = message(refusals.iter().map(FieldRefusal::parts));
+        let uid = request.uid.as_str();
+        match self.first_tries.retry_after(uid, deadline, wait) {
+            // A wait that the key service asks for is its way to say that we ask too often.
+            Some(seconds) if wait.is_some() => Reply::Http(429, Some(seconds), message),
+            Some(seconds) => Reply::Http(503, Some(seconds), message),
+            None => Reply::Denied(503, message),
+        }
+    }
+
+    fn other_kind(
+        &self,
+        request: &Request<'_>,
+        object: &str,
+        context: &Context<'_>,
+        record: &mut AuditRecord,
+        warnings: &mut Vec<String>,
+    ) -> Reply {
+        let subject = other_kind::Subject {
+            namespace: request.namespace.as_str(),
+            name: ObjectName::Named(request.name.as_ref().map_or("", request::Text::as_str)),
+            object,
+            stored: request.old_object,
+        };
+        let Some(findings) = other_kind::examine(&subject, &self.formats, context) else {
+            return deny_unreadable(record, "the object is nested too deeply to be examined");
+        };
+        *warnings = findings.warnings;
+        record.fields = findings.fields;
+        if findings.refused.is_empty() {
+            if !record.fields.is_empty() {
+                record.outcome = ReviewOutcome::Left;
+            }
+            return Reply::Allowed(None);
+        }
+        record.outcome = ReviewOutcome::Denied;
+        let refusals = findings.refused.iter();
+        denial(
+            record,
+            refusals.map(|(path, refusal)| (path.as_str(), refusal)),
+        )
+    }
+}
+
+/// Denied as a whole, because the object is not what an API server sends.
+fn deny_unreadable(record: &mut AuditRecord, message: &str) -> Reply {
+    record.outcome = ReviewOutcome::Denied;
+    record.code = Some(Code::Damaged);
+    Reply::Denied(400, message.to_owned())
+}
+
+/// The name that the object will be stored under, or the beginning of the one that the API server makes up.
+fn object_name<'r>(
+    request: &'r Request<'_>,
+    secret: &'r AdmittedSecret<'_>,
+) -> Result<ObjectName<'r>, &'static str> {
+    let requested = request.name.as_ref().map(request::Text::as_str);
+    let named = secret.name().filter(|name| !name.is_empty());
+    let generated = secret.generate_name().filter(|name| !name.is_empty());
+    match (requested, named, generated) {
+        (Some(requested), Some(named), _) if requested != named => {
+            Err("request.name and request.object.metadata.name differ")
+        }
+        (Some(name), _, _) | (None, Some(name), _) => Ok(ObjectName::Named(name)),
+        (None, None, Some(prefix)) => Ok(ObjectName::Generated(prefix)),
+        (None, None, None) => Err("the object has neither name nor generateName"),
+    }
+}
+
+fn deny(record: &mut AuditRecord, refusals: &[FieldRefusal]) -> Reply {
+    denial(record, refusals.iter().map(FieldRefusal::parts))
+}
+
+/// 400 when all that is wrong is damage, else 403. Never 409 nor 422.
+fn denial<'r>(
+    record: &mut AuditRecord,
+    refusals: impl Iterator<Item = (&'r str, &'r Refusal)> + Clone,
+) -> Reply {
+    record.code = refusals.clone().next().map(|(_, refusal)| refusal.code);
+    let malformed = refusals
+        .clone()
+        .all(|(_, refusal)| refusal.code.is_malformed());
+    Reply::Denied(if malformed { 400 } else { 403 }, message(refusals))
+}
+
+/// Names every field that stands in the way. Fields with the same reason share a line.
+fn message<'r>(refusals: impl Iterator<Item = (&'r str, &'r Refusal)>) -> String {
+    let mut groups: Vec<(Vec<&str>, &Refusal)> = Vec::new();
+    for (field, refusal) in refusals {
+        match groups.iter_mut().find(|(_, other)| *other == refusal) {
+            Some((fields, _)) => fields.push(field),
+            None => groups.push((vec![field], refusal)),
+        }
+    }
+    let mut text = String::new();
+    if groups.len() > 1 {
+        let count: usize = groups.iter().map(|(fields, _)| fields.len()).sum();
+        let _ = write!(text, "{count} fields were refused and nothing was changed:");
+    }
+    for (fields, refusal) in &groups {
+        if groups.len() > 1 {
+            text.push_str("\n- ");
+        }
+        text.push_str(if fields.len() > 1 { "fields" } else { "field" });
+        for (index, field) in fields.iter().enumerate() {
+            text.push_str(if index == 0 { " `" } else { ", `" });
+            text.push_str(field);
+            text.push('`');
+        }
+        let _ = write!(text, " [{}]: {refusal}", refusal.code);
+    }
+    text
+}

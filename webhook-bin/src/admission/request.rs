@@ -1,0 +1,425 @@
+//! The AdmissionReview as the API server sends it, borrowed from its bytes.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+use serde_json::value::RawValue;
+
+use crate::audit::{AuditRecord, Operation, User};
+
+/// No API server sends a longer one: `uid` is a UUID.
+const LONGEST_UID: usize = 128;
+
+/// A review that can be answered: its version is ours and its `uid` is there.
+#[derive(Debug)]
+pub(super) struct Request<'b> {
+    pub(super) uid: Text<'b>,
+    pub(super) operation: Operation,
+    /// Group, version and kind of the object.
+    pub(super) kind: Kind<'b>,
+    pub(super) sub_resource: Option<Text<'b>>,
+    pub(super) namespace: Text<'b>,
+    pub(super) name: Option<Text<'b>>,
+    pub(super) object: Option<&'b str>,
+    pub(super) old_object: Option<&'b str>,
+    dry_run: bool,
+    user: UserInfo<'b>,
+}
+
+/// Why a body is no review that can be answered. Holds none of its values.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unreadable(pub(super) String);
+
+impl<'b> Request<'b> {
+    /// Reads a body, which the caller has bounded in length.
+    pub(super) fn parse(body: &'b [u8]) -> Result<Self, Unreadable> {
+        let text = std::str::from_utf8(body).map_err(|error| {
+            Unreadable(format!(
+                "the body is not UTF-8 from byte {}",
+                error.valid_up_to()
+            ))
+        })?;
+        let review: Review<'b> =
+            serde_json::from_str(text).map_err(|error| Unreadable(describe(&error)))?;
+        review.check()
+    }
+
+    /// Says in the audit record who asks for what.
+    pub(super) fn describe(&self, record: &mut AuditRecord) {
+        self.uid.as_str().clone_into(&mut record.uid);
+        record.operation = Some(self.operation);
+        record.dry_run = self.dry_run;
+        record.namespace = within(self.namespace.as_str(), 253);
+        record.name = self
+            .name
+            .as_ref()
+            .map_or_else(String::new, |name| within(name.as_str(), 253));
+        record.user = self.user.to_record();
+    }
+}
+
+/// Serde's own words may quote what they stumbled upon, and that may be a value of a Secret.
+fn describe(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    let what = match error.classify() {
+        Category::Syntax | Category::Io => "the body is not JSON",
+        Category::Eof => "the body ends in the middle",
+        Category::Data => {
+            "a member has another type than an AdmissionReview gives it, or stands twice"
+        }
+    };
+    format!("{what}, at line {} column {}", error.line(), error.column())
+}
+
+#[derive(Deserialize)]
+struct Review<'b> {
+    #[serde(borrow, rename = "apiVersion")]
+    api_version: Option<Text<'b>>,
+    #[serde(borrow)]
+    kind: Option<Text<'b>>,
+    #[serde(borrow)]
+    request: Option<RawRequest<'b>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawRequest<'b> {
+    #[serde(borrow)]
+    uid: Option<Text<'b>>,
+    #[serde(borrow)]
+    kind: Option<Kind<'b>>,
+    #[serde(borrow)]
+    sub_resource: Option<Text<'b>>,
+    #[serde(borrow)]
+    namespace: Option<Text<'b>>,
+    #[serde(borrow)]
+    name: Option<Text<'b>>,
+    #[serde(borrow)]
+    operation: Option<Text<'b>>,
+    #[serde(borrow)]
+    user_info: Option<UserInfo<'b>>,
+    #[serde(borrow)]
+    object: Option<&'b RawValue>,
+    #[serde(borrow)]
+    old_object: Option<&'b RawValue>,
+    dry_run: Option<bool>,
+}
+
+impl<'b> Review<'b> {
+    fn check(self) -> Result<Request<'b>, Unreadable> {
+        let missing = |member: &str| Unreadable(format!("the review has no {member}"));
+        let found = |text: Option<Text<'_>>| {
+            text.map_or_else(
+                || "none".to_owned(),
+                |text| format!("{:?}", crate::refusal::cut(text.as_str())),
+            )
+        };
+        if !is(self.api_version.as_ref(), "admission.k8s.io/v1") {
+            return Err(Unreadable(format!(
+                "apiVersion must be admission.k8s.io/v1, found {}; list v1 alone in admissionReviewVersions",
+                found(self.api_version)
+            )));
+        }
+        if !is(self.kind.as_ref(), "AdmissionReview") {
+            return Err(Unreadable(format!(
+                "kind must be AdmissionReview, found {}",
+                found(self.kind)
+            )));
+        }
+        let request = self.request.ok_or_else(|| missing("request"))?;
+        let uid = request
+            .uid
+            .filter(|uid| !uid.as_str().is_empty())
+            .ok_or_else(|| missing("request.uid"))?;
+        if uid.as_str().len() > LONGEST_UID {
+            return Err(Unreadable(format!(
+                "request.uid is longer than {LONGEST_UID} bytes"
+            )));
+        }
+        let operation = request
+            .operation
+            .ok_or_else(|| missing("request.operation"))?;
+        let operation = Operation::from_name(operation.as_str()).ok_or_else(|| {
+            Unreadable(format!(
+                "request.operation must be CREATE, UPDATE, DELETE or CONNECT, found {}",
+                found(Some(operation))
+            ))
+        })?;
+        Ok(Request {
+            uid,
+            operation,
+            kind: request.kind.ok_or_else(|| missing("request.kind"))?,
+            sub_resource: request
+                .sub_resource
+                .filter(|name| !name.as_str().is_empty()),
+            namespace: request.namespace.unwrap_or_default(),
+            name: request.name.filter(|name| !name.as_str().is_empty()),
+            object: request.object.map(RawValue::get),
+            old_object: request.old_object.map(RawValue::get),
+            dry_run: request.dry_run.unwrap_or_default(),
+            user: request.user_info.unwrap_or_default(),
+        })
+    }
+}
+
+fn is(found: Option<&Text<'_>>, expected: &str) -> bool {
+    found.is_some_and(|found| found.as_str() == expected)
+}
+
+/// `request.kind`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Kind<'b> {
+    #[serde(borrow, default)]
+    group: Text<'b>,
+    #[serde(borrow, default)]
+    version: Text<'b>,
+    #[serde(borrow, default)]
+    kind: Text<'b>,
+}
+
+impl Kind<'_> {
+    /// Whether this is the core/v1 Secret that version 1 of `bind` is about.
+    pub(super) fn is_secret(&self) -> bool {
+        self.kind.as_str() == "Secret"
+            && self.version.as_str() == "v1"
+            && self.group.as_str().is_empty()
+    }
+}
+
+impl fmt::Display for Kind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(crate::refusal::cut(self.kind.as_str()))?;
+        if !self.group.as_str().is_empty() {
+            write!(f, ".{}", crate::refusal::cut(self.group.as_str()))?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct UserInfo<'b> {
+    #[serde(borrow)]
+    username: Option<Text<'b>>,
+    #[serde(borrow)]
+    uid: Option<Text<'b>>,
+    #[serde(borrow)]
+    groups: Option<Vec<Text<'b>>>,
+    #[serde(borrow)]
+    extra: Option<Extra<'b>>,
+}
+
+impl UserInfo<'_> {
+    /// Cut to sane lengths: whoever signs in chooses some of it.
+    fn to_record(&self) -> User {
+        const LONGEST: usize = 256;
+        const MOST: usize = 64;
+        let text = |text: &Text<'_>| within(text.as_str(), LONGEST);
+        let texts = |texts: &[Text<'_>]| texts.iter().take(MOST).map(text).collect();
+        User {
+            name: self.username.as_ref().map_or_else(String::new, text),
+            uid: self.uid.as_ref().map_or_else(String::new, text),
+            groups: self.groups.as_deref().map_or_else(Vec::new, texts),
+            extra: self
+                .extra
+                .iter()
+                .flat_map(|extra| &extra.0)
+                .take(MOST)
+                .map(|(key, values)| (text(key), texts(values.as_deref().unwrap_or_default())))
+                .collect(),
+        }
+    }
+}
+
+fn within(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    let mut end = longest;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
+
+/// `userInfo.extra` in the order of the review, because an audit line has no use for a map.
+#[derive(Debug)]
+struct Extra<'b>(Vec<(Text<'b>, Option<Vec<Text<'b>>>)>);
+
+impl<'de: 'b, 'b> Deserialize<'de> for Extra<'b> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<'b>(std::marker::PhantomData<&'b ()>);
+
+        impl<'de: 'b, 'b> Visitor<'de> for Entries<'b> {
+            type Value = Extra<'b>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Extra<'b>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Extra(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Entries(std::marker::PhantomData))
+    }
+}
+
+/// A string of the review: borrowed where no escape stands in it. No value of a Secret is ever read into one.
+#[derive(Debug, Default)]
+pub(super) struct Text<'b>(Cow<'b, str>);
+
+impl Text<'_> {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'b, 'b> Deserialize<'de> for Text<'b> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyText<'b>(std::marker::PhantomData<&'b ()>);
+
+        impl<'de: 'b, 'b> Visitor<'de> for AnyText<'b> {
+            type Value = Text<'b>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'b>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Text<'b>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(AnyText(std::marker::PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn review(request: &str) -> String {
+        format!(
+            r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{request}}}"#
+        )
+    }
+
+    fn fault(body: &str) -> String {
+        Request::parse(body.as_bytes()).unwrap_err().0
+    }
+
+    #[test]
+    fn says_what_a_review_lacks() {
+        for (request, expected) in [
+            ("null", "the review has no request"),
+            ("{}", "the review has no request.uid"),
+            (r#"{"uid":""}"#, "the review has no request.uid"),
+            (r#"{"uid":"u"}"#, "the review has no request.operation"),
+            (
+                r#"{"uid":"u","operation":"CREATE"}"#,
+                "the review has no request.kind",
+            ),
+            (
+                r#"{"uid":"u","operation":"PATCH"}"#,
+                "request.operation must be CREATE, UPDATE, DELETE or CONNECT, found \"PATCH\"",
+            ),
+        ] {
+            assert_eq!(fault(&review(request)), expected);
+        }
+        let long = format!(r#"{{"uid":"{}"}}"#, "u".repeat(LONGEST_UID + 1));
+        assert_eq!(
+            fault(&review(&long)),
+            "request.uid is longer than 128 bytes"
+        );
+    }
+
+    #[test]
+    fn another_version_is_named_with_the_way_out() {
+        assert_eq!(
+            fault(
+                r#"{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview","request":{"uid":"u"}}"#
+            ),
+            "apiVersion must be admission.k8s.io/v1, found \"admission.k8s.io/v1beta1\"; list v1 alone in admissionReviewVersions"
+        );
+        assert_eq!(
+            fault(r#"{"apiVersion":"admission.k8s.io/v1","kind":"Secret"}"#),
+            "kind must be AdmissionReview, found \"Secret\""
+        );
+        assert_eq!(
+            fault("{}"),
+            "apiVersion must be admission.k8s.io/v1, found none; list v1 alone in admissionReviewVersions"
+        );
+    }
+
+    #[test]
+    fn faults_never_quote_the_body() {
+        for body in [
+            r#"{"apiVersion":"hunter2""#,
+            r#"{"request":{"uid":{"a":"hunter2"}}}"#,
+            r#"{"request":{"dryRun":"hunter2"}}"#,
+            r#"{"request":"hunter2"}"#,
+            r#"{"request":{"uid":"hunter2","uid":"hunter2"}}"#,
+            r#""hunter2""#,
+            "hunter2",
+        ] {
+            assert!(!fault(body).contains("hunter2"), "{body}");
+        }
+        assert_eq!(
+            Request::parse(b"{\"a\":\"\xff\"}").unwrap_err().0,
+            "the body is not UTF-8 from byte 6"
+        );
+    }
+
+    #[test]
+    fn unknown_members_and_nulls_are_passed_over() {
+        let body = review(
+            r#"{"uid":"u","kind":{"group":"","version":"v1","kind":"Secret","more":1},"requestKind":{},"options":{"a":[1]},
+               "resource":null,"subResource":null,"name":null,"namespace":"n","operation":"DELETE",
+               "userInfo":{"username":"a\u0062","groups":null,"extra":{"k":["v"],"n":null}},"object":null,"dryRun":null}"#,
+        );
+        let request = Request::parse(body.as_bytes()).unwrap();
+        assert!(request.kind.is_secret());
+        assert!(
+            request.object.is_none() && request.name.is_none() && request.sub_resource.is_none()
+        );
+        let mut record = AuditRecord::new(std::time::UNIX_EPOCH);
+        request.describe(&mut record);
+        assert_eq!(record.user.name, "ab");
+        assert_eq!(
+            record.user.extra,
+            [
+                ("k".to_owned(), vec!["v".to_owned()]),
+                ("n".to_owned(), Vec::new())
+            ]
+        );
+    }
+
+    #[test]
+    fn what_users_choose_is_cut() {
+        let body = review(&format!(
+            r#"{{"uid":"u","kind":{{}},"operation":"CREATE","userInfo":{{"username":"{}","groups":[{}]}}}}"#,
+            "é".repeat(300),
+            vec![r#""g""#; 100].join(",")
+        ));
+        let mut record = AuditRecord::new(std::time::UNIX_EPOCH);
+        Request::parse(body.as_bytes())
+            .unwrap()
+            .describe(&mut record);
+        assert_eq!(record.user.name, format!("{}…", "é".repeat(128)));
+        assert_eq!(record.user.groups.len(), 64);
+    }
+}

@@ -1,0 +1,117 @@
+//! Writes JSON text straight into a buffer: answers and audit lines never pass through a tree of values.
+
+/// Appends a JSON string, quotes included.
+pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| needs_escape(*byte)) {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
+            b'"' => out.extend_from_slice(br#"\""#),
+            b'\\' => out.extend_from_slice(br"\\"),
+            b'\n' => out.extend_from_slice(br"\n"),
+            b'\r' => out.extend_from_slice(br"\r"),
+            b'\t' => out.extend_from_slice(br"\t"),
+            control => {
+                let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+                out.extend_from_slice(br"\u00");
+                out.extend_from_slice(&[digit(control >> 4), digit(control & 15)]);
+            }
+        }
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+fn needs_escape(byte: u8) -> bool {
+    // DEL is legal in JSON and a nuisance on a terminal.
+    matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f)
+}
+
+/// Appends `"name":`, with a comma before it unless it is the first member.
+pub(crate) fn push_member(out: &mut Vec<u8>, name: &str) {
+    if !matches!(out.last(), None | Some(b'{')) {
+        out.push(b',');
+    }
+    push_string(out, name);
+    out.push(b':');
+}
+
+/// Appends a member whose value is a string.
+pub(crate) fn push_text(out: &mut Vec<u8>, name: &str, value: &str) {
+    push_member(out, name);
+    push_string(out, value);
+}
+
+/// Appends a member whose value is a number.
+pub(crate) fn push_number(out: &mut Vec<u8>, name: &str, value: u64) {
+    push_member(out, name);
+    push_digits(out, value, 1);
+}
+
+/// Appends a member whose value is `true` or `false`.
+pub(crate) fn push_flag(out: &mut Vec<u8>, name: &str, value: bool) {
+    push_member(out, name);
+    out.extend_from_slice(if value { b"true" } else { b"false" });
+}
+
+/// Appends a decimal number of at least `width` digits.
+pub(crate) fn push_digits(out: &mut Vec<u8>, value: u64, width: usize) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    let mut rest = value;
+    while rest > 0 {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    at = at.min(digits.len() - width.clamp(1, digits.len()));
+    out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_read_back_as_they_were() {
+        let every: String = (0..=0x2ff).filter_map(char::from_u32).collect();
+        for text in [
+            "",
+            "plain",
+            "\"\\\n\r\t\u{0}\u{1f}\u{7f}",
+            "é😀\u{2028}",
+            &every,
+        ] {
+            let mut out = Vec::new();
+            push_string(&mut out, text);
+            assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+            assert!(!out.contains(&b'\n') && !out.contains(&0x7f));
+        }
+    }
+
+    #[test]
+    fn numbers_have_their_width() {
+        for (value, width, text) in [
+            (0, 1, "0"),
+            (7, 2, "07"),
+            (2026, 4, "2026"),
+            (u64::MAX, 1, "18446744073709551615"),
+            (123, 2, "123"),
+        ] {
+            let mut out = Vec::new();
+            push_digits(&mut out, value, width);
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn members_are_separated() {
+        let mut out = b"{".to_vec();
+        push_text(&mut out, "a", "b");
+        push_number(&mut out, "n", 1);
+        push_flag(&mut out, "f", false);
+        assert_eq!(out, br#"{"a":"b","n":1,"f":false"#);
+    }
+}
