@@ -163,7 +163,7 @@ impl Reviewer {
             Err(message) => return deny_unreadable(record, message),
         };
         match name {
-            ObjectName::Named(name) if record.name.is_empty() => record.name = name.to_owned(),
+            ObjectName::Named(name) if record.name.is_empty() => name.clone_into(&mut record.name),
             ObjectName::Generated(prefix) => record.name = format!("{}*", cut(prefix)),
             ObjectName::Named(_) => {}
         }

@@ -175,14 +175,14 @@ pub(super) struct Kind<'b> {
     group: Text<'b>,
     #[serde(borrow, default)]
     version: Text<'b>,
-    #[serde(borrow, default)]
-    kind: Text<'b>,
+    #[serde(borrow, default, rename = "kind")]
+    name: Text<'b>,
 }
 
 impl Kind<'_> {
     /// Whether this is the core/v1 Secret that version 1 of `bind` is about.
     pub(super) fn is_secret(&self) -> bool {
-        self.kind.as_str() == "Secret"
+        self.name.as_str() == "Secret"
             && self.version.as_str() == "v1"
             && self.group.as_str().is_empty()
     }
@@ -190,7 +190,7 @@ impl Kind<'_> {
 
 impl fmt::Display for Kind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(crate::refusal::cut(self.kind.as_str()))?;
+        f.write_str(crate::refusal::cut(self.name.as_str()))?;
         if !self.group.as_str().is_empty() {
             write!(f, ".{}", crate::refusal::cut(self.group.as_str()))?;
         }
