@@ -12,8 +12,18 @@
 
 pub mod cli;
 pub mod commands;
+pub mod glob;
 pub mod io;
+pub mod keys;
+pub mod manifest;
+pub mod place;
+pub mod project;
 pub mod report;
+pub mod sealing;
+pub mod text;
+pub mod time;
+pub mod trust;
+pub mod value;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -46,7 +56,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> Ex
 
 fn dispatch(cli: Cli, io: &mut Io<'_>) -> Result<Exit, Failure> {
     match cli.command {
+        Command::Completions { shell } => commands::completions::run(shell, io),
         #[cfg(feature = "demo")]
         Command::Demo(args) => commands::demo::run(&args, io),
+        Command::Inspect(args) => commands::inspect::run(&args, io),
+        Command::Key(command) => commands::key::run(&command, io),
+        Command::Open(args) => commands::open::run(&args, io),
+        Command::Seal(args) => commands::seal::run(&args, io),
+        Command::Set(args) => commands::set::run(&args, io),
     }
 }

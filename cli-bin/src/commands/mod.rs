@@ -1,3 +1,10 @@
 //! One verb each.
+
+pub mod completions;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod inspect;
+pub mod key;
+pub mod open;
+pub mod seal;
+pub mod set;

@@ -1,0 +1,210 @@
+//! The fields of a manifest, one line each.
+use std::fmt::Write as _;
+
+use jwe_envelope::{Envelope, ObjectName, Recognized, recognize};
+use secret_walker::{Field, Manifest, ManifestSecret};
+use serde_json::{Value, json};
+
+use super::describe;
+use crate::text::printable;
+use crate::trust::Store;
+
+/// The Secrets of one manifest.
+pub struct Table {
+    secrets: Vec<Group>,
+}
+
+struct Group {
+    title: String,
+    namespace: Option<String>,
+    name: Option<String>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    field: String,
+    line: usize,
+    state: State,
+    note: String,
+    envelope: Option<Value>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Damaged,
+    Misplaced,
+    Plain,
+    Sealed,
+    Unreadable,
+}
+
+impl State {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Damaged => "damaged",
+            Self::Misplaced => "misplaced",
+            Self::Plain => "plain",
+            Self::Sealed => "sealed",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    const fn is_fault(self) -> bool {
+        match self {
+            Self::Damaged | Self::Misplaced | Self::Unreadable => true,
+            Self::Plain | Self::Sealed => false,
+        }
+    }
+}
+
+impl Table {
+    /// Looks at every field of every Secret.
+    pub fn of(manifest: &Manifest<'_>, store: &Store) -> Self {
+        let secrets = manifest
+            .secrets()
+            .iter()
+            .map(|secret| group(secret, store))
+            .collect();
+        Self { secrets }
+    }
+
+    /// Whether anything is damaged, out of its place or not readable.
+    pub fn found(&self) -> bool {
+        self.secrets
+            .iter()
+            .flat_map(|group| &group.rows)
+            .any(|row| row.state.is_fault())
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let rows = || self.secrets.iter().flat_map(|group| &group.rows);
+        let width = rows()
+            .map(|row| row.field.chars().count())
+            .max()
+            .unwrap_or(0);
+        let mut text = String::new();
+        for group in &self.secrets {
+            let _ = writeln!(text, "  Secret {}", group.title);
+            for row in &group.rows {
+                let line = format!(
+                    "    {:<width$}  {:<10}  {}",
+                    row.field,
+                    row.state.as_str(),
+                    row.note
+                );
+                let _ = writeln!(text, "{}", line.trim_end());
+            }
+        }
+        text
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        let row = |row: &Row| {
+            json!({
+                "field": row.field,
+                "line": row.line,
+                "state": row.state.as_str(),
+                "problem": row.state.is_fault().then_some(&row.note),
+                "envelope": row.envelope,
+            })
+        };
+        let group = |group: &Group| {
+            json!({
+                "namespace": group.namespace,
+                "name": group.name,
+                "fields": group.rows.iter().map(row).collect::<Vec<_>>(),
+            })
+        };
+        json!({ "kind": "manifest", "secrets": self.secrets.iter().map(group).collect::<Vec<_>>() })
+    }
+}
+
+fn group(secret: &ManifestSecret<'_>, store: &Store) -> Group {
+    let namespace = secret
+        .namespace()
+        .map(|namespace| namespace.text.to_owned());
+    let name = secret
+        .name()
+        .or(secret.generate_name())
+        .map(|name| name.text.to_owned());
+    let shown = |part: &Option<String>| {
+        part.as_deref()
+            .map_or("(not named)".to_owned(), |part| printable(part, 64))
+    };
+    Group {
+        title: format!("{}/{}", shown(&namespace), shown(&name)),
+        namespace,
+        name,
+        rows: secret
+            .fields()
+            .iter()
+            .map(|field| row(secret, field, store))
+            .collect(),
+    }
+}
+
+fn row(secret: &ManifestSecret<'_>, field: &Field<'_>, store: &Store) -> Row {
+    let of = |state, note, envelope| Row {
+        field: printable(&field.path().to_string(), 80),
+        line: field.line(),
+        state,
+        note,
+        envelope,
+    };
+    let value = match field.value() {
+        Ok(value) => value,
+        Err(error) => return of(State::Unreadable, printable(&error.to_string(), 200), None),
+    };
+    match recognize(&value) {
+        Recognized::Plain => of(State::Plain, String::new(), None),
+        Recognized::Malformed(error) => {
+            of(State::Damaged, printable(&error.to_string(), 200), None)
+        }
+        Recognized::Sealed(envelope) => {
+            let json = describe::json(&envelope, store);
+            match misplaced(secret, field, &envelope) {
+                Some(problem) => of(State::Misplaced, problem, Some(json)),
+                None => of(State::Sealed, summary(&envelope, store), Some(json)),
+            }
+        }
+    }
+}
+
+/// Whether the envelope stands where it cannot be opened; not known where the manifest leaves its place open.
+fn misplaced(
+    secret: &ManifestSecret<'_>,
+    field: &Field<'_>,
+    envelope: &Envelope<'_>,
+) -> Option<String> {
+    let namespace = secret.namespace()?.text;
+    let name = match (secret.name(), secret.generate_name()) {
+        (Some(name), _) => ObjectName::Named(name.text),
+        (None, Some(prefix)) => ObjectName::Generated(prefix.text),
+        (None, None) => return None,
+    };
+    let error = envelope
+        .binding()?
+        .check_place(namespace, name, field.key())
+        .err()?;
+    Some(printable(&error.to_string(), 200))
+}
+
+fn summary(envelope: &Envelope<'_>, store: &Store) -> String {
+    let place = envelope
+        .binding()
+        .map_or("unbound".to_owned(), describe::place);
+    let keys: Vec<_> = envelope
+        .recipients()
+        .iter()
+        .map(|recipient| match recipient.key_id() {
+            None => "unnamed key".to_owned(),
+            Some(kid) => match store.by_kid(kid) {
+                Some(pin) => format!("key {:?}", printable(&pin.name, 40)),
+                None => format!("key {}", printable(kid, 12)),
+            },
+        })
+        .collect();
+    format!("for {}, {}", printable(&place, 120), keys.join(", "))
+}

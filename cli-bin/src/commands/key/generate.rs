@@ -1,0 +1,109 @@
+//! `privy key generate`: a private key in a file of one's own, and the card for everybody else.
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::anyhow;
+use jwe_envelope::{Curve, KeyKind, LocalKey};
+
+use super::card::{self, Note};
+use super::show;
+use crate::cli::{GenerateArgs, Kind};
+use crate::io::Io;
+use crate::io::files::{self, Audience, Existing};
+use crate::keys::name_of_file;
+use crate::report::{Exit, Failure};
+use crate::text::shell_word;
+
+/// Makes the key, writes both files and says what to do with them.
+///
+/// # Errors
+/// Exit 2 when a file exists or cannot be written; no file is left half-written.
+pub fn run(args: &GenerateArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    let existing = if args.force {
+        Existing::Replace
+    } else {
+        Existing::Keep
+    };
+    refuse_existing(args)?;
+    let key = LocalKey::generate(kind(args.kind))
+        .map_err(|error| Failure::usage(anyhow::Error::new(error).context("cannot make a key")))?;
+    let name = args
+        .name
+        .clone()
+        .unwrap_or_else(|| card::name_from(&name_of_file(&args.out)));
+    let note = Note {
+        name: &name,
+        namespaces: &args.namespace,
+        clusters: &args.cluster,
+    };
+    let card = card::write(key.recipient(), note)?;
+    files::write(
+        &args.out,
+        key.to_pkcs8_pem().as_bytes(),
+        Audience::Owner,
+        existing,
+    )?;
+    if let Some(path) = &args.card {
+        files::write(path, card.as_bytes(), Audience::Usual, existing)
+            .map_err(|failure| failure.context("the private key was written, its card was not"))?;
+    }
+    let mut text = show::describe(&name, key.recipient());
+    let _ = write!(text, "\n{}", next_steps(args));
+    io.answer(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// Said before a key is made, which takes a moment; the files are still created exclusively.
+fn refuse_existing(args: &GenerateArgs) -> Result<(), Failure> {
+    if args.card.as_ref() == Some(&args.out) {
+        return Err(
+            Failure::usage(anyhow!("--out and --card name the same file")).hint(
+                "the private key stays with you, the card is for others: give them two files",
+            ),
+        );
+    }
+    if args.force {
+        return Ok(());
+    }
+    let exists = |path: &&Path| path.symlink_metadata().is_ok();
+    let files = [Some(args.out.as_path()), args.card.as_deref()];
+    match files.into_iter().flatten().find(exists) {
+        None => Ok(()),
+        Some(path) => Err(Failure::usage(anyhow!("`{}` exists, and nothing was changed", path.display())).hint(
+            "choose another name; --force replaces it, and what was sealed for a replaced key can no longer be opened",
+        )),
+    }
+}
+
+const fn kind(kind: Kind) -> KeyKind {
+    match kind {
+        Kind::Rsa4096 => KeyKind::Rsa(4096),
+        Kind::Rsa3072 => KeyKind::Rsa(3072),
+        Kind::Rsa2048 => KeyKind::Rsa(2048),
+        Kind::P256 => KeyKind::Ec(Curve::P256),
+        Kind::P384 => KeyKind::Ec(Curve::P384),
+        Kind::P521 => KeyKind::Ec(Curve::P521),
+        Kind::X25519 => KeyKind::Ec(Curve::X25519),
+    }
+}
+
+fn next_steps(args: &GenerateArgs) -> String {
+    let private = shell_word(&args.out.display().to_string());
+    let mut text = format!("The private key is in {private}; keep it out of version control.\n");
+    let _ = match &args.card {
+        Some(card) => {
+            let card = shell_word(&card.display().to_string());
+            writeln!(
+                text,
+                "Next: commit the card {card}, and read the fingerprint to whoever seals; they type it at\n  \
+                 privy key trust {card}"
+            )
+        }
+        None => writeln!(
+            text,
+            "Next: write the card for those who seal, and read the fingerprint to them:\n  \
+             privy key show {private} --output card > key.card.json"
+        ),
+    };
+    text
+}

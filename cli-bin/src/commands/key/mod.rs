@@ -1,0 +1,22 @@
+//! `privy key`: make, show and trust keys.
+
+pub mod card;
+pub mod generate;
+pub mod show;
+pub mod trust;
+
+use crate::cli::KeyCommand;
+use crate::io::Io;
+use crate::report::{Exit, Failure};
+
+/// Runs one of the verbs for keys.
+///
+/// # Errors
+/// As the verb.
+pub fn run(command: &KeyCommand, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    match command {
+        KeyCommand::Generate(args) => generate::run(args, io),
+        KeyCommand::Show(args) => show::run(args, io),
+        KeyCommand::Trust(args) => trust::run(args, io),
+    }
+}

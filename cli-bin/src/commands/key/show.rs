@@ -1,0 +1,164 @@
+//! `privy key show`: what a key is, and how to recognize it.
+use std::fmt::Write as _;
+
+use anyhow::anyhow;
+use jwe_envelope::key_card::KeyStatus;
+use jwe_envelope::{CardKey, KeyCard, KeyError, LocalKey, RecipientKey};
+use serde_json::{Value, json};
+
+use super::card::{self, Note};
+use crate::cli::{KeyFormat, ShowArgs};
+use crate::io::{Io, files};
+use crate::keys::{KEY_FILE_LIMIT, is_card, is_private, name_of_file};
+use crate::report::{Exit, Failure};
+use crate::text::{hex, printable, shell_word};
+
+/// What the file holds.
+struct Shown {
+    keys: Vec<Row>,
+    /// The card, when it is one.
+    card: Option<KeyCard>,
+}
+
+/// One key, and what it is called.
+struct Row {
+    name: String,
+    key: RecipientKey,
+    remark: Option<&'static str>,
+}
+
+/// Prints the public half of what is in the file.
+///
+/// # Errors
+/// Exit 2 when the file holds no key.
+pub fn run(args: &ShowArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    let bytes = files::read(&args.file, KEY_FILE_LIMIT)?;
+    let private = is_private(&bytes);
+    let shown = read(&bytes, private, &name_of_file(&args.file)).map_err(|error| {
+        Failure::usage(
+            anyhow::Error::new(error)
+                .context(format!("cannot use the key `{}`", args.file.display())),
+        )
+        .hint("key cards, PEM (public, certificate or PKCS#8) and JWK are understood")
+    })?;
+    let text = print(args, &shown)?;
+    if private {
+        io.say("note: the file holds a private key; what is shown is its public half");
+    }
+    io.answer(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn read(bytes: &[u8], private: bool, name: &str) -> Result<Shown, KeyError> {
+    let one = |key: RecipientKey| Shown {
+        keys: vec![Row {
+            name: name.to_owned(),
+            key,
+            remark: None,
+        }],
+        card: None,
+    };
+    if private {
+        return Ok(one(LocalKey::from_bytes(bytes, None)?.recipient().clone()));
+    }
+    if !is_card(bytes) {
+        return Ok(one(RecipientKey::from_bytes(bytes)?));
+    }
+    let card = KeyCard::parse(bytes)?;
+    let row = |key: &CardKey| Row {
+        name: key.name.clone().unwrap_or_else(|| name.to_owned()),
+        key: key.recipient.clone(),
+        remark: (key.status == KeyStatus::Retired).then_some("retired: not sealed for any more"),
+    };
+    Ok(Shown {
+        keys: card.keys().iter().map(row).collect(),
+        card: Some(card),
+    })
+}
+
+fn print(args: &ShowArgs, shown: &Shown) -> Result<String, Failure> {
+    let keys = &shown.keys;
+    let first = keys
+        .first()
+        .ok_or_else(|| Failure::usage(anyhow!("`{}` holds no key", args.file.display())))?;
+    Ok(match (args.output, &shown.card) {
+        (KeyFormat::Text, _) => {
+            let blocks: Vec<_> = keys.iter().map(block).collect();
+            format!("{}\n{}", blocks.join("\n"), recompute(args, keys))
+        }
+        (KeyFormat::Json, _) => lines(&facts(first)),
+        (KeyFormat::Jwk, _) => lines(&first.key.to_jwk()),
+        (KeyFormat::Pem, _) => first.key.to_pem(),
+        (KeyFormat::Card, Some(card)) => card.to_json_pretty(),
+        (KeyFormat::Card, None) => {
+            let name = card::name_from(&first.name);
+            card::write(
+                &first.key,
+                Note {
+                    name: &name,
+                    ..Note::default()
+                },
+            )?
+        }
+    })
+}
+
+fn lines(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+fn facts(shown: &Row) -> Value {
+    json!({
+        "name": shown.name,
+        "kid": shown.key.kid(),
+        "alg": shown.key.algorithm().as_str(),
+        "kind": kind_of(&shown.key),
+        "spkiSha256": hex(&shown.key.spki_sha256()),
+        "fingerprint": shown.key.spoken_fingerprint().to_string(),
+    })
+}
+
+fn block(shown: &Row) -> String {
+    let mut text = describe(&shown.name, &shown.key);
+    if let Some(remark) = &shown.remark {
+        let _ = writeln!(text, "note         {remark}");
+    }
+    text
+}
+
+/// The lines by which people and programs recognize a key.
+pub fn describe(name: &str, key: &RecipientKey) -> String {
+    let spoken = key.spoken_fingerprint().to_string();
+    let groups: Vec<_> = spoken.split(' ').collect();
+    let (first, second) = groups.split_at(groups.len() / 2);
+    format!(
+        "name         {}\nkind         {}, used with {}\nkid          {}\nSHA-256      {}\nfingerprint  {}\n             {}\n",
+        printable(name, 64),
+        kind_of(key),
+        key.algorithm(),
+        key.kid(),
+        hex(&key.spki_sha256()),
+        first.join(" "),
+        second.join(" "),
+    )
+}
+
+/// Such as `RSA, 4096 bits`.
+pub fn kind_of(key: &RecipientKey) -> String {
+    match (key.curve(), key.modulus_len()) {
+        (Some(curve), _) => format!("elliptic curve {curve}"),
+        (None, Some(bytes)) => format!("RSA, {} bits", 8 * bytes),
+        (None, None) => key.algorithm().to_string(),
+    }
+}
+
+fn recompute(args: &ShowArgs, keys: &[Row]) -> String {
+    let file = shell_word(&args.file.display().to_string());
+    let mut text = format!(
+        "SHA-256 is that of the public key as openssl computes it:\n  privy key show {file} --output pem \\\n    | openssl pkey -pubin -outform DER | openssl dgst -sha256\n"
+    );
+    if keys.len() > 1 {
+        text.push_str("With --output, the first of the keys is printed, which is the one that is sealed for.\n");
+    }
+    text
+}

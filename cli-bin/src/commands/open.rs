@@ -1,0 +1,299 @@
+//! `privy open`: one envelope, opened with local keys by the code that the webhook runs.
+
+mod keyring;
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jwe_envelope::{ObjectName, Plaintext, Recognized, recognize};
+use kms_backends::Category;
+use serde_json::json;
+use webhook_bin::decide::{Change, Code, Policy, Site, Use};
+use webhook_bin::unseal::{OpenRefusal, open_value};
+use zeroize::Zeroizing;
+
+use crate::cli::{OpenArgs, ValueFormat};
+use crate::io::files::{self, Audience, Existing};
+use crate::io::{Io, read_bounded};
+use crate::report::{Exit, Failure};
+use keyring::Keyring;
+
+/// No envelope is longer (1.5 MiB), blanks around it apart.
+const ENVELOPE_LIMIT: usize = 3 * 512 * 1024;
+
+/// A local key answers in milliseconds; the deadline is there because the seam wants one.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Opens the envelope on standard input.
+///
+/// # Errors
+/// Exit 1 when it is refused, 2 for wrong usage, 3 when the key is not available. With `--output json` the
+/// refusal is the result, and only wrong usage is an error.
+pub fn run(args: &OpenArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    if args.out.is_some() && args.output == ValueFormat::Json {
+        return Err(Failure::usage(anyhow!(
+            "--out takes the value's bytes, and --output json asks for something else"
+        ))
+        .hint("leave one of them out"));
+    }
+    let ended = attempt(args, io);
+    match args.output {
+        ValueFormat::Raw => {
+            let (plaintext, _) = ended.map_err(Refused::into_failure)?;
+            deliver(&plaintext, args, io)
+        }
+        ValueFormat::Json => report(ended, io),
+    }
+}
+
+/// Why nothing was opened, and how many private-key operations it took to find out.
+struct Refused {
+    code: &'static str,
+    message: String,
+    failure: Failure,
+    unwraps: u64,
+}
+
+impl Refused {
+    fn before_any_key(code: Code, failure: Failure) -> Self {
+        Self {
+            code: code.as_str(),
+            message: failure.message(),
+            failure,
+            unwraps: 0,
+        }
+    }
+
+    fn misconfigured(failure: Failure) -> Self {
+        Self::before_any_key(Code::Misconfigured, failure)
+    }
+
+    fn by_the_webhooks_code(refusal: OpenRefusal, unwraps: u64) -> Self {
+        let message = refusal.to_string();
+        let (code, next_step, category) = (
+            refusal.code(),
+            refusal.refusal.next_step.clone(),
+            refusal.category,
+        );
+        let error = anyhow!("{}", refusal.refusal.message);
+        let failure = match (category, code) {
+            (Some(Category::Unavailable), _) => Failure::unavailable(error),
+            (_, Code::Misconfigured) => Failure::usage(error),
+            _ => Failure::refused(error),
+        };
+        Self {
+            code: code.as_str(),
+            message,
+            failure: failure.hint(next_step),
+            unwraps,
+        }
+    }
+
+    fn into_failure(self) -> Failure {
+        self.failure
+    }
+}
+
+fn attempt(args: &OpenArgs, io: &mut Io<'_>) -> Result<(Plaintext, u64), Refused> {
+    let keyring = Keyring::read(args, io).map_err(Refused::misconfigured)?;
+    let envelope = read(io)?;
+    let place = Place::of(args).map_err(Refused::misconfigured)?;
+    let place = place
+        .for_envelope(&envelope)
+        .map_err(Refused::misconfigured)?;
+    let site = Site {
+        namespace: place.namespace,
+        name: ObjectName::Named(place.name),
+        key: place.field,
+        caller: match &args.sa {
+            Some(service_account) => Use::RunTime { service_account },
+            None => Use::Admission {
+                change: Change::Created,
+                leave: false,
+            },
+        },
+    };
+    let policy = Policy {
+        cluster: args.cluster.clone(),
+        ..Policy::default()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(|error| {
+            Refused::misconfigured(Failure::usage(
+                anyhow::Error::new(error).context("cannot start"),
+            ))
+        })?;
+    let now = io.now;
+    let opened = runtime.block_on(async {
+        let deadline = tokio::time::Instant::now() + DEADLINE;
+        open_value(&envelope, &site, &policy, keyring.registry(), now, deadline).await
+    });
+    match opened {
+        Ok(plaintext) => Ok((plaintext, keyring.unwraps())),
+        Err(refusal) => Err(Refused::by_the_webhooks_code(refusal, keyring.unwraps())),
+    }
+}
+
+fn read(io: &mut Io<'_>) -> Result<Zeroizing<Vec<u8>>, Refused> {
+    // Twice the limit leaves room for blanks around the envelope.
+    let bytes = read_bounded(io.stdin, 2 * ENVELOPE_LIMIT).map_err(|error| {
+        Refused::misconfigured(Failure::usage(
+            anyhow::Error::new(error).context("cannot read the envelope from standard input"),
+        ))
+    })?;
+    bytes
+        .filter(|bytes| bytes.trim_ascii().len() <= ENVELOPE_LIMIT)
+        .ok_or_else(|| {
+            let failure = Failure::refused(anyhow!(
+                "standard input is larger than any envelope (1.5 MiB)"
+            ));
+            Refused::before_any_key(
+                Code::TooLarge,
+                failure.hint("give one envelope; for a manifest, see `privy inspect`"),
+            )
+        })
+}
+
+/// The place that the flags name, as far as they do.
+struct Place<'a> {
+    namespace: Option<&'a str>,
+    name: Option<&'a str>,
+    field: Option<&'a str>,
+}
+
+/// The place to open for.
+struct Named<'a> {
+    namespace: &'a str,
+    name: &'a str,
+    field: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn of(args: &'a OpenArgs) -> Result<Self, Failure> {
+        let Some(place) = &args.place else {
+            return Ok(Self {
+                namespace: args.namespace.as_deref(),
+                name: args.name.as_deref(),
+                field: args.field.as_deref(),
+            });
+        };
+        let parts: Vec<_> = place.split('/').collect();
+        let [namespace, name, field] = parts[..] else {
+            return Err(Failure::usage(anyhow!(
+                "{place:?} is no place: it has {} parts instead of three",
+                parts.len()
+            ))
+            .hint("write namespace/name/field, such as payments/db/password"));
+        };
+        Ok(Self {
+            namespace: Some(namespace),
+            name: Some(name),
+            field: Some(field),
+        })
+    }
+
+    /// A bound envelope needs all three; one that is bound to nothing needs none.
+    fn for_envelope(self, text: &[u8]) -> Result<Named<'a>, Failure> {
+        let named = Named {
+            namespace: self.namespace.unwrap_or_default(),
+            name: self.name.unwrap_or_default(),
+            field: self.field.unwrap_or_default(),
+        };
+        let parts = [
+            (self.namespace, "--namespace"),
+            (self.name, "--name"),
+            (self.field, "--field"),
+        ];
+        let lacking: Vec<_> = parts
+            .into_iter()
+            .filter(|(part, _)| part.is_none())
+            .map(|(_, flag)| flag)
+            .collect();
+        let bound = match recognize(text.trim_ascii_start()) {
+            Recognized::Sealed(envelope) => envelope.binding().is_some(),
+            Recognized::Plain | Recognized::Malformed(_) => false,
+        };
+        if bound && !lacking.is_empty() {
+            return Err(Failure::usage(anyhow!(
+                "the envelope is bound to a place, and {} is not given",
+                lacking.join(" and ")
+            ))
+            .hint("say where it stands, with --for NAMESPACE/NAME/FIELD; `privy inspect` shows what it is bound to"));
+        }
+        Ok(named)
+    }
+}
+
+fn deliver(plaintext: &Plaintext, args: &OpenArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    let bytes = plaintext.expose();
+    if let Some(path) = &args.out {
+        files::write(path, bytes, Audience::Owner, Existing::Replace)?;
+        return Ok(Exit::Done);
+    }
+    if io.terminal.stdout && !is_text(bytes) {
+        return Err(Failure::refused(anyhow!(
+            "the value is binary, and a terminal may take its bytes for commands"
+        ))
+        .hint("write it to a file with --out FILE"));
+    }
+    io.answer(bytes)?;
+    Ok(Exit::Done)
+}
+
+/// Whether a terminal shows the bytes and does nothing else.
+fn is_text(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| {
+        text.chars()
+            .all(|letter| !letter.is_control() || "\n\r\t".contains(letter))
+    })
+}
+
+fn report(ended: Result<(Plaintext, u64), Refused>, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    match ended {
+        Ok((plaintext, unwraps)) => {
+            let bytes = plaintext.expose();
+            let tail = format!("\",\"unwraps\":{unwraps}}}\n");
+            // Room for everything at once: a text that grows leaves copies of the value behind.
+            let mut text = Zeroizing::new(String::with_capacity(
+                64 + bytes.len().div_ceil(3) * 4 + tail.len(),
+            ));
+            text.push_str("{\"ok\":true,\"plaintext\":\"");
+            STANDARD.encode_string(bytes, &mut text);
+            text.push_str(&tail);
+            io.answer(text.as_bytes())?;
+            Ok(Exit::Done)
+        }
+        Err(refused) => {
+            let object = json!({
+                "ok": false,
+                "code": refused.code,
+                "message": refused.message,
+                "unwraps": refused.unwraps,
+            });
+            io.answer(format!("{object}\n").as_bytes())?;
+            Ok(refused.failure.exit())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_text;
+
+    #[test]
+    fn a_terminal_gets_text_alone() {
+        assert!(is_text("hunter2 ü\n\t".as_bytes()));
+        for bytes in [
+            b"\xff\xfe".as_slice(),
+            b"\x1b[2J",
+            b"a\0b",
+            "\u{9b}31m".as_bytes(),
+        ] {
+            assert!(!is_text(bytes));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The private keys of `privy open`, behind the registry that the webhook uses.
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use jwe_envelope::LocalKey;
+use kms_backends::layer::Observe;
+use kms_backends::local::LocalBackend;
+use kms_backends::{Category, KeyEntry, NamespaceSet, Observer, Registry};
+
+use crate::cli::OpenArgs;
+use crate::io::{Io, files};
+use crate::keys::{KEY_FILE_LIMIT, is_private};
+use crate::report::Failure;
+
+/// Keys, and the count of what they were asked.
+#[derive(Debug)]
+pub(super) struct Keyring {
+    registry: Registry,
+    count: Arc<Count>,
+}
+
+#[derive(Debug, Default)]
+struct Count(AtomicU64);
+
+impl Observer for Count {
+    fn unwrapped(&self, _: &str, _: Result<(), Category>, _: Duration) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Keyring {
+    /// Reads every key that `--key` names.
+    ///
+    /// # Errors
+    /// Exit 2 when one is no private key, or two of them answer to one name.
+    pub(super) fn read(args: &OpenArgs, io: &mut Io<'_>) -> Result<Self, Failure> {
+        let count = Arc::new(Count::default());
+        let alone = args.key.len() == 1;
+        let mut builder = Registry::builder();
+        for path in &args.key {
+            builder = builder.key(entry(path, args.allow_unbound, alone, &count, io)?);
+        }
+        let registry = builder.build().map_err(|error| {
+            Failure::usage(anyhow::Error::new(error).context("the keys do not fit together"))
+                .hint("give each key once, and keys of one `kid` in separate calls")
+        })?;
+        Ok(Self { registry, count })
+    }
+
+    /// The keys.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// How many private-key operations there were.
+    pub(super) fn unwraps(&self) -> u64 {
+        self.count.0.load(Ordering::Relaxed)
+    }
+}
+
+fn entry(
+    path: &Path,
+    allow_unbound: bool,
+    alone: bool,
+    count: &Arc<Count>,
+    io: &mut Io<'_>,
+) -> Result<KeyEntry, Failure> {
+    let bytes = files::read(path, KEY_FILE_LIMIT)?;
+    if !is_private(&bytes) {
+        return Err(
+            Failure::usage(anyhow!("`{}` holds no private key", path.display()))
+                .hint("opening needs the private key; the public one is for sealing"),
+        );
+    }
+    warn_if_shared(path, io);
+    let key = LocalKey::from_bytes(&bytes, None).map_err(|error| {
+        Failure::usage(
+            anyhow::Error::new(error).context(format!("cannot use the key `{}`", path.display())),
+        )
+        .hint("PKCS#8 PEM without passphrase and private JWK are understood")
+    })?;
+    let backend = LocalBackend::from_key(key);
+    let recipient = backend.recipient().clone();
+    let alias = backend
+        .jwk_kid()
+        .filter(|kid| *kid != recipient.kid())
+        .map(str::to_owned);
+    let name = path.display().to_string();
+    let observed = Observe::new(
+        Arc::new(backend),
+        name.clone(),
+        Arc::clone(count) as Arc<dyn Observer>,
+    );
+    let mut entry = KeyEntry::builder(name, recipient)
+        .namespaces(NamespaceSet::all())
+        .allow_unbound(allow_unbound)
+        .default_key(alone)
+        .backend(Arc::new(observed));
+    if let Some(alias) = alias {
+        entry = entry.alias(alias);
+    }
+    Ok(entry.build())
+}
+
+/// The webhook refuses a key file that others may read. A person who opens one envelope is told.
+#[cfg(unix)]
+fn warn_if_shared(path: &Path, io: &mut Io<'_>) {
+    use std::os::unix::fs::PermissionsExt as _;
+    if std::fs::metadata(path)
+        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o077 != 0)
+    {
+        let path = path.display().to_string();
+        let word = crate::text::shell_word(&path);
+        io.say(format_args!(
+            "warning: others may read the private key `{path}`; close it with: chmod 600 {word}"
+        ));
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_shared(_: &Path, _: &mut Io<'_>) {}

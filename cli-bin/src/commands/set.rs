@@ -1,0 +1,287 @@
+//! `privy set`: one field of a manifest gets its first or a new value; nothing else is read or touched.
+use anyhow::anyhow;
+use secret_walker::{FieldPath, Manifest, ManifestSecret, Section, validate_key};
+use zeroize::Zeroizing;
+
+use crate::cli::SetArgs;
+use crate::io::Io;
+use crate::io::files::{self, Audience, Existing};
+use crate::keys::{Choice, Chooser};
+use crate::manifest::{Placing, edit_value, fault};
+use crate::place::Limits;
+use crate::report::{Exit, Failure};
+use crate::sealing::Manner;
+use crate::text::printable;
+use crate::value;
+
+/// Seals the value and writes it into the manifest, which is made when it does not exist.
+///
+/// # Errors
+/// Exit 1 when the value or manifest is refused; exit 2 for wrong usage. The file is then as before.
+pub fn run(args: &SetArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    if !args.stray.is_empty() {
+        return Err(value::on_command_line());
+    }
+    value::refuse_on_command_line(&args.value)?;
+    let wanted = Wanted::parse(&args.field)?;
+    let choice = Chooser::new(&args.key.key).keys_and_place(Some(&args.file), io)?;
+    let exists = args.file.symlink_metadata().is_ok();
+    let before = if exists {
+        files::read(&args.file, files::MANIFEST_LIMIT)?
+    } else {
+        Zeroizing::new(new_manifest(args, &choice)?.into_bytes())
+    };
+    let named = |failure: Failure| {
+        failure.context(format!("cannot set a field of `{}`", args.file.display()))
+    };
+    let after = edit(&before, &wanted, &choice, args, io).map_err(named)?;
+    let file = args.file.display();
+    if args.dry_run {
+        io.say(format_args!(
+            "{file}: `{}` would be sealed; nothing was written",
+            wanted.key
+        ));
+        return Ok(Exit::Done);
+    }
+    let existing = if exists {
+        Existing::Replace
+    } else {
+        Existing::Keep
+    };
+    files::write(&args.file, &after, Audience::Usual, existing)?;
+    io.say(format_args!("{file}: `{}` is sealed", wanted.key));
+    Ok(Exit::Done)
+}
+
+/// The field that is to be set: a key, in the section that was asked for, if any.
+struct Wanted {
+    section: Option<Section>,
+    key: String,
+}
+
+impl Wanted {
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let illegal = |error: secret_walker::WalkError| {
+            Failure::usage(anyhow::Error::new(error).context("this is no field of a Secret")).hint(
+                "a key is of letters, digits, `-`, `_` and `.`, such as `password` or `tls.key`",
+            )
+        };
+        if text.contains('/') {
+            let path: FieldPath = text.parse().map_err(illegal)?;
+            return Ok(Self {
+                section: Some(path.section()),
+                key: path.key().to_owned(),
+            });
+        }
+        validate_key(text).map_err(illegal)?;
+        Ok(Self {
+            section: None,
+            key: text.to_owned(),
+        })
+    }
+}
+
+fn edit(
+    before: &[u8],
+    wanted: &Wanted,
+    choice: &Choice,
+    args: &SetArgs,
+    io: &mut Io<'_>,
+) -> Result<Vec<u8>, Failure> {
+    let manifest = Manifest::parse(before).map_err(fault)?;
+    let secret = choose(&manifest, args)?;
+    let limits = Limits::of(&args.bounds, &choice.clusters(), io.now)?;
+    let manner = Manner::new(
+        choice,
+        &args.sealing,
+        limits.service_account.is_some(),
+        io.now,
+    )?;
+    let placing = Placing {
+        anywhere: false,
+        namespace: args.namespace.as_deref(),
+        fallback: choice.namespace.as_deref(),
+        name: None,
+        limits: &limits,
+    };
+    // The place is checked before anybody is asked for a value.
+    let binding = placing.bind(secret, &wanted.key)?;
+    if secret.immutable() {
+        io.say("warning: the Secret is immutable: the cluster takes a changed value only in a Secret of another name");
+    }
+    let value = value::read(&args.value, &format!("`{}`", wanted.key), io)?;
+    let text = manner.begin().seal(&value, &binding)?;
+    let mut edits = manifest.edits();
+    match present(secret, wanted) {
+        Some(path) => {
+            let field = secret
+                .field(&path)
+                .ok_or_else(|| Failure::refused(anyhow!("field `{path}` is not there")))?;
+            edits
+                .replace(field, edit_value(&text, path.section(), &manner)?)
+                .map_err(fault)?;
+        }
+        None => {
+            let section = wanted.section.unwrap_or_else(|| section_for(secret));
+            let value = edit_value(&text, section, &manner)?;
+            edits
+                .insert_field(secret, section, &wanted.key, value)
+                .map_err(fault)?;
+        }
+    }
+    edits.apply().map_err(fault)
+}
+
+/// Where the field stands already; of two, the one that the API server keeps.
+fn present(secret: &ManifestSecret<'_>, wanted: &Wanted) -> Option<FieldPath> {
+    [Section::StringData, Section::Data]
+        .into_iter()
+        .filter(|section| wanted.section.is_none_or(|wanted| wanted == *section))
+        .map(|section| FieldPath::new(section, &wanted.key))
+        .find(|path| secret.field(path).is_some())
+}
+
+/// A new field joins the others; alone, it goes where its envelope can be read by people.
+fn section_for(secret: &ManifestSecret<'_>) -> Section {
+    let sections: Vec<_> = secret
+        .fields()
+        .iter()
+        .map(secret_walker::Field::section)
+        .collect();
+    if !sections.is_empty() && !sections.contains(&Section::StringData) {
+        Section::Data
+    } else {
+        Section::StringData
+    }
+}
+
+fn choose<'m, 'a>(
+    manifest: &'m Manifest<'a>,
+    args: &SetArgs,
+) -> Result<&'m ManifestSecret<'a>, Failure> {
+    let fits = |secret: &&ManifestSecret<'_>| {
+        let named = |text: Option<&str>, wanted: Option<&str>| {
+            wanted.is_none_or(|wanted| text.is_none_or(|text| text == wanted))
+        };
+        named(secret.name().map(|name| name.text), args.name.as_deref())
+            && named(
+                secret.namespace().map(|namespace| namespace.text),
+                args.namespace.as_deref(),
+            )
+    };
+    let found: Vec<_> = manifest.secrets().iter().filter(fits).collect();
+    match (found[..].first(), found.len()) {
+        (Some(secret), 1) => Ok(secret),
+        (None, _) if manifest.secrets().is_empty() => Err(Failure::usage(anyhow!(
+            "there is no Secret in it"
+        ))
+        .hint(
+            "choose a file that does not exist yet to have one made, or add a Secret to this one",
+        )),
+        (None, _) => Err(
+            Failure::usage(anyhow!("no Secret in it has this name and namespace"))
+                .hint(format!("in the file: {}", names(manifest))),
+        ),
+        (Some(_), count) => Err(Failure::usage(anyhow!(
+            "it holds {count} Secrets that this may be about"
+        ))
+        .hint(format!(
+            "choose one with --name and --namespace; in the file: {}",
+            names(manifest)
+        ))),
+    }
+}
+
+fn names(manifest: &Manifest<'_>) -> String {
+    let name = |secret: &ManifestSecret<'_>| {
+        let name = secret
+            .name()
+            .or(secret.generate_name())
+            .map_or("(no name)", |name| name.text);
+        let namespace = secret
+            .namespace()
+            .map_or("(no namespace)", |namespace| namespace.text);
+        printable(&format!("{namespace}/{name}"), 80)
+    };
+    manifest
+        .secrets()
+        .iter()
+        .map(name)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// A Secret without fields yet.
+fn new_manifest(args: &SetArgs, choice: &Choice) -> Result<String, Failure> {
+    let file = args.file.display();
+    let lacking = |what: &str, flag: &str| {
+        Failure::usage(anyhow!(
+            "`{file}` does not exist, and to make it the {what} is needed"
+        ))
+        .hint(format!("add {flag} NAME, or check the path of the file"))
+    };
+    let namespace = args.namespace.as_deref().or(choice.namespace.as_deref());
+    let namespace = namespace.ok_or_else(|| lacking("namespace of the Secret", "--namespace"))?;
+    let name = args.name.as_deref().or(choice.name.as_deref());
+    let name = name.ok_or_else(|| lacking("name of the Secret", "--name"))?;
+    for (flag, text) in [("--namespace", namespace), ("--name", name)] {
+        let legal = |letter: char| {
+            letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-' || letter == '.'
+        };
+        if text.is_empty() || !text.chars().all(legal) {
+            return Err(Failure::usage(anyhow!(
+                "{flag} {:?} is no name for a new Secret",
+                printable(text, 64)
+            ))
+            .hint("names are of small letters, digits and `-`"));
+        }
+    }
+    let (name, namespace) = (yaml_word(name), yaml_word(namespace));
+    Ok(format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: {namespace}\ntype: Opaque\n"
+    ))
+}
+
+/// A name of Kubernetes, quoted where YAML would read it as a number, a truth value or nothing.
+fn yaml_word(name: &str) -> String {
+    const WORDS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "null", "y"];
+    let plain = name.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && !WORDS.contains(&name)
+        && name != "n";
+    if plain {
+        name.to_owned()
+    } else {
+        format!("\"{name}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_yaml_misreads_are_quoted() {
+        for (name, written) in [
+            ("db", "db"),
+            ("123", "\"123\""),
+            ("1e3", "\"1e3\""),
+            ("no", "\"no\""),
+            ("null", "\"null\""),
+            ("db-1", "db-1"),
+        ] {
+            assert_eq!(yaml_word(name), written);
+        }
+    }
+
+    #[test]
+    fn a_field_may_name_its_section() {
+        let wanted = Wanted::parse("data/tls.key").unwrap();
+        assert_eq!(
+            (wanted.section, wanted.key.as_str()),
+            (Some(Section::Data), "tls.key")
+        );
+        assert_eq!(Wanted::parse("password").unwrap().section, None);
+        assert!(Wanted::parse("pass word").is_err());
+        assert!(Wanted::parse("other/password").is_err());
+    }
+}

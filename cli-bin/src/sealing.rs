@@ -1,0 +1,104 @@
+//! One act of sealing: the keys, the claim and the form that its values share.
+use anyhow::anyhow;
+use jwe_envelope::{Binding, Provenance, RecipientKey, Sealer, Serialization};
+
+use crate::cli::groups::{Form, SealingArgs};
+use crate::keys::Choice;
+use crate::report::Failure;
+
+/// How values are sealed.
+#[derive(Debug)]
+pub struct Manner {
+    recipients: Vec<RecipientKey>,
+    provenance: Provenance,
+    form: Serialization,
+    /// An envelope for a service account never shares its content key.
+    alone: bool,
+}
+
+impl Manner {
+    /// With these keys; `alone` when no two values may share a content key.
+    ///
+    /// # Errors
+    /// Exit 2 when the flags do not fit the keys.
+    pub fn new(
+        choice: &Choice,
+        args: &SealingArgs,
+        alone: bool,
+        now: u64,
+    ) -> Result<Self, Failure> {
+        let provenance =
+            Provenance::new(now, args.by.as_deref(), args.why.as_deref()).map_err(|error| {
+                Failure::usage(anyhow::Error::new(error).context("cannot note who seals and why"))
+                    .hint("keep --by and --why short, on one line")
+            })?;
+        let form = match (args.serialization, choice.keys.len()) {
+            (None, 1) | (Some(Form::Compact), 1) => Serialization::Compact,
+            (Some(Form::Flattened), 1) => Serialization::Flattened,
+            (None | Some(Form::General), _) => Serialization::General,
+            (Some(Form::Compact | Form::Flattened), _) => {
+                return Err(Failure::usage(anyhow!(
+                    "only the general serialization holds several keys"
+                ))
+                .hint("leave --serialization out, or give one --key"));
+            }
+        };
+        Ok(Self {
+            recipients: choice.recipients(),
+            provenance,
+            form,
+            alone,
+        })
+    }
+
+    /// How the envelopes are written.
+    pub fn form(&self) -> Serialization {
+        self.form
+    }
+
+    /// Starts an act: one content key for the values that follow.
+    pub fn begin(&self) -> Act<'_> {
+        Act {
+            manner: self,
+            sealer: None,
+        }
+    }
+
+    fn sealer(&self) -> Result<Sealer, Failure> {
+        let sealer = Sealer::new(&self.recipients)
+            .and_then(|sealer| sealer.serialization(self.form))
+            .map_err(|error| {
+                Failure::usage(anyhow::Error::new(error).context("cannot seal for this key"))
+            })?;
+        Ok(sealer.provenance(self.provenance.clone()))
+    }
+}
+
+/// Values of one Secret, sealed together: they share one content key, which is wrapped once.
+#[allow(missing_debug_implementations, reason = "holds a content key")]
+pub struct Act<'m> {
+    manner: &'m Manner,
+    sealer: Option<Sealer>,
+}
+
+impl Act<'_> {
+    /// Seals one value and returns the envelope's text.
+    ///
+    /// # Errors
+    /// Exit 1 when the value is refused.
+    pub fn seal(&mut self, value: &[u8], binding: &Binding) -> Result<String, Failure> {
+        if self.manner.alone {
+            self.sealer = None;
+        }
+        let sealer = match &mut self.sealer {
+            Some(sealer) => sealer,
+            empty => empty.insert(self.manner.sealer()?),
+        };
+        sealer
+            .seal(value, binding)
+            .map(|envelope| envelope.to_string())
+            .map_err(|error| {
+                Failure::refused(anyhow::Error::new(error).context("cannot seal the value"))
+            })
+    }
+}

@@ -1,0 +1,259 @@
+//! The keys that a user trusts: pinned by name in the user's own configuration, never in the repository.
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use jwe_envelope::RecipientKey;
+use serde::{Deserialize, Serialize};
+
+use crate::io::Io;
+use crate::io::files::{self, Audience, Existing};
+use crate::report::Failure;
+use crate::text::hex;
+
+const STORE_LIMIT: usize = 1024 * 1024;
+
+/// One trusted key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Pin {
+    /// What people call it.
+    pub name: String,
+    /// RFC 7638 thumbprint.
+    pub kid: String,
+    /// Twelve groups of five digits, as they were compared.
+    pub fingerprint: String,
+    /// SHA-256 of the SubjectPublicKeyInfo, in hexadecimal.
+    pub spki_sha256: String,
+    /// When it was trusted, Unix seconds.
+    pub trusted_at: u64,
+}
+
+/// What the user's configuration says of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The name is pinned to another key.
+    Changed(Pin),
+    /// The key is pinned.
+    Trusted,
+    /// Neither the name nor the key is pinned.
+    Unknown,
+}
+
+/// The user's trusted keys.
+#[derive(Debug)]
+pub struct Store {
+    /// `None` where the environment names no folder: nothing is trusted then, and nothing can be.
+    path: Option<PathBuf>,
+    pins: Vec<Pin>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    version: u64,
+    keys: Vec<Pin>,
+}
+
+impl Store {
+    /// Reads the store; a missing one is empty.
+    ///
+    /// # Errors
+    /// Exit 2 when it cannot be read or is not valid: a damaged store trusts nothing.
+    pub fn load(io: &Io<'_>) -> Result<Self, Failure> {
+        let path = folder(io.environment).map(|folder| folder.join("trust.json"));
+        let Some(path) = path.as_ref().filter(|path| path.exists()) else {
+            return Ok(Self {
+                path,
+                pins: Vec::new(),
+            });
+        };
+        let bytes = files::read(path, STORE_LIMIT)?;
+        let pins = parse(&bytes).map_err(|error| {
+            Failure::usage(error.context(format!(
+                "the list of trusted keys `{}` is not valid",
+                path.display()
+            )))
+            .hint("mend the file, or move it away and trust your keys again with `privy key trust`")
+        })?;
+        Ok(Self {
+            path: Some(path.clone()),
+            pins,
+        })
+    }
+
+    /// What it says of this key under this name.
+    pub fn standing(&self, name: &str, key: &RecipientKey) -> Standing {
+        if let Some(pin) = self.by_name(name)
+            && pin.kid != key.kid()
+        {
+            return Standing::Changed(pin.clone());
+        }
+        if self.by_kid(key.kid()).is_some() {
+            Standing::Trusted
+        } else {
+            Standing::Unknown
+        }
+    }
+
+    /// The pin of this name.
+    pub fn by_name(&self, name: &str) -> Option<&Pin> {
+        self.pins.iter().find(|pin| pin.name == name)
+    }
+
+    /// The pin of this key.
+    pub fn by_kid(&self, kid: &str) -> Option<&Pin> {
+        self.pins.iter().find(|pin| pin.kid == kid)
+    }
+
+    /// All pins, by name.
+    pub fn pins(&self) -> &[Pin] {
+        &self.pins
+    }
+
+    /// Where it is kept.
+    ///
+    /// # Errors
+    /// Exit 2 when the environment names no folder.
+    pub fn path(&self) -> Result<&Path, Failure> {
+        self.path.as_deref().ok_or_else(|| {
+            Failure::usage(anyhow!("there is no folder for your trusted keys"))
+                .hint("set PRIVY_CONFIG_DIR to one of your own")
+        })
+    }
+
+    /// Pins a key under a name, in place of what had the name, and saves.
+    ///
+    /// # Errors
+    /// Exit 2 when it cannot be written; the old list is then as it was.
+    pub fn pin(&mut self, name: &str, key: &RecipientKey, now: u64) -> Result<(), Failure> {
+        let path = self.path()?.to_owned();
+        self.pins.retain(|pin| pin.name != name);
+        self.pins.push(Pin {
+            name: name.to_owned(),
+            kid: key.kid().to_owned(),
+            fingerprint: key.spoken_fingerprint().to_string(),
+            spki_sha256: hex(&key.spki_sha256()),
+            trusted_at: now,
+        });
+        self.pins.sort_by(|a, b| a.name.cmp(&b.name));
+        let document = Document {
+            version: 1,
+            keys: self.pins.clone(),
+        };
+        let mut text = serde_json::to_vec_pretty(&document).map_err(Failure::usage)?;
+        text.push(b'\n');
+        if let Some(folder) = path.parent() {
+            make_folder(folder)
+                .with_context(|| format!("cannot make the folder `{}`", folder.display()))
+                .map_err(Failure::usage)?;
+        }
+        files::write(&path, &text, Audience::Owner, Existing::Replace)
+    }
+}
+
+fn parse(bytes: &[u8]) -> anyhow::Result<Vec<Pin>> {
+    let document: Document = serde_json::from_slice(bytes)?;
+    if document.version != 1 {
+        bail!("version {} is not known; 1 is", document.version);
+    }
+    let mut names: Vec<_> = document.keys.iter().map(|pin| pin.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        bail!("the name {:?} stands twice", twice[0]);
+    }
+    Ok(document.keys)
+}
+
+fn folder(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let variable = |name| {
+        environment(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let below = |name, tail: &str| {
+        variable(name)
+            .filter(|path| path.is_absolute())
+            .map(|path| path.join(tail))
+    };
+    let home = || {
+        if cfg!(windows) {
+            below("APPDATA", "privy")
+        } else {
+            below("HOME", ".config/privy")
+        }
+    };
+    variable("PRIVY_CONFIG_DIR")
+        .or_else(|| below("XDG_CONFIG_HOME", "privy"))
+        .or_else(home)
+}
+
+#[cfg(unix)]
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+}
+
+#[cfg(not(unix))]
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &'static [(&'static str, &'static str)]) -> impl Fn(&str) -> Option<OsString> {
+        move |name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| OsString::from(value))
+        }
+    }
+
+    #[test]
+    fn finds_the_users_folder() {
+        let all = of(&[
+            ("PRIVY_CONFIG_DIR", "here"),
+            ("XDG_CONFIG_HOME", "/xdg"),
+            ("HOME", "/home/a"),
+        ]);
+        assert_eq!(folder(&all).unwrap(), Path::new("here"));
+        let xdg = of(&[("XDG_CONFIG_HOME", "/xdg"), ("HOME", "/home/a")]);
+        assert_eq!(folder(&xdg).unwrap(), Path::new("/xdg/privy"));
+        assert_eq!(folder(&of(&[])), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_relative_xdg_folder_does_not_count() {
+        let relative = of(&[("XDG_CONFIG_HOME", "xdg"), ("HOME", "/home/a")]);
+        assert_eq!(
+            folder(&relative).unwrap(),
+            Path::new("/home/a/.config/privy")
+        );
+    }
+
+    #[test]
+    fn a_store_with_a_fault_trusts_nothing() {
+        let pin = r#"{"name":"a","kid":"k","fingerprint":"f","spkiSha256":"s","trustedAt":1}"#;
+        assert_eq!(
+            parse(format!(r#"{{"version":1,"keys":[{pin}]}}"#).as_bytes())
+                .unwrap()
+                .len(),
+            1
+        );
+        for text in [
+            String::new(),
+            r#"{"version":2,"keys":[]}"#.to_owned(),
+            format!(r#"{{"version":1,"keys":[{pin},{pin}]}}"#),
+            r#"{"version":1,"keys":[],"more":1}"#.to_owned(),
+        ] {
+            assert!(parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}
