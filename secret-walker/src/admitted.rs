@@ -42,7 +42,7 @@ pub struct Entry<'s> {
     pub value: Option<&'s str>,
 }
 
-impl<'s> Entry<'s> {
+impl Entry<'_> {
     /// Decodes a value of `data`; `null` is no bytes, as the API server reads it.
     ///
     /// # Errors

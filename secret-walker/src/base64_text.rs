@@ -61,14 +61,14 @@ pub(crate) fn fault(text: &str) -> Option<&'static str> {
 /// Exact for a text that [`decode`] accepts, and never too small for any other.
 pub fn decoded_len(text: &str) -> usize {
     let breaks = if has_line_break(text) {
-        text.bytes().filter(is_line_break).count()
+        text.bytes().filter(|byte| is_line_break(*byte)).count()
     } else {
         0
     };
     let padding = text
         .bytes()
         .rev()
-        .filter(|byte| !is_line_break(byte))
+        .filter(|byte| !is_line_break(*byte))
         .take(2)
         .take_while(|byte| *byte == b'=')
         .count();
@@ -115,16 +115,16 @@ pub(crate) fn encoded_len(bytes: usize) -> usize {
 }
 
 fn has_line_break(text: &str) -> bool {
-    text.bytes().any(|byte| is_line_break(&byte))
+    text.bytes().any(is_line_break)
 }
 
-fn is_line_break(byte: &u8) -> bool {
+fn is_line_break(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
 
 fn without_line_breaks(text: &str) -> Zeroizing<Vec<u8>> {
     let mut joined = Zeroizing::new(Vec::with_capacity(text.len()));
-    joined.extend(text.bytes().filter(|byte| !is_line_break(byte)));
+    joined.extend(text.bytes().filter(|byte| !is_line_break(*byte)));
     joined
 }
 
@@ -163,7 +163,7 @@ impl Iterator for LazyBytes<'_> {
 
     fn next(&mut self) -> Option<u8> {
         while self.held < 8 {
-            let byte = self.text.find(|byte| !is_line_break(byte))?;
+            let byte = self.text.find(|byte| !is_line_break(**byte))?;
             self.bits = self.bits << 6 | u32::from(sextet(*byte)?);
             self.held += 6;
         }

@@ -51,7 +51,7 @@ pub enum WalkError {
     /// A manifest cannot be read or edited; it says where and shows the place.
     #[cfg(feature = "manifest")]
     #[error(transparent)]
-    Manifest(#[from] Box<ManifestError>),
+    Manifest(Box<ManifestError>),
 
     /// The text is not the JSON of one object.
     #[error("not the JSON of one object: {reason}, at byte {offset}")]
@@ -77,6 +77,13 @@ pub enum WalkError {
         /// The type it must have.
         expected: &'static str,
     },
+}
+
+#[cfg(feature = "manifest")]
+impl From<ManifestError> for WalkError {
+    fn from(error: ManifestError) -> Self {
+        Self::Manifest(Box::new(error))
+    }
 }
 
 impl WalkError {

@@ -36,6 +36,7 @@ impl<'a> Cursor<'a> {
         Self { text, at }
     }
 
+    #[cfg(feature = "manifest")]
     pub(crate) fn offset(&self) -> usize {
         self.at
     }

@@ -1,4 +1,5 @@
 //! Secrets as the API server sends them.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
 use secret_walker::{AdmittedSecret, MAX_JSON_DEPTH, WalkError};
 

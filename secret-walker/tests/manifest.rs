@@ -1,5 +1,6 @@
 //! Manifests: what is found in them, and what an edit leaves behind.
 #![cfg(feature = "manifest")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
 use secret_walker::{EditValue, FieldPath, Manifest, Section, WalkError};
 
@@ -726,9 +727,7 @@ fn swaps_the_last_field_of_a_file_without_a_final_line_break() {
 #[test]
 fn reads_thousands_of_fields() {
     let mut file = String::from("apiVersion: v1\nkind: Secret\ndata:\n");
-    for index in 0..5000 {
-        file.push_str(&format!("  key-{index}: eA==\n"));
-    }
+    file.extend((0..5000).map(|index| format!("  key-{index}: eA==\n")));
     let manifest = parse(&file);
     let fields = manifest.secrets()[0].fields();
     assert_eq!(fields.len(), 5000);

@@ -1,4 +1,5 @@
 //! Patches: the exact JSON, and what their `Debug` keeps to itself.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
 use secret_walker::{FieldPath, PatchBuilder, WalkError};
 

@@ -39,6 +39,10 @@ impl EditValue {
     }
 
     /// The base64 text of these bytes, as a field of `data` wants it.
+    #[allow(
+        clippy::missing_panics_doc,
+        reason = "base64 is ASCII, whatever the bytes are"
+    )]
     pub fn base64(bytes: &[u8]) -> Self {
         let mut text = vec![0; encoded_len(bytes.len())];
         encode_into(bytes, &mut text);
@@ -302,9 +306,15 @@ fn splice(source: &str, mut splices: Vec<Splice>) -> Option<Vec<u8>> {
     let mut edited = Vec::with_capacity(source.len() + growth);
     let mut done = 0;
     for Splice { at, text } in splices {
-        edited.extend_from_slice(source.get(done..at.start)?.as_bytes());
+        // An insertion into lines that go away comes to stand where they were.
+        let start = if at.is_empty() {
+            at.start.max(done)
+        } else {
+            at.start
+        };
+        edited.extend_from_slice(source.get(done..start)?.as_bytes());
         edited.extend_from_slice(text.as_bytes());
-        done = at.end;
+        done = at.end.max(start);
     }
     edited.extend_from_slice(source.get(done..)?.as_bytes());
     Some(edited)
@@ -316,12 +326,12 @@ fn internal(reason: &'static str) -> WalkError {
 
 /// A fault of the edit rather than of a place in the file.
 fn nowhere(fault: Fault) -> WalkError {
-    Box::new(ManifestError {
+    ManifestError {
         fault,
         line: 0,
         column: 0,
         excerpt: None,
         template: false,
-    })
+    }
     .into()
 }

@@ -252,9 +252,11 @@ impl ManifestError {
             let number = self.line.to_string();
             let margin = " ".repeat(number.len());
             let indent = " ".repeat(*caret);
-            text.push_str(&format!(
-                "\n{margin} |\n{number} | {line}\n{margin} | {indent}^"
-            ));
+            for part in [
+                "\n", &margin, " |\n", &number, " | ", line, "\n", &margin, " | ", &indent, "^",
+            ] {
+                text.push_str(part);
+            }
         }
         if let Some(hint) = self.hint() {
             text.push_str("\nhint: ");

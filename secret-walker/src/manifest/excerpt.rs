@@ -84,18 +84,22 @@ pub(super) fn error_at(
     root: &Node<'_>,
     spot: Spot,
     fault: Fault,
-) -> Box<ManifestError> {
+) -> ManifestError {
     let Spot { offset, shown } = spot;
     let source = locator.source;
     let mut hidden = Vec::new();
     hide_values(root, root.start, &mut hidden);
     let start = line_start(source, offset).max(byte_order_mark(source));
     let mut line = String::new();
+    let mut caret = None;
     let mut masked = false;
     for (at, character) in source[start..shown.max(start)]
         .char_indices()
         .map(|(at, character)| (start + at, character))
     {
+        if at == offset {
+            caret = Some(line.chars().count());
+        }
         if hidden.iter().any(|range| range.contains(&at)) {
             if !masked {
                 line.push('…');
@@ -111,7 +115,7 @@ pub(super) fn error_at(
         }
     }
     let rest = &source[shown.max(start)..line_end(source, shown.max(start))];
-    finish(locator, offset, line, rest, offset >= shown, fault)
+    finish(locator, offset, line, rest, caret, fault)
 }
 
 /// An error where reading stopped: of its line, only keys that were read already are shown.
@@ -120,7 +124,7 @@ pub(super) fn syntax_error(
     offset: usize,
     keys: &[Range<usize>],
     fault: Fault,
-) -> Box<ManifestError> {
+) -> ManifestError {
     let mut offset = offset.min(source.len());
     while !source.is_char_boundary(offset) {
         offset -= 1;
@@ -153,7 +157,7 @@ pub(super) fn syntax_error(
         offset,
         line,
         &source[at..end],
-        true,
+        None,
         fault,
     );
     error.template = source[..end].contains("{{");
@@ -165,17 +169,22 @@ fn finish(
     offset: usize,
     mut line: String,
     rest: &str,
-    at_end: bool,
+    caret: Option<usize>,
     fault: Fault,
-) -> Box<ManifestError> {
+) -> ManifestError {
     const LONGEST: usize = 100;
     let (number, column) = locator.locate(offset);
-    let mut caret = if at_end {
-        line.chars().count()
-    } else {
-        (column - 1).min(line.chars().count())
-    };
-    if !rest.trim().is_empty() {
+    let mut caret = caret.unwrap_or_else(|| line.chars().count());
+    // A tag or an anchor before the value is masked already, and the caret belongs under that mark.
+    if line.ends_with('…') {
+        caret = caret.min(line.chars().count() - 1);
+    } else if let Some(behind_colon) = rest.strip_prefix(':') {
+        line.push_str(if behind_colon.trim().is_empty() {
+            ":"
+        } else {
+            ": …"
+        });
+    } else if !rest.trim().is_empty() {
         line.push('…');
     }
     let length = line.chars().count();
@@ -190,13 +199,13 @@ fn finish(
     let template = ["{{", "\"{{", "'{{"]
         .iter()
         .any(|mark| locator.source[offset..].starts_with(mark));
-    Box::new(ManifestError {
+    ManifestError {
         fault,
         line: number,
         column,
         excerpt: Some((line, caret)),
         template,
-    })
+    }
 }
 
 /// What separates two keys on one line, with everything masked that is not punctuation.
@@ -219,14 +228,17 @@ fn hide_values(node: &Node<'_>, from: usize, hidden: &mut Vec<Range<usize>>) {
         Kind::Mapping { entries, .. } => {
             for pair in entries {
                 if !matches!(pair.key.kind, Kind::Scalar { .. }) {
-                    hide_values(&pair.key, pair.key.start, hidden);
+                    hidden.push(pair.key.start..pair.key.end);
                 }
                 // Behind the colon and one blank; a tag or an anchor may stand before the value.
-                hide_values(
-                    &pair.value,
-                    (pair.key.end + 2).min(pair.value.start),
-                    hidden,
-                );
+                let from = (pair.key.end + 2).min(pair.value.start);
+                if is_section(&pair.key) {
+                    // An unquoted `{word}` is a mapping to YAML and a secret to its author.
+                    for field in pair.value.entries() {
+                        hidden.push((field.key.end + 2).min(field.value.start)..field.value.end);
+                    }
+                }
+                hide_values(&pair.value, from, hidden);
             }
         }
         Kind::Sequence { items } => {
@@ -237,4 +249,9 @@ fn hide_values(node: &Node<'_>, from: usize, hidden: &mut Vec<Range<usize>>) {
             }
         }
     }
+}
+
+/// Whether the key's value is a map whose values are secret.
+pub(super) fn is_section(key: &Node<'_>) -> bool {
+    matches!(key.scalar_str(), Some("data" | "stringData"))
 }

@@ -188,8 +188,8 @@ impl<'f, 'a> Finder<'f, 'a> {
                 Some("metadata") => self.metadata(value, &mut secret)?,
                 Some("type") => secret.secret_type = self.public_text(value, "`type`")?,
                 Some("immutable") => secret.immutable = self.flag(value)?,
-                Some("data") => self.section(Section::Data, value, &mut secret)?,
-                Some("stringData") => self.section(Section::StringData, value, &mut secret)?,
+                Some("data") => self.section(Section::Data, pair, &mut secret)?,
+                Some("stringData") => self.section(Section::StringData, pair, &mut secret)?,
                 _ => {}
             }
         }
@@ -211,10 +211,10 @@ impl<'f, 'a> Finder<'f, 'a> {
             match pair.key.scalar_str() {
                 Some("name") => secret.name = self.public_text(value, "`metadata.name`")?,
                 Some("generateName") => {
-                    secret.generate_name = self.public_text(value, "`metadata.generateName`")?
+                    secret.generate_name = self.public_text(value, "`metadata.generateName`")?;
                 }
                 Some("namespace") => {
-                    secret.namespace = self.public_text(value, "`metadata.namespace`")?
+                    secret.namespace = self.public_text(value, "`metadata.namespace`")?;
                 }
                 Some("annotations") if value.is_null() => {}
                 Some("annotations") => {
@@ -236,18 +236,17 @@ impl<'f, 'a> Finder<'f, 'a> {
     fn section(
         &mut self,
         section: Section,
-        node: &'f Node<'a>,
+        holder: &'f Pair<'a>,
         secret: &mut ManifestSecret<'a>,
     ) -> Result<(), WalkError> {
+        let node = &holder.value;
+        if node.anchored {
+            let fault = Fault::Anchor {
+                what: format!("`{section}`"),
+            };
+            return Err(self.fail(Spot::key(&holder.key), fault));
+        }
         if node.is_null() {
-            if node.anchored {
-                return Err(self.fail(
-                    Spot::value(node),
-                    Fault::Anchor {
-                        what: format!("`{section}`"),
-                    },
-                ));
-            }
             return Ok(());
         }
         self.plain_mapping(node, &format!("`{section}`"))?;

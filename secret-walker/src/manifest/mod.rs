@@ -347,14 +347,12 @@ impl fmt::Debug for Field<'_> {
 
 /// Bounds the length and checks the encoding before anything else looks at the bytes.
 fn text_of(bytes: &[u8]) -> Result<&str, WalkError> {
-    let at_start = |fault| {
-        Box::new(ManifestError {
-            fault,
-            line: 1,
-            column: 1,
-            excerpt: None,
-            template: false,
-        })
+    let at_start = |fault| ManifestError {
+        fault,
+        line: 1,
+        column: 1,
+        excerpt: None,
+        template: false,
     };
     if bytes.len() > MAX_MANIFEST_BYTES {
         return Err(at_start(Fault::TooLong {
@@ -373,13 +371,13 @@ fn text_of(bytes: &[u8]) -> Result<&str, WalkError> {
         let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).expect("checked up to here");
         let (line, column) = Locator::new(valid).locate(valid.len());
         let fault = Fault::NotUtf8 { utf16 };
-        Box::new(ManifestError {
+        ManifestError {
             fault,
             line,
             column,
             excerpt: None,
             template: false,
-        })
+        }
         .into()
     })
 }

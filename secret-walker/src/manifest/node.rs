@@ -101,7 +101,9 @@ impl<'a> Node<'a> {
             Kind::Scalar { text, style } => (1, text.as_str(), style).hash(state),
             Kind::Sequence { items } => {
                 (2, items.len()).hash(state);
-                items.iter().for_each(|item| item.digest(state));
+                for item in items {
+                    item.digest(state);
+                }
             }
             Kind::Mapping { flow, entries } => {
                 (3, flow, entries.len()).hash(state);

@@ -138,10 +138,10 @@ impl<'s> Layout<'s> {
         let map = &pair.value;
         let entries = map.entries();
         if let Kind::Mapping { flow: false, .. } = map.kind {
-            let mut splices = self.remove_lines(map, &plan.removed)?;
+            let mut splices = self.remove_lines(map, &plan.removed, value_before(root, pair))?;
             if !plan.inserted.is_empty() {
                 let last_removed = plan.removed.contains(&(entries.len() - 1));
-                let lines = self.lines(self.column(map), &plan.inserted);
+                let lines = Self::lines(self.column(map), &plan.inserted);
                 splices.push(self.insert_lines(map.end, &lines, last_removed));
             }
             return Ok(splices);
@@ -159,7 +159,7 @@ impl<'s> Layout<'s> {
         let texts: Vec<String> = plan
             .inserted
             .iter()
-            .map(|(key, value)| self.flow_entry(style, key, value.as_str()))
+            .map(|(key, value)| Self::flow_entry(style, key, value.as_str()))
             .collect();
         if plan.removed.len() == entries.len() {
             let at = entries[0].key.start..self.value_end(&entries[entries.len() - 1]);
@@ -186,7 +186,7 @@ impl<'s> Layout<'s> {
         let value = &pair.value;
         let texts: Vec<String> = inserted
             .iter()
-            .map(|(key, value)| self.flow_entry(style, key, value.as_str()))
+            .map(|(key, value)| Self::flow_entry(style, key, value.as_str()))
             .collect();
         let joined = texts.join(if style.compact { "," } else { ", " });
         if matches!(value.kind, Kind::Mapping { .. }) {
@@ -210,7 +210,7 @@ impl<'s> Layout<'s> {
                 text: format!(" {{{joined}}}"),
             });
         }
-        let lines = self.lines(self.column(root) + self.step(root), inserted);
+        let lines = Self::lines(self.column(root) + self.step(root), inserted);
         Ok(self.insert_lines(colon + 1, &lines, false))
     }
 
@@ -233,14 +233,14 @@ impl<'s> Layout<'s> {
                     text: " {}".to_owned(),
                 });
             } else if matches!(pair.value.kind, Kind::Mapping { flow: true, .. }) {
-                splices.extend(self.remove_lines(root, &BTreeSet::from([*index]))?);
+                splices.extend(self.remove_lines(root, &BTreeSet::from([*index]), None)?);
             } else {
                 let header = line_start(self.source, pair.key.start)..self.after_line(pair.key.end);
                 splices.push(Splice {
                     at: header,
                     text: String::new(),
                 });
-                splices.extend(self.remove_lines(&pair.value, &all)?);
+                splices.extend(self.remove_lines(&pair.value, &all, value_before(root, pair))?);
             }
         }
         Ok(splices)
@@ -255,7 +255,7 @@ impl<'s> Layout<'s> {
             let mut lines = Vec::new();
             for (section, plan) in created {
                 lines.push(format!("{}{section}:", " ".repeat(column)));
-                lines.extend(self.lines(column + self.step(root), &plan.inserted));
+                lines.extend(Self::lines(column + self.step(root), &plan.inserted));
             }
             return self.insert_lines(last.value.end.max(last.key.end), &lines, false);
         }
@@ -280,7 +280,7 @@ impl<'s> Layout<'s> {
         let texts: Vec<String> = plan
             .inserted
             .iter()
-            .map(|(key, value)| self.flow_entry(style, key, value.as_str()))
+            .map(|(key, value)| Self::flow_entry(style, key, value.as_str()))
             .collect();
         let colon = if style.compact { ":" } else { ": " };
         let name = if style.quoted {
@@ -310,7 +310,7 @@ impl<'s> Layout<'s> {
     }
 
     /// Lines of a block mapping.
-    fn lines(&self, column: usize, inserted: &[(String, super::EditValue)]) -> Vec<String> {
+    fn lines(column: usize, inserted: &[(String, super::EditValue)]) -> Vec<String> {
         let indent = " ".repeat(column);
         inserted
             .iter()
@@ -330,24 +330,62 @@ impl<'s> Layout<'s> {
         Splice { at: at..at, text }
     }
 
-    /// Takes the lines of entries out of a block mapping.
-    fn remove_lines(&self, map: &Node<'_>, removed: &BTreeSet<usize>) -> Faulty<Vec<Splice>> {
+    /// Takes the lines of entries out of a block mapping; `before` is what stands before its first entry.
+    fn remove_lines<'n, 'a>(
+        &self,
+        map: &'n Node<'a>,
+        removed: &BTreeSet<usize>,
+        mut before: Option<&'n Node<'a>>,
+    ) -> Faulty<Vec<Splice>> {
         let mut splices = Vec::new();
-        for pair in removed.iter().map(|index| &map.entries()[*index]) {
+        for (index, pair) in map.entries().iter().enumerate() {
+            if !removed.contains(&index) {
+                before = Some(&pair.value);
+                continue;
+            }
             if !self.begins_line(&pair.key) {
                 return Err(not_editable(
                     &pair.key,
                     "other text stands before it on its line",
                 ));
             }
-            let at = line_start(self.source, pair.key.start)
-                ..self.after_line(pair.value.end.max(pair.key.end));
+            let mut end = self.after_line(pair.value.end.max(pair.key.end));
+            if before.is_some_and(|before| self.keeps_blank_lines(before)) {
+                // Blank lines left behind would become part of the value above.
+                end += blank_lines(&self.source[end..]);
+            }
             splices.push(Splice {
-                at,
+                at: line_start(self.source, pair.key.start)..end,
                 text: String::new(),
             });
         }
         Ok(splices)
+    }
+
+    /// Whether blank lines behind this node would be part of its value: it ends with `|+` or `>+`.
+    fn keeps_blank_lines(&self, node: &Node<'_>) -> bool {
+        match &node.kind {
+            Kind::Scalar {
+                style: Style::Block,
+                ..
+            } => {
+                let header = &self.source[node.start..line_end(self.source, node.start)];
+                header
+                    .split([' ', '\t'])
+                    .next()
+                    .is_some_and(|indicators| indicators.contains('+'))
+            }
+            Kind::Mapping {
+                flow: false,
+                entries,
+            } => entries
+                .last()
+                .is_some_and(|pair| self.keeps_blank_lines(&pair.value)),
+            Kind::Sequence { items } => items
+                .last()
+                .is_some_and(|item| self.keeps_blank_lines(item)),
+            _ => false,
+        }
     }
 
     /// Takes entries and the commas between them out of a flow mapping that keeps at least one.
@@ -399,7 +437,7 @@ impl<'s> Layout<'s> {
         }
     }
 
-    fn flow_entry(&self, style: FlowStyle, key: &str, value: &str) -> String {
+    fn flow_entry(style: FlowStyle, key: &str, value: &str) -> String {
         let colon = if style.compact { ":" } else { ": " };
         if style.quoted {
             format!("\"{key}\"{colon}\"{value}\"")
@@ -501,6 +539,25 @@ fn plain(word: &str) -> String {
     } else {
         format!("\"{word}\"")
     }
+}
+
+/// The value of the entry before this one.
+fn value_before<'n, 'a>(map: &'n Node<'a>, pair: &Pair<'a>) -> Option<&'n Node<'a>> {
+    let index = map
+        .entries()
+        .iter()
+        .position(|other| std::ptr::eq(other, pair))?;
+    map.entries()
+        .get(index.checked_sub(1)?)
+        .map(|before| &before.value)
+}
+
+/// The length of the blank lines at the beginning.
+fn blank_lines(text: &str) -> usize {
+    text.split_inclusive('\n')
+        .take_while(|line| line.trim_matches([' ', '\r', '\n']).is_empty())
+        .map(str::len)
+        .sum()
 }
 
 fn not_editable(node: &Node<'_>, reason: &'static str) -> (usize, Fault) {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 use zeroize::Zeroizing;
 
+use super::excerpt::is_section;
 use super::node::{Kind, Node, Pair, Style, Tag};
 use crate::text::Text;
 
@@ -117,10 +118,10 @@ impl<'a> Builder<'a> {
             }
             Event::DocumentStart(..) => self.last_end = self.last_end.max(range.end),
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.add(leaf(Kind::Alias, 0, Tag::None))?
+                self.add(leaf(Kind::Alias, 0, Tag::None))?;
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let tag = tag.as_deref().map_or(Tag::None, |tag| classify(tag));
+                let tag = tag.as_deref().map_or(Tag::None, classify);
                 let text = match text {
                     // An empty plain scalar is reported as `~`, but nothing is written there.
                     _ if style == ScalarStyle::Plain && range.is_empty() => Text::Borrowed(""),
@@ -144,11 +145,11 @@ impl<'a> Builder<'a> {
                 self.add(node)?;
             }
             Event::SequenceStart(_, anchor, tag) => {
-                let tag = tag.as_deref().map_or(Tag::None, |tag| classify(tag));
+                let tag = tag.as_deref().map_or(Tag::None, classify);
                 self.open(leaf(Kind::Sequence { items: Vec::new() }, anchor, tag))?;
             }
             Event::MappingStart(style, anchor, tag) => {
-                let tag = tag.as_deref().map_or(Tag::None, |tag| classify(tag));
+                let tag = tag.as_deref().map_or(Tag::None, classify);
                 let flow = style == granit_parser::StructureStyle::Flow;
                 self.open(leaf(
                     Kind::Mapping {
@@ -211,20 +212,34 @@ impl<'a> Builder<'a> {
         };
         match &mut parent.node.kind {
             Kind::Sequence { items } => items.push(node),
-            Kind::Mapping { entries, .. } => match parent.key.take() {
-                Some(key) => entries.push(Pair { key, value: node }),
-                None => {
-                    if matches!(node.kind, Kind::Scalar { .. }) {
-                        self.keys.push(node.start..node.end);
-                    }
+            Kind::Mapping { entries, .. } => {
+                if let Some(key) = parent.key.take() {
+                    entries.push(Pair { key, value: node });
+                } else {
+                    let range = node.start..node.end;
+                    let scalar = matches!(node.kind, Kind::Scalar { .. });
                     parent.key = Some(node);
+                    if scalar && !self.inside_a_value() {
+                        self.keys.push(range);
+                    }
                 }
-            },
+            }
             Kind::Alias | Kind::Scalar { .. } => {
                 return Err((node.start, "a value inside a scalar".to_owned()));
             }
         }
         Ok(())
+    }
+}
+
+impl Builder<'_> {
+    /// Whether the innermost open collection is, or is part of, a value of `data` or `stringData`.
+    fn inside_a_value(&self) -> bool {
+        let section = self
+            .open
+            .iter()
+            .position(|open| open.key.as_ref().is_some_and(is_section));
+        section.is_some_and(|section| self.open.len() > section + 2)
     }
 }
 
