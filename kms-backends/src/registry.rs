@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jwe_envelope::{ContentKey, InputsDigest, OpenError, Opening, Plaintext};
+use jwe_envelope::{ContentKey, InputsDigest, KeyManagement, OpenError, Opening, Plaintext};
 use tokio::time::Instant;
 
 use crate::cache::{Cache, CacheOptions};
@@ -338,8 +338,14 @@ fn check_alone(entry: &KeyEntry) -> Result<(), RegistryError> {
                 held: held.kid().to_owned(),
             });
         }
-        if held.algorithm().is_rsa() != entry.recipient().algorithm().is_rsa() {
-            return Err(RegistryError::OtherKind(name()));
+        let (held, pinned) = (held.algorithm(), entry.recipient().algorithm());
+        // Agreement yields the same secret whatever AES key wrap follows; a padding must be the same one.
+        if held.oaep_hash() != pinned.oaep_hash() {
+            return Err(RegistryError::OtherAlgorithm {
+                name: name(),
+                held,
+                pinned,
+            });
         }
     }
     Ok(())
@@ -374,6 +380,18 @@ pub enum RegistryError {
     /// An entry without a name.
     #[error("a key has no name")]
     NoName,
+    /// The holder answers another algorithm than the entry is pinned to.
+    #[error(
+        "key `{name}` is pinned to {pinned}, its private key to {held}; give both the same algorithm"
+    )]
+    OtherAlgorithm {
+        /// The entry.
+        name: String,
+        /// The algorithm of the private key.
+        held: KeyManagement,
+        /// The algorithm of the entry.
+        pinned: KeyManagement,
+    },
     /// The holder has the private half of another key.
     #[error("key `{name}`: `{reference}` holds the private key of {held}, another public key")]
     OtherKey {
@@ -384,9 +402,6 @@ pub enum RegistryError {
         /// Thumbprint of the key that it holds.
         held: String,
     },
-    /// RSA here, elliptic curve there.
-    #[error("key `{0}`: its algorithm does not fit the kind of its private key")]
-    OtherKind(String),
     /// One public key, two policies.
     #[error("keys `{first}` and `{second}` are the same public key; merge them into one entry")]
     SameKey {

@@ -148,3 +148,9 @@ impl Layered {
         layered
     }
 }
+
+/// What a wait must leave of the time that is `left`: neither a token nor an attempt is spent on a call that
+/// cannot be answered any more.
+fn time_to_call(left: Duration) -> Duration {
+    (left / 4).min(Duration::from_millis(250))
+}

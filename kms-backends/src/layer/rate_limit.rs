@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use jwe_envelope::{RecipientKey, SecretBytes, UnwrapRequest};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::time_to_call;
 use crate::error::UnwrapError;
 use crate::key_unwrap::KeyUnwrap;
 use crate::sync::lock;
@@ -74,18 +75,21 @@ impl TokenBucket {
         }
     }
 
-    /// Waits for leave to call. When that would come after `deadline`, says at once how long it would take.
+    /// Waits for leave to call. When that would come too late for a call before `deadline`, says at once how long
+    /// it would take.
     async fn take(&self, deadline: Instant) -> Result<(), Duration> {
         let (_place, before_us) = Place::queue_up(&self.queued);
+        let now = Instant::now();
+        let latest = deadline - time_to_call(deadline.saturating_duration_since(now));
         let earliest = self.earliest() + self.interval.saturating_mul(before_us);
-        if earliest > deadline {
-            return Err(earliest.saturating_duration_since(Instant::now()));
+        if earliest > latest {
+            return Err(earliest - now);
         }
-        let Ok(_turn) = timeout_at(deadline, self.turn.lock()).await else {
+        let Ok(_turn) = timeout_at(latest, self.turn.lock()).await else {
             return Err(self.interval);
         };
         let earliest = self.earliest();
-        if earliest > deadline {
+        if earliest > latest {
             return Err(earliest.saturating_duration_since(Instant::now()));
         }
         sleep_until(earliest).await;
@@ -228,6 +232,16 @@ mod tests {
         assert!(hint > SECOND && hint <= Duration::from_secs(3), "{hint:?}");
         assert_eq!(busy.await.unwrap(), 30);
         assert_eq!(fake.calls(), 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_token_is_spent_on_a_call_without_time_to_answer() {
+        let (layer, fake) = limited(1);
+        layer.unwrap_within(&a_request(), SECOND).await.unwrap();
+        let error = layer.unwrap_within(&a_request(), SECOND).await.unwrap_err();
+        assert!(!error.was_sent());
+        assert!(error.retry_after().is_some());
+        assert_eq!(fake.calls(), 1);
     }
 
     #[tokio::test(start_paused = true)]

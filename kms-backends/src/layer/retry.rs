@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jwe_envelope::{RecipientKey, SecretBytes, UnwrapRequest};
 use tokio::time::{Instant, sleep};
 
+use super::time_to_call;
 use crate::error::{Category, UnwrapError};
 use crate::key_unwrap::KeyUnwrap;
 
@@ -79,7 +80,7 @@ impl KeyUnwrap for Retry {
             asked += u32::from(error.was_sent());
             let wait = self.wait(round, error.retry_after());
             let left = deadline.saturating_duration_since(Instant::now());
-            if asked >= self.options.attempts || wait >= left {
+            if asked >= self.options.attempts || wait.saturating_add(time_to_call(left)) >= left {
                 return Err(error);
             }
             sleep(wait).await;
