@@ -56,16 +56,15 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-/// Decodes a text of exactly `N` bytes; `None` when it is of another length or not strict base64url.
-pub(crate) fn decode_array<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    let len = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
-    (len == N).then_some(bytes)
-}
-
 /// Appends the decoded bytes to `out`; `None` when the text is not strict base64url.
 pub(crate) fn decode_into(text: &str, out: &mut Vec<u8>) -> Option<()> {
     URL_SAFE_NO_PAD.decode_vec(text, out).ok()
+}
+
+/// Decodes into `out` and says how many bytes that were; `None` when there is too little room or the text is not strict
+/// base64url.
+pub(crate) fn decode_slice(text: &str, out: &mut [u8]) -> Option<usize> {
+    URL_SAFE_NO_PAD.decode_slice(text, out).ok()
 }
 
 /// Encodes.

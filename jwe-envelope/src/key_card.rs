@@ -23,24 +23,25 @@ pub struct KeyCard {
 pub struct CardKey {
     /// The public key, pinned to the card's `alg`.
     pub recipient: RecipientKey,
-    /// `privy.name`: 1–63 characters of a–z, 0–9, `-` and `.`.
+    /// `privy.name`: 1–63 characters of A–Z, a–z, 0–9, `-`, `.` and `_`.
     pub name: Option<String>,
     /// `privy.uri`: where the private half lives. Advice to people, never followed.
     pub uri: Option<String>,
-    /// `privy.places`: where values sealed for this key are meant to stand. Advice to writers.
-    pub places: Vec<CardPlace>,
+    /// `privy.places`: where values sealed for this key are meant to stand. Where it names several clusters, writers put
+    /// them into `aud`.
+    pub places: CardPlaces,
     /// `privy.notAfter`, Unix seconds: writers should not seal for the key any more after it.
     pub not_after: Option<u64>,
     /// `privy.status`.
     pub status: KeyStatus,
 }
 
-/// One cluster and the namespaces in it that a key serves.
+/// Where a key is served. Advice: what is empty is not said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CardPlace {
-    /// The cluster's name, as its webhook is configured; `None` when there is but one.
-    pub cluster: Option<String>,
-    /// Namespaces or patterns of namespaces (`team-*`); empty means all.
+pub struct CardPlaces {
+    /// The clusters, by the names that their webhooks are configured with.
+    pub clusters: Vec<String>,
+    /// Namespaces, or patterns of namespaces (`team-*`).
     pub namespaces: Vec<String>,
 }
 
@@ -61,25 +62,10 @@ impl CardKey {
             recipient,
             name: None,
             uri: None,
-            places: Vec::new(),
+            places: CardPlaces::default(),
             not_after: None,
             status: KeyStatus::Active,
         }
-    }
-
-    /// The distinct clusters that its places name, in order. Where there are several, writers put them into `aud`.
-    pub fn clusters(&self) -> Vec<&str> {
-        let mut clusters = Vec::new();
-        for cluster in self
-            .places
-            .iter()
-            .filter_map(|place| place.cluster.as_deref())
-        {
-            if !clusters.contains(&cluster) {
-                clusters.push(cluster);
-            }
-        }
-        clusters
     }
 }
 

@@ -34,7 +34,7 @@ pub use binding::{Binding, BindingError, BindingMismatch, ObjectName, Pattern, P
 pub use envelope::{Envelope, EnvelopeDigest, Recipient, Recognized, Serialization};
 pub use error::{KeyError, OpenError, ParseError, RefusedError, SealError};
 pub use fingerprint::SpokenFingerprint;
-pub use key_card::{CardKey, KeyCard};
+pub use key_card::{CardKey, CardPlaces, KeyCard, KeyStatus};
 #[cfg(feature = "local")]
 pub use local::{KeyKind, LocalKey, LocalUnwrapError};
 pub use open::{EphemeralKey, InputsDigest, Opening, Rejected, UnwrapRequest};

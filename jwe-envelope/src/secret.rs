@@ -31,6 +31,13 @@ impl SecretBytes {
         Self(SecretBox::new(bytes))
     }
 
+    /// `len` random bytes; `None` when the provider has no randomness to give.
+    pub(crate) fn random(len: usize) -> Option<Self> {
+        let mut filled = None;
+        let bytes = Self::filled_by(len, |out| filled = aws_lc_rs::rand::fill(out).ok());
+        filled.map(|()| bytes)
+    }
+
     /// The bytes.
     pub fn expose(&self) -> &[u8] {
         self.0.expose_secret()
@@ -55,6 +62,12 @@ impl ContentKey {
     /// Binds `bytes` to `encryption`; `None` when the length is not the one that it needs.
     pub(crate) fn new(bytes: SecretBytes, encryption: ContentEncryption) -> Option<Self> {
         (bytes.expose().len() == encryption.key_len()).then_some(Self { bytes, encryption })
+    }
+
+    /// A fresh key; `None` when the provider has no randomness to give.
+    pub(crate) fn random(encryption: ContentEncryption) -> Option<Self> {
+        let bytes = SecretBytes::random(encryption.key_len())?;
+        Some(Self { bytes, encryption })
     }
 
     /// The content encryption that this key is for.

@@ -10,7 +10,6 @@ mod aes_gcm;
 use aws_lc_rs::error::Unspecified;
 use zeroize::Zeroize;
 
-use crate::algorithm::ContentEncryption;
 use crate::error::OpenError;
 use crate::secret::{ContentKey, Plaintext};
 
@@ -75,14 +74,5 @@ pub(crate) fn decrypt(
             buffer.zeroize();
             Err(OpenError)
         }
-    }
-}
-
-/// Length of the ciphertext that `len` bytes of plaintext become.
-pub(crate) const fn ciphertext_len(encryption: ContentEncryption, len: usize) -> usize {
-    if encryption.is_gcm() {
-        len
-    } else {
-        (len / 16 + 1) * 16
     }
 }

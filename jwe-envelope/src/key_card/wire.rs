@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{CardKey, CardPlace, KeyStatus};
+use super::{CardKey, CardPlaces, KeyStatus};
 use crate::error::{CardFault, KeyError, cut};
 use crate::jwk::JwkSet;
 use crate::recipient::RecipientKey;
@@ -38,7 +38,7 @@ struct Privy {
     #[serde(skip_serializing_if = "Option::is_none")]
     uri: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    places: Option<Vec<Place>>,
+    places: Option<Places>,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_after: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,11 +47,11 @@ struct Privy {
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Place {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cluster: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    namespaces: Option<Vec<String>>,
+struct Places {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    clusters: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    namespaces: Vec<String>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -106,10 +106,10 @@ fn read_key(json: &str) -> Result<CardKey, CardFault> {
         uri: privy.uri,
         places: privy
             .places
-            .unwrap_or_default()
-            .into_iter()
-            .map(place)
-            .collect(),
+            .map_or_else(CardPlaces::default, |places| CardPlaces {
+                clusters: places.clusters,
+                namespaces: places.namespaces,
+            }),
         not_after: privy
             .not_after
             .map(|text| {
@@ -148,20 +148,13 @@ fn read_privy(json: &str) -> Result<Privy, CardFault> {
     })
 }
 
-fn place(place: Place) -> CardPlace {
-    CardPlace {
-        cluster: place.cluster,
-        namespaces: place.namespaces.unwrap_or_default(),
-    }
-}
-
 /// What the types leave open, for cards that were read and cards that are made.
 pub(super) fn check(key: &CardKey) -> Result<(), CardFault> {
     let wrong = |member, why| Err(CardFault::Wrong { member, why });
     if key.name.as_deref().is_some_and(|name| !is_name(name)) {
         return wrong(
             "privy.name",
-            "must have 1 to 63 characters of a-z, 0-9, `-` and `.`, a letter or digit first and last",
+            "must have 1 to 63 characters of A-Z, a-z, 0-9, `-`, `.` and `_`, a letter or digit first and last",
         );
     }
     if key.uri.as_deref().is_some_and(|uri| {
@@ -174,35 +167,21 @@ pub(super) fn check(key: &CardKey) -> Result<(), CardFault> {
             "must have 1 to 512 printable ASCII characters without blanks",
         );
     }
-    if key.places.len() > MOST_PLACES {
-        return wrong("privy.places", "must have at most 64 entries");
+    let CardPlaces {
+        clusters,
+        namespaces,
+    } = &key.places;
+    if clusters.len() > MOST_PLACES || !clusters.iter().all(|name| is_cluster(name)) {
+        return wrong(
+            "privy.places.clusters",
+            "must be at most 64 names of 1 to 253 characters of A-Z, a-z, 0-9, `-`, `.` and `_`",
+        );
     }
-    for place in &key.places {
-        if place.cluster.is_none() && place.namespaces.is_empty() {
-            return wrong(
-                "privy.places",
-                "must name a cluster or namespaces in each entry",
-            );
-        }
-        if place.cluster.as_deref().is_some_and(|name| {
-            name.is_empty() || name.len() > LONGEST_CLUSTER || !name.bytes().all(is_cluster_byte)
-        }) {
-            return wrong(
-                "privy.places",
-                "must name clusters by 1 to 253 characters of A-Z, a-z, 0-9, `-`, `.` and `_`",
-            );
-        }
-        if place.namespaces.len() > MOST_PLACES
-            || !place
-                .namespaces
-                .iter()
-                .all(|name| is_namespace_pattern(name))
-        {
-            return wrong(
-                "privy.places",
-                "must name at most 64 namespaces, each a legal name, or its beginning up to a `-` and `*`",
-            );
-        }
+    if namespaces.len() > MOST_PLACES || !namespaces.iter().all(|name| is_namespace_pattern(name)) {
+        return wrong(
+            "privy.places.namespaces",
+            "must be at most 64 namespaces, each a legal name, or its beginning up to a `-` and `*`",
+        );
     }
     if key.not_after.is_some_and(|seconds| seconds > LATEST) {
         return wrong("privy.notAfter", "must be before the year 10000");
@@ -211,19 +190,19 @@ pub(super) fn check(key: &CardKey) -> Result<(), CardFault> {
 }
 
 fn is_name(name: &str) -> bool {
-    let edge = |byte: Option<&u8>| {
-        byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = name.as_bytes();
     bytes.len() <= LONGEST_NAME
         && edge(bytes.first())
         && edge(bytes.last())
-        && bytes.iter().all(|byte| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.')
-        })
+        && bytes.iter().all(|byte| is_name_byte(*byte))
 }
 
-fn is_cluster_byte(byte: u8) -> bool {
+fn is_cluster(name: &str) -> bool {
+    (1..=LONGEST_CLUSTER).contains(&name.len()) && name.bytes().all(is_name_byte)
+}
+
+fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
 }
 
@@ -246,15 +225,9 @@ pub(super) fn write(keys: &[CardKey]) -> String {
                 v: 1,
                 name: key.name.clone(),
                 uri: key.uri.clone(),
-                places: (!key.places.is_empty()).then(|| {
-                    key.places
-                        .iter()
-                        .map(|place| Place {
-                            cluster: place.cluster.clone(),
-                            namespaces: (!place.namespaces.is_empty())
-                                .then(|| place.namespaces.clone()),
-                        })
-                        .collect()
+                places: (key.places != CardPlaces::default()).then(|| Places {
+                    clusters: key.places.clusters.clone(),
+                    namespaces: key.places.namespaces.clone(),
                 }),
                 not_after: key.not_after.map(format_time),
                 status: Some(match key.status {
