@@ -2,7 +2,7 @@
 #![cfg(feature = "manifest")]
 
 use secret_walker::{
-    EditValue, Fault, FieldPath, MAX_MANIFEST_BYTES, Manifest, Section, WalkError,
+    EditValue, Fault, FieldPath, MAX_MANIFEST_BYTES, Manifest, ManifestSecret, Section, WalkError,
 };
 
 const HEAD: &str = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n";
@@ -12,10 +12,9 @@ fn refusal(file: &str) -> WalkError {
     match Manifest::parse(file.as_bytes()) {
         Err(error) => error,
         Ok(manifest) => {
-            let fields = manifest.secrets().iter().flat_map(|secret| secret.fields());
+            let mut fields = manifest.secrets().iter().flat_map(ManifestSecret::fields);
             fields
-                .filter_map(|field| field.value().err())
-                .next()
+                .find_map(|field| field.value().err())
                 .expect("something is refused")
         }
     }
@@ -236,9 +235,10 @@ fn refuses_unquoted_scalars_that_are_no_strings() {
             "hint: quote it"
         ),
     );
-    let members: String = (0..40)
+    let members = (0..40)
         .map(|index| format!("\"k{index}\":\"canary\","))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     assert_file_refused(
         &format!(
             "{{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"stringData\":{{{members}\"b\":12}}}}"
@@ -577,6 +577,31 @@ fn a_refused_value_leaves_its_neighbors_alone() {
     assert!(edits.is_empty());
     edits.replace(c, word).unwrap();
     assert_eq!(edits.apply().unwrap(), file.replace("fine", "w").as_bytes());
+}
+
+#[test]
+fn reports_thousands_of_refused_values() {
+    let members = (0..5000)
+        .map(|index| format!("\"k{index}\":1,"))
+        .collect::<Vec<_>>()
+        .concat();
+    let file = format!(
+        "{{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"stringData\":{{{members}\"last\":\"\"}}}}"
+    );
+    let manifest = Manifest::parse(file.as_bytes()).unwrap();
+    let errors: Vec<_> = manifest.secrets()[0]
+        .fields()
+        .iter()
+        .filter_map(|field| field.value().err())
+        .collect();
+    assert_eq!(errors.len(), 5000);
+    // The first ones show their place, all of them name it.
+    assert!(errors[0].render().contains('^') && !errors[4999].render().contains('^'));
+    assert!(
+        errors[4999]
+            .to_string()
+            .ends_with("field `stringData/k4999` must be a string and reads as a number")
+    );
 }
 
 #[test]

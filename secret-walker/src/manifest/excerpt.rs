@@ -89,6 +89,7 @@ pub(super) fn error_at(
     let source = locator.source;
     let mut hidden = Vec::new();
     hide_values(root, root.start, &mut hidden);
+    let mut hidden = merged(hidden).into_iter().peekable();
     let start = line_start(source, offset).max(byte_order_mark(source));
     let mut line = String::new();
     let mut caret = None;
@@ -100,7 +101,8 @@ pub(super) fn error_at(
         if at == offset {
             caret = Some(line.chars().count());
         }
-        if hidden.iter().any(|range| range.contains(&at)) {
+        while hidden.next_if(|range| range.end <= at).is_some() {}
+        if hidden.peek().is_some_and(|range| range.contains(&at)) {
             if !masked {
                 line.push('…');
             }
@@ -116,6 +118,35 @@ pub(super) fn error_at(
     }
     let rest = &source[shown.max(start)..line_end(source, shown.max(start))];
     finish(locator, offset, line, rest, caret, fault)
+}
+
+/// The same ranges, ascending and disjoint.
+fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut merged: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+/// An error with its position and without an excerpt.
+pub(super) fn error_without_excerpt(
+    locator: &mut Locator<'_>,
+    offset: usize,
+    fault: Fault,
+) -> ManifestError {
+    let (line, column) = locator.locate(offset);
+    ManifestError {
+        fault,
+        line,
+        column,
+        excerpt: None,
+        template: false,
+    }
 }
 
 /// An error where reading stopped: of its line, only keys that were read already are shown.

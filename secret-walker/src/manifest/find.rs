@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::error::Fault;
-use super::excerpt::{Locator, Spot, error_at};
+use super::excerpt::{Locator, Spot, error_at, error_without_excerpt};
 use super::node::{Kind, Node, Pair, Style, Tag};
 use super::resolve::not_a_string;
 use super::{Field, ManifestSecret, Owned};
@@ -13,15 +13,15 @@ use crate::text::cut;
 
 /// Lists may stand in lists; nobody nests them deeper than this.
 const MAX_LISTS: usize = 8;
-/// Refused fields beyond this number are reported without an excerpt's cost.
-const MAX_REFUSED: usize = 1000;
+/// Refused values beyond this number in one document are reported without an excerpt, which costs a walk of the tree.
+const MAX_EXCERPTS: usize = 20;
 
 /// One document on its way from tree to Secrets.
 pub(super) struct Finder<'f, 'a> {
     pub(super) source: &'a str,
     pub(super) root: &'f Node<'a>,
     pub(super) document: usize,
-    pub(super) locator: Locator<'a>,
+    pub(super) locator: &'f mut Locator<'a>,
     pub(super) secrets: Vec<ManifestSecret<'a>>,
     pub(super) refused: usize,
 }
@@ -260,14 +260,7 @@ impl<'f, 'a> Finder<'f, 'a> {
                         .expect("whatever is no scalar has a fault");
                     Ok(text.clone())
                 }
-                Some(fault) => {
-                    self.refused += 1;
-                    let error = self.fail(Spot::value(&pair.value), fault);
-                    if self.refused > MAX_REFUSED {
-                        return Err(error);
-                    }
-                    Err(error)
-                }
+                Some(fault) => Err(self.refuse(&pair.value, fault)),
             };
             let not_base64 = match &text {
                 Ok(text) if section == Section::Data => {
@@ -299,12 +292,11 @@ impl<'f, 'a> Finder<'f, 'a> {
         node: &'f Node<'a>,
     ) -> Option<WalkError> {
         let reason = crate::base64_text::fault(text)?;
-        self.refused += 1;
         let fault = Fault::NotBase64 {
             what: field_name(path),
             reason,
         };
-        Some(self.fail(Spot::value(node), fault))
+        Some(self.refuse(node, fault))
     }
 
     /// The text of a place that holds no secret.
@@ -446,8 +438,17 @@ impl<'f, 'a> Finder<'f, 'a> {
         )
     }
 
+    /// The error of one value, which leaves its neighbors alone.
+    fn refuse(&mut self, node: &'f Node<'a>, fault: Fault) -> WalkError {
+        self.refused += 1;
+        if self.refused > MAX_EXCERPTS {
+            return error_without_excerpt(self.locator, node.start, fault).into();
+        }
+        self.fail(Spot::value(node), fault)
+    }
+
     fn fail(&mut self, spot: Spot, fault: Fault) -> WalkError {
-        error_at(&mut self.locator, self.root, spot, fault).into()
+        error_at(self.locator, self.root, spot, fault).into()
     }
 }
 

@@ -64,16 +64,16 @@ impl<'a> Manifest<'a> {
             documents: Vec::with_capacity(trees.len()),
             secrets: Vec::new(),
         };
+        let mut locator = Locator::new(source);
         for (index, tree) in trees.into_iter().enumerate() {
             let before = manifest.secrets.len();
             if let Some(root) = &tree {
-                let locator = Locator::new(source);
                 let secrets = std::mem::take(&mut manifest.secrets);
                 manifest.secrets = Finder {
                     source,
                     root,
                     document: index,
-                    locator,
+                    locator: &mut locator,
                     secrets,
                     refused: 0,
                 }
