@@ -85,11 +85,12 @@ impl SealKey {
 
 /// Where a key serves several clusters, an envelope says which ones it is for.
 fn clusters_of(key: &CardKey) -> Vec<String> {
-    let clusters = key.clusters();
-    if clusters.len() < 2 {
-        return Vec::new();
+    let clusters = &key.places.clusters;
+    if clusters.len() > 1 {
+        clusters.clone()
+    } else {
+        Vec::new()
     }
-    clusters.into_iter().map(str::to_owned).collect()
 }
 
 /// The name of a file without what its kind adds to it.

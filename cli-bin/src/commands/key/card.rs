@@ -1,5 +1,5 @@
 //! Writing a key card: the public key, and what the key manager says of it.
-use jwe_envelope::key_card::CardPlace;
+use jwe_envelope::key_card::CardPlaces;
 use jwe_envelope::{CardKey, KeyCard, RecipientKey};
 
 use crate::report::Failure;
@@ -20,17 +20,9 @@ pub struct Note<'a> {
 /// # Errors
 /// Exit 2 when the result would be no valid card: a name that is too long, say.
 pub fn write(key: &RecipientKey, note: Note<'_>) -> Result<String, Failure> {
-    let place = |cluster: Option<&String>| CardPlace {
-        cluster: cluster.cloned(),
+    let places = CardPlaces {
+        clusters: note.clusters.to_vec(),
         namespaces: note.namespaces.to_vec(),
-    };
-    let places = match note.clusters {
-        [] if note.namespaces.is_empty() => Vec::new(),
-        [] => vec![place(None)],
-        clusters => clusters
-            .iter()
-            .map(|cluster| place(Some(cluster)))
-            .collect(),
     };
     let key = CardKey {
         name: Some(note.name.to_owned()),
@@ -39,7 +31,7 @@ pub fn write(key: &RecipientKey, note: Note<'_>) -> Result<String, Failure> {
     };
     let card = KeyCard::new(vec![key]).map_err(|error| {
         Failure::usage(anyhow::Error::new(error).context("the key card would not be valid"))
-            .hint("a name is of small letters, digits, `-` and `.`, such as --name payments")
+            .hint("a name is of letters, digits, `-`, `_` and `.`, such as --name payments")
     })?;
     Ok(card.to_json_pretty())
 }

@@ -24,7 +24,7 @@ pub fn run(args: &TrustArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let key = SealKey::read(path)?;
     match store.standing(&key.name(), &key.recipient) {
         Standing::Changed(pin) if !args.replace => return Err(changed(&key, &pin)),
-        Standing::Trusted if store.by_name(&key.name()).is_some() => {
+        Standing::Trusted if args.fingerprint.is_none() && store.by_name(&key.name()).is_some() => {
             io.say(format_args!(
                 "the key {:?} is trusted already",
                 printable(&key.name(), 64)
