@@ -215,3 +215,136 @@ fn text(member: &'static str, node: Node<'_>) -> Result<String, ProvenanceError>
         None => Ok(text.into_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ParseError;
+
+    fn read(json: &str) -> Result<Provenance, ParseError> {
+        Ok(Provenance::from_node(strict_json::read(json, "`sealed`")?)?)
+    }
+
+    #[test]
+    fn writes_what_was_given_and_reads_it_back() {
+        for (by, why, json) in [
+            (None, None, r#"{"at":1763718300}"#),
+            (Some("mara"), None, r#"{"at":1763718300,"by":"mara"}"#),
+            (
+                Some("Jörg \"DBA\""),
+                Some("rotated"),
+                r#"{"at":1763718300,"by":"Jörg \"DBA\"","why":"rotated"}"#,
+            ),
+        ] {
+            let provenance = Provenance::new(1_763_718_300, by, why).unwrap();
+            assert_eq!(provenance.to_json(), json);
+            assert_eq!(read(json).unwrap(), provenance);
+            assert_eq!(
+                (provenance.at(), provenance.by(), provenance.why()),
+                (1_763_718_300, by, why)
+            );
+        }
+    }
+
+    #[test]
+    fn writers_may_not_deceive() {
+        for found in [
+            '\n', '\r', '\t', '\0', '\u{1b}', '\u{7f}', '\u{9b}', '\u{202e}', '\u{2066}',
+            '\u{200f}', '\u{2028}',
+        ] {
+            let text = format!("a{found}b");
+            for (by, why) in [(Some(text.as_str()), None), (None, Some(text.as_str()))] {
+                assert!(
+                    matches!(
+                        Provenance::new(0, by, why),
+                        Err(SealError::Provenance(ProvenanceError::Control { found: f, .. })) if f == found
+                    ),
+                    "{found:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn readers_refuse_control_characters_and_show_the_rest_escaped() {
+        for json in [
+            r#"{"at":1,"by":"a\u001b[2J"}"#,
+            r#"{"at":1,"why":"a\nb"}"#,
+            r#"{"at":1,"by":"\u009b"}"#,
+        ] {
+            assert!(
+                matches!(
+                    read(json),
+                    Err(ParseError::Provenance(ProvenanceError::Control { .. }))
+                ),
+                "{json}"
+            );
+        }
+        let provenance =
+            read(r#"{"at":0,"by":"a\u202eb","why":"zero\u200bwidth \"quoted\""}"#).unwrap();
+        assert_eq!(
+            provenance.to_string(),
+            r#"claimed: sealed 1970-01-01T00:00:00Z by "a\u{202e}b", "zero\u{200b}width \"quoted\"""#
+        );
+    }
+
+    #[test]
+    fn hostile_members_are_damage() {
+        for (json, fault) in [
+            ("{}", ProvenanceError::At),
+            (r#"{"by":"a"}"#, ProvenanceError::At),
+            (r#"{"at":"1"}"#, ProvenanceError::At),
+            (r#"{"at":1.0}"#, ProvenanceError::At),
+            (r#"{"at":-1}"#, ProvenanceError::At),
+            (r#"{"at":9007199254740992}"#, ProvenanceError::At),
+            (r#"{"at":null}"#, ProvenanceError::At),
+            (
+                r#"{"at":1,"sig":"x"}"#,
+                ProvenanceError::UnknownMember { name: "sig".into() },
+            ),
+            (
+                r#"{"at":1,"by":1}"#,
+                ProvenanceError::WrongType {
+                    member: "by",
+                    expected: "a string",
+                },
+            ),
+            (
+                r#"{"at":1,"why":null}"#,
+                ProvenanceError::WrongType {
+                    member: "why",
+                    expected: "a string",
+                },
+            ),
+            (
+                "[]",
+                ProvenanceError::WrongType {
+                    member: "sealed",
+                    expected: "an object",
+                },
+            ),
+        ] {
+            assert_eq!(read(json), Err(ParseError::Provenance(fault)), "{json}");
+        }
+    }
+
+    #[test]
+    fn it_takes_one_kibibyte_at_most() {
+        let overhead = r#"{"at":1,"by":""}"#.len();
+        let fits = "x".repeat(MAX_LEN - overhead);
+        assert_eq!(
+            Provenance::new(1, Some(&fits), None)
+                .unwrap()
+                .to_json()
+                .len(),
+            MAX_LEN
+        );
+        let long = format!("{fits}x");
+        let refused = ProvenanceError::TooLong { limit: MAX_LEN };
+        assert!(
+            matches!(Provenance::new(1, Some(&long), None), Err(SealError::Provenance(fault)) if fault == refused)
+        );
+        let json = format!(r#"{{"at":1,"by":"{long}"}}"#);
+        assert_eq!(read(&json), Err(ParseError::Provenance(refused)));
+    }
+}

@@ -178,3 +178,6 @@ fn unquoted(string: &[u8]) -> Cow<'_, str> {
         Cow::Borrowed(std::str::from_utf8(inner).unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -305,3 +305,153 @@ impl Serialize for Node<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(json: &str) -> Result<Node<'_>, ParseError> {
+        read(json, "text")
+    }
+
+    #[test]
+    fn borrows_what_is_not_escaped() {
+        let Ok(Node::Object(members)) = text(r#"{"plain":"value","\u0065sc":"a\nb"}"#) else {
+            panic!("an object");
+        };
+        assert!(matches!(
+            &members[0],
+            (Cow::Borrowed("plain"), Node::String(Cow::Borrowed("value")))
+        ));
+        assert!(
+            matches!(&members[1], (Cow::Owned(name), Node::String(Cow::Owned(_))) if name == "esc")
+        );
+    }
+
+    #[test]
+    fn refuses_a_member_twice_at_every_depth() {
+        let many: String = (0..40).map(|n| format!(r#""m{n}":0,"#)).collect();
+        for json in [
+            r#"{"a":1,"a":2}"#.to_owned(),
+            r#"{"a":1,"\u0061":2}"#.to_owned(),
+            r#"{"x":{"a":1,"b":2,"a":3}}"#.to_owned(),
+            r#"[[{"a":1,"a":1}]]"#.to_owned(),
+            format!(r#"{{{many}"a":1,"\u0061":2}}"#),
+        ] {
+            assert_eq!(
+                text(&json),
+                Err(ParseError::DuplicateMember {
+                    part: "text",
+                    name: "a".into()
+                }),
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn eight_levels_and_no_more() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(text(&nested(MAX_DEPTH)).is_ok());
+        let deep = Err(ParseError::TooDeep {
+            part: "text",
+            limit: MAX_DEPTH,
+        });
+        assert_eq!(text(&nested(MAX_DEPTH + 1)), deep);
+        // Deep enough to end a recursion that is not watched, and not even closed.
+        assert_eq!(text(&"[".repeat(1_000_000)), deep);
+        assert_eq!(text(&r#"{"a":"#.repeat(1_000_000)), deep);
+    }
+
+    #[test]
+    fn a_bounded_number_of_values() {
+        let array = |count: u32| format!("[{}0]", "0,".repeat(count as usize - 1));
+        assert!(text(&array(MAX_VALUES - 1)).is_ok());
+        assert_eq!(
+            text(&array(MAX_VALUES)),
+            Err(ParseError::TooManyValues {
+                part: "text",
+                limit: MAX_VALUES
+            })
+        );
+    }
+
+    #[test]
+    fn one_value_and_nothing_after_it() {
+        assert_eq!(
+            text("{} x"),
+            Err(ParseError::TrailingText {
+                part: "text",
+                line: 1,
+                column: 4
+            })
+        );
+        assert!(text(" {} \r\n").is_ok());
+        assert_eq!(
+            text("{\n,}"),
+            Err(ParseError::Syntax {
+                part: "text",
+                line: 2,
+                column: 1
+            })
+        );
+        for broken in [
+            "",
+            "{",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            "{'a':1}",
+            "{a:1}",
+            "[1,]",
+            "01",
+            "\"\n\"",
+            r#""\ud800""#,
+            "NaN",
+            "\u{feff}{}",
+        ] {
+            assert!(
+                matches!(text(broken), Err(ParseError::Syntax { .. })),
+                "{broken:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn integers_are_written_as_integers() {
+        let integer = |json: &str| text(json).unwrap().integer();
+        assert_eq!(integer("0"), Some(0));
+        assert_eq!(integer("9007199254740991"), Some(MAX_INTEGER));
+        for json in [
+            "9007199254740992",
+            "-0",
+            "-1",
+            "1.0",
+            "1e3",
+            "\"1\"",
+            "true",
+            "[1]",
+        ] {
+            assert_eq!(integer(json), None, "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn accepts_nothing_that_serde_json_refuses(json in r#"[\[\]{}":,a-c0-9\\ue.\- ]{0,24}"#) {
+            if text(&json).is_ok() {
+                prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
+            }
+        }
+
+        #[test]
+        fn what_it_writes_says_the_same(names in proptest::collection::btree_set(".{0,6}", 0..6), value in ".{0,20}") {
+            let members: Members<'_> = names
+                .iter()
+                .map(|name| (Cow::from(name.as_str()), Node::String(value.as_str().into())))
+                .collect();
+            let json = write_object(&members);
+            prop_assert_eq!(read_object(&json, "text").unwrap(), members);
+        }
+    }
+}
