@@ -14,3 +14,41 @@ pub mod audit;
 mod json_out;
 #[cfg(feature = "server")]
 mod secret_type;
+
+#[cfg(feature = "server")]
+pub mod app;
+#[cfg(feature = "server")]
+pub mod args;
+#[cfg(feature = "server")]
+pub mod audit_log;
+#[cfg(feature = "server")]
+pub mod caller;
+#[cfg(feature = "server")]
+pub mod certificate;
+#[cfg(feature = "server")]
+mod check_config;
+#[cfg(feature = "server")]
+pub mod config;
+#[cfg(feature = "server")]
+mod connection;
+#[cfg(feature = "server")]
+mod connections;
+#[cfg(feature = "server")]
+pub mod health;
+#[cfg(feature = "server")]
+pub mod limits;
+#[cfg(feature = "server")]
+pub mod metrics;
+#[cfg(feature = "server")]
+mod process;
+#[cfg(feature = "server")]
+mod run;
+#[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "server")]
+pub mod telemetry;
+#[cfg(feature = "server")]
+pub mod tls;
+
+#[cfg(feature = "server")]
+pub use run::run;

@@ -1,0 +1,483 @@
+//! The application: from a request's head to its answer, without a socket.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::routing::post;
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::admission::{Answer, Reviewer, WipingBody};
+use crate::audit_log::AuditLog;
+use crate::connection::Watch;
+use crate::limits::{Budget, Limits, Share, answer_within};
+use crate::metrics::{Metrics, Shed};
+
+/// The path that reviews are sent to.
+pub const MUTATE: &str = "/mutate";
+
+/// How long the server itself waits beyond the deadline that it gave the review.
+const GRACE: Duration = Duration::from_millis(150);
+
+/// Answers reviews. [`Reviewer`] does; tests put faults in its place.
+pub trait Review: Send + Sync + 'static {
+    /// Answers the `AdmissionReview` in `body` before `deadline`.
+    fn review<'a>(
+        &'a self,
+        body: &'a [u8],
+        deadline: Instant,
+    ) -> impl Future<Output = Answer> + Send + 'a;
+}
+
+impl Review for Reviewer {
+    fn review<'a>(
+        &'a self,
+        body: &'a [u8],
+        deadline: Instant,
+    ) -> impl Future<Output = Answer> + Send + 'a {
+        Reviewer::review(self, body, deadline)
+    }
+}
+
+/// Everything that a request needs, shared by all connections.
+#[derive(Debug)]
+pub struct App<R> {
+    reviewer: R,
+    audit: AuditLog,
+    metrics: Metrics,
+    limits: Arc<Limits>,
+    reviews: Arc<Budget>,
+    bytes: Arc<Budget>,
+    draining: AtomicBool,
+}
+
+impl<R> App<R> {
+    /// Puts the parts together.
+    pub fn new(reviewer: R, audit: AuditLog, metrics: Metrics, limits: Arc<Limits>) -> Arc<Self> {
+        Arc::new(Self {
+            reviewer,
+            audit,
+            metrics,
+            reviews: Budget::new(limits.reviews),
+            bytes: Budget::new(limits.inflight_bytes),
+            limits,
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
+    /// Who reviews.
+    pub fn reviewer(&self) -> &R {
+        &self.reviewer
+    }
+
+    /// The bounds.
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    /// Reviews under way.
+    pub fn inflight(&self) -> usize {
+        self.reviews.used()
+    }
+
+    /// Bytes of bodies and answers held.
+    pub fn inflight_bytes(&self) -> usize {
+        self.bytes.used()
+    }
+
+    /// From now on every answer ends its connection.
+    pub fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process is on its way out.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// The routes over `app`, for whoever serves them otherwise than through [`Server`](crate::server::Server).
+///
+/// They authenticate nobody, and bodies may take any time: both are the server's work.
+pub fn router<R: Review>(app: Arc<App<R>>) -> Router {
+    async fn mutate<R: Review>(
+        State(app): State<Arc<App<R>>>,
+        request: Request<Body>,
+    ) -> Response<Body> {
+        let watch = Watch::unwatched(app.limits());
+        app.mutate(&watch, Instant::now(), request).await
+    }
+    Router::new()
+        .route(MUTATE, post(mutate::<R>))
+        .with_state(app)
+}
+
+impl<R: Review> App<R> {
+    /// Answers one request of a connection whose caller may ask.
+    pub(crate) async fn answer<B>(&self, watch: &Watch, request: Request<B>) -> Response<Body>
+    where
+        B: hyper::body::Body<Data = Bytes> + Unpin,
+    {
+        let received = watch.head_complete();
+        let mut response = if request.uri().path() != MUTATE {
+            text(StatusCode::NOT_FOUND, "reviews are answered on /mutate")
+        } else if request.method() == Method::POST {
+            self.mutate(watch, received, request).await
+        } else {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "reviews are sent by POST");
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("POST"));
+            response
+        };
+        if self.is_draining() || watch.is_aged(received) {
+            close_after(&mut response);
+        }
+        watch.answer_ready();
+        response
+    }
+
+    async fn mutate<B>(
+        &self,
+        watch: &Watch,
+        received: Instant,
+        request: Request<B>,
+    ) -> Response<Body>
+    where
+        B: hyper::body::Body<Data = Bytes> + Unpin,
+    {
+        let (head, mut body) = request.into_parts();
+        if !is_json(&head.headers) {
+            return text(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "a review is application/json",
+            );
+        }
+        let deadline = received + answer_within(head.uri.query());
+        let (body, held) = match self.take_in(watch, &mut body).await {
+            Ok(taken) => taken,
+            Err(refusal) => return self.turn_away(watch, refusal, &mut body).await,
+        };
+        watch.review_begins(deadline + GRACE);
+        let under_way = UnderWay(&self.metrics);
+        let review = pin!(async {
+            let mut answer = self.reviewer.review(body.bytes(), deadline).await;
+            answer.record.caller = watch.caller.name().map(ToOwned::to_owned);
+            self.audit.append(&answer.record).await;
+            answer
+        });
+        let outcome = Contained { review, watch }.await;
+        under_way.ended();
+        let response = match outcome {
+            Outcome::Answered(answer) => {
+                self.metrics.count(&answer.record);
+                response(answer, held)
+            }
+            Outcome::Late => {
+                self.metrics.count_unanswered("late");
+                retry(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the review took longer than the caller waits; try again",
+                )
+            }
+            Outcome::Panicked => {
+                self.metrics.panics.inc();
+                self.metrics.count_unanswered("panicked");
+                retry(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the review failed inside the webhook; its log says where",
+                )
+            }
+        };
+        self.metrics
+            .review_duration
+            .observe(received.elapsed().as_secs_f64());
+        response
+    }
+
+    /// Reads the body whole, within the bounds.
+    async fn take_in<B>(&self, watch: &Watch, body: &mut B) -> Result<(Taken, Held), Refusal>
+    where
+        B: hyper::body::Body<Data = Bytes> + Unpin,
+    {
+        let announced = body.size_hint().exact();
+        if announced.is_some_and(|len| len > self.limits.body_bytes as u64) {
+            return Err(Refusal::TooLarge);
+        }
+        let slot = self.reviews.take(1).ok_or(Refusal::Shed(Shed::Reviews))?;
+        let len = announced
+            .and_then(|len| usize::try_from(len).ok())
+            .unwrap_or(0);
+        let mut held = Held {
+            bytes: self.bytes.take(len).ok_or(Refusal::Shed(Shed::Bytes))?,
+            _slot: slot,
+        };
+        let mut paid = len;
+        let mut taken = Taken::Nothing;
+        while let Some(data) = next_data(watch, body).await? {
+            let so_far = taken.bytes().len() + data.len();
+            if so_far > self.limits.body_bytes {
+                return Err(Refusal::TooLarge);
+            }
+            if so_far > paid {
+                if !held.bytes.grow(so_far - paid) {
+                    return Err(Refusal::Shed(Shed::Bytes));
+                }
+                paid = so_far;
+            }
+            taken = taken.and(data, paid);
+        }
+        Ok((taken, held))
+    }
+
+    /// Turns a request away so that its sender learns why: what is left of the body is read and thrown
+    /// away, since a connection that closes over unread bytes takes the answer with it.
+    async fn turn_away<B>(&self, watch: &Watch, refusal: Refusal, body: &mut B) -> Response<Body>
+    where
+        B: hyper::body::Body<Data = Bytes> + Unpin,
+    {
+        let enough = self.limits.body_bytes.saturating_mul(4);
+        let mut thrown_away = 0_usize;
+        while thrown_away < enough {
+            match next_data(watch, body).await {
+                Ok(Some(data)) => thrown_away += data.len(),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        match refusal {
+            Refusal::Broken => text(StatusCode::BAD_REQUEST, "the body ended early"),
+            Refusal::Shed(why) => {
+                self.metrics.shed(why);
+                retry(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "the webhook is busy; try again",
+                )
+            }
+            Refusal::Slow => {
+                self.metrics.shed(Shed::Slow);
+                let mut response = text(StatusCode::REQUEST_TIMEOUT, "the body took too long");
+                close_after(&mut response);
+                response
+            }
+            Refusal::TooLarge => {
+                self.metrics.shed(Shed::TooLarge);
+                let mut response = text(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "the review is longer than the webhook accepts",
+                );
+                close_after(&mut response);
+                response
+            }
+        }
+    }
+}
+
+/// Why a body was not taken in.
+#[derive(Clone, Copy, Debug)]
+enum Refusal {
+    Broken,
+    Shed(Shed),
+    Slow,
+    TooLarge,
+}
+
+/// What a request holds of the budgets. Part of its answer's bytes, so it is given back when those are
+/// written.
+#[derive(Debug)]
+struct Held {
+    bytes: Share,
+    _slot: Share,
+}
+
+/// A body: as it came when it came in one piece, which is the usual case, else put together and wiped.
+enum Taken {
+    Nothing,
+    Whole(Bytes),
+    Gathered(Zeroizing<Vec<u8>>),
+}
+
+impl Taken {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Nothing => &[],
+            Self::Whole(bytes) => bytes,
+            Self::Gathered(bytes) => bytes,
+        }
+    }
+
+    fn and(self, data: Bytes, expected: usize) -> Self {
+        let mut gathered = match self {
+            Self::Nothing => return Self::Whole(data),
+            Self::Whole(first) => {
+                let mut gathered = Zeroizing::new(Vec::with_capacity(expected));
+                gathered.extend_from_slice(&first);
+                gathered
+            }
+            Self::Gathered(gathered) => gathered,
+        };
+        // A growing vector would leave its old allocation unwiped.
+        if gathered.capacity() - gathered.len() < data.len() {
+            let mut wider = Zeroizing::new(Vec::with_capacity((gathered.len() + data.len()) * 2));
+            wider.extend_from_slice(&gathered);
+            gathered = wider;
+        }
+        gathered.extend_from_slice(&data);
+        Self::Gathered(gathered)
+    }
+}
+
+/// The next bytes of the body, unless the connection's watch says that it takes too long.
+async fn next_data<B>(watch: &Watch, body: &mut B) -> Result<Option<Bytes>, Refusal>
+where
+    B: hyper::body::Body<Data = Bytes> + Unpin,
+{
+    loop {
+        let frame = std::future::poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
+            Poll::Pending if watch.is_late() => Poll::Ready(Err(Refusal::Slow)),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(frame) => Poll::Ready(Ok(frame)),
+        });
+        match frame.await? {
+            None => return Ok(None),
+            Some(Err(_)) => return Err(Refusal::Broken),
+            // Trailers say nothing to us.
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}
+
+/// A review whose panic ends itself alone, and which ends when its connection's watch says so. The timer
+/// is the connection's: a review that is answered at once costs none.
+struct Contained<'a, F> {
+    review: Pin<&'a mut F>,
+    watch: &'a Watch,
+}
+
+enum Outcome {
+    Answered(Answer),
+    Late,
+    Panicked,
+}
+
+impl<F: Future<Output = Answer>> Future for Contained<'_, F> {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match catch_unwind(AssertUnwindSafe(|| self.review.as_mut().poll(cx))) {
+            Ok(Poll::Ready(answer)) => Poll::Ready(Outcome::Answered(answer)),
+            Ok(Poll::Pending) if self.watch.is_late() => Poll::Ready(Outcome::Late),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(payload) => {
+                // It may quote anything. What is safe to say, the panic hook has said.
+                drop(payload);
+                Poll::Ready(Outcome::Panicked)
+            }
+        }
+    }
+}
+
+/// Counts a review whose caller hung up.
+struct UnderWay<'a>(&'a Metrics);
+
+impl UnderWay<'_> {
+    fn ended(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.count_unanswered("hung-up");
+    }
+}
+
+/// The answer's bytes and what they hold of the budgets, until they are written.
+struct AnswerBytes {
+    bytes: WipingBody,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for AnswerBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+}
+
+fn response(answer: Answer, held: Held) -> Response<Body> {
+    let bytes = Bytes::from_owner(AnswerBytes {
+        bytes: answer.body,
+        _held: held,
+    });
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    if let Some(seconds) = answer.retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// An answer of the server itself. The texts are ours: nothing of the request is repeated.
+pub(crate) fn text(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    response
+}
+
+/// An answer that the API server's own client retries after a second.
+fn retry(status: StatusCode, message: &'static str) -> Response<Body> {
+    let mut response = text(status, message);
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+pub(crate) fn close_after(response: &mut Response<Body>) {
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| {
+        let essence = value
+            .as_bytes()
+            .split(|b| *b == b';')
+            .next()
+            .unwrap_or_default();
+        essence
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"application/json")
+    })
+}

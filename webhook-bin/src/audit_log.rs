@@ -1,0 +1,203 @@
+//! The audit log: one line per review, written by one thread, in the order in which reviews ended.
+//!
+//! A review only appends its line to a buffer. The thread takes what has gathered every few
+//! milliseconds and writes it in one go, so a busy server makes a few hundred writes per second
+//! instead of tens of thousands. When the destination cannot keep up, reviews wait for room instead of
+//! losing lines; when it stays stuck, they run into their deadline and are refused.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::audit::AuditRecord;
+
+/// Lines that wait to be written, in bytes.
+const ROOM: usize = 4 << 20;
+/// How long the thread lets lines gather.
+const GATHER: Duration = Duration::from_millis(5);
+/// How long it waits before it tries a failed write again.
+const AGAIN: Duration = Duration::from_millis(500);
+/// How often a failed write is tried again once the process is ending.
+const LAST_TRIES: u32 = 4;
+
+/// Where reviews leave their lines.
+#[derive(Debug)]
+pub struct AuditLog {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    filled: Condvar,
+    room: Notify,
+    capacity: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: Vec<u8>,
+    /// The thread rests until it is woken.
+    resting: bool,
+    /// Reviews wait for room.
+    starved: bool,
+    ending: bool,
+    failed_writes: u64,
+}
+
+impl AuditLog {
+    /// Starts the thread that writes to `destination`.
+    pub fn start(destination: impl Write + Send + 'static) -> io::Result<Self> {
+        Self::with_capacity(destination, ROOM)
+    }
+
+    fn with_capacity(
+        destination: impl Write + Send + 'static,
+        capacity: usize,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            room: Notify::new(),
+            capacity,
+        });
+        let writer = std::thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || shared.write_all(destination)
+            })?;
+        Ok(Self {
+            shared,
+            writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    /// Leaves the record's line, waiting for room if need be.
+    pub async fn append(&self, record: &AuditRecord) {
+        loop {
+            // Made before the attempt, so that room given back in between is not missed.
+            let room = self.shared.room.notified();
+            if self.try_append(record) {
+                return;
+            }
+            room.await;
+        }
+    }
+
+    fn try_append(&self, record: &AuditRecord) -> bool {
+        let mut state = self.shared.lock();
+        if state.lines.len() >= self.shared.capacity {
+            state.starved = true;
+            return false;
+        }
+        record.write_json(&mut state.lines);
+        if std::mem::take(&mut state.resting) {
+            drop(state);
+            self.shared.filled.notify_one();
+        }
+        true
+    }
+
+    /// Writes that failed so far. Each was tried again.
+    pub fn failed_writes(&self) -> u64 {
+        self.shared.lock().failed_writes
+    }
+
+    /// Writes what has gathered and ends the thread. Blocks for at most a few seconds.
+    pub fn finish(&self) {
+        self.shared.lock().ending = true;
+        self.shared.filled.notify_one();
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(writer) = writer {
+            // The thread has no panic of its own; a destination's panic has been reported by then.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_all(&self, mut destination: impl Write) {
+        let mut batch = Vec::new();
+        loop {
+            let ending = {
+                let mut state = self.lock();
+                while state.lines.is_empty() && !state.ending {
+                    state.resting = true;
+                    state = self
+                        .filled
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+                state.resting = false;
+                state.ending
+            };
+            if !ending {
+                std::thread::sleep(GATHER);
+            }
+            {
+                let mut state = self.lock();
+                std::mem::swap(&mut batch, &mut state.lines);
+                if std::mem::take(&mut state.starved) {
+                    self.room.notify_waiters();
+                }
+            }
+            if batch.is_empty() && ending {
+                return;
+            }
+            if !self.write_batch(&batch, &mut destination) {
+                return;
+            }
+            batch.clear();
+        }
+    }
+
+    /// Writes the whole batch, trying again from where it failed; `false` when the process ended first.
+    fn write_batch(&self, mut batch: &[u8], destination: &mut impl Write) -> bool {
+        let mut last_tries = 0;
+        while !batch.is_empty() {
+            match destination.write(batch) {
+                Ok(written) if written > 0 => batch = &batch[written..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                failed => {
+                    let error = failed
+                        .err()
+                        .unwrap_or_else(|| io::ErrorKind::WriteZero.into());
+                    let ending = {
+                        let mut state = self.lock();
+                        state.failed_writes += 1;
+                        state.ending
+                    };
+                    tracing::error!(%error, "the audit log cannot be written; trying again");
+                    last_tries += u32::from(ending);
+                    if last_tries > LAST_TRIES {
+                        return false;
+                    }
+                    std::thread::sleep(AGAIN);
+                }
+            }
+        }
+        if let Err(error) = destination.flush() {
+            tracing::error!(%error, "the audit log cannot be flushed");
+        }
+        true
+    }
+}

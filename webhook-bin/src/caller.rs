@@ -1,0 +1,148 @@
+//! Who may ask. The webhook opens values for whoever can reach it, so it serves known callers alone.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+use crate::certificate::CertificateFacts;
+use crate::tls::Trust;
+
+/// How a caller proves itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallerMode {
+    /// By a client certificate from the configured authority that carries one of these names, as its
+    /// common name or one of its DNS names. Compared byte for byte.
+    Mtls {
+        /// The names.
+        allowed_names: Vec<String>,
+    },
+    /// By coming from this host over the loopback interface.
+    Loopback,
+    /// Not at all: `--allow-unauthenticated-callers`.
+    Anyone,
+}
+
+/// Why a caller is not served. Counted by [`Rejected::as_str`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Rejected {
+    /// The client certificate was good when the connection began and is no longer.
+    #[error("the client certificate is no longer trusted")]
+    Distrusted,
+    /// The client presented no certificate, or one that the authority did not sign.
+    #[error("no trusted client certificate")]
+    Handshake,
+    /// The certificate is trusted and carries none of the allowed names.
+    #[error("the client certificate carries none of the allowed names")]
+    Name,
+    /// The connection does not come from the loopback interface.
+    #[error("callers must come from the loopback interface")]
+    NotLoopback,
+}
+
+impl Rejected {
+    /// The label of the metric.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Distrusted => "distrusted",
+            Self::Handshake => "handshake",
+            Self::Name => "name",
+            Self::NotLoopback => "not-loopback",
+        }
+    }
+}
+
+/// The peer of one connection, as its handshake left it.
+#[derive(Debug)]
+pub struct Caller {
+    name: Option<String>,
+    standing: Result<(), Rejected>,
+    certificate: Option<Presented>,
+}
+
+#[derive(Debug)]
+struct Presented {
+    chain: Vec<CertificateDer<'static>>,
+    /// The generation of the client authority that vouched for the chain.
+    generation: AtomicU64,
+}
+
+impl Caller {
+    /// Judges the peer of a connection whose handshake succeeded under `trust`.
+    pub fn identify(
+        mode: &CallerMode,
+        peer: SocketAddr,
+        chain: Option<&[CertificateDer<'_>]>,
+        trust: &Trust,
+    ) -> Self {
+        let identified = match mode {
+            CallerMode::Mtls { allowed_names } => allowed_name(chain, allowed_names).map(Some),
+            CallerMode::Loopback if peer.ip().to_canonical().is_loopback() => Ok(None),
+            CallerMode::Loopback => Err(Rejected::NotLoopback),
+            CallerMode::Anyone => Ok(None),
+        };
+        let standing = identified.as_ref().map(|_| ()).map_err(|why| *why);
+        let certificate = chain.filter(|_| standing.is_ok()).map(|chain| Presented {
+            chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
+            generation: AtomicU64::new(trust.generation),
+        });
+        Self {
+            name: identified.ok().flatten(),
+            standing,
+            certificate,
+        }
+    }
+
+    /// The allowed name that its certificate carries.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// A peer of whom nothing is asked.
+    pub(crate) fn anyone() -> Self {
+        Self {
+            name: None,
+            standing: Ok(()),
+            certificate: None,
+        }
+    }
+
+    /// Whether the caller may be served now. A client authority that was replaced since the handshake
+    /// is asked again, so that taking an authority away takes effect on open connections too.
+    pub fn check(
+        &self,
+        trust: impl FnOnce() -> Arc<Trust>,
+        generation: u64,
+    ) -> Result<(), Rejected> {
+        self.standing?;
+        let Some(presented) = &self.certificate else {
+            return Ok(());
+        };
+        if presented.generation.load(Ordering::Relaxed) == generation {
+            return Ok(());
+        }
+        let trust = trust();
+        let (leaf, intermediates) = presented.chain.split_first().ok_or(Rejected::Distrusted)?;
+        trust
+            .verifier
+            .verify_client_cert(leaf, intermediates, UnixTime::now())
+            .map_err(|_| Rejected::Distrusted)?;
+        presented
+            .generation
+            .store(trust.generation, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn allowed_name(
+    chain: Option<&[CertificateDer<'_>]>,
+    allowed_names: &[String],
+) -> Result<String, Rejected> {
+    let leaf = chain.and_then(<[_]>::first).ok_or(Rejected::Handshake)?;
+    let facts = CertificateFacts::read(leaf).map_err(|_| Rejected::Name)?;
+    let known = facts
+        .names()
+        .find(|name| allowed_names.iter().any(|allowed| allowed == name));
+    known.map(ToOwned::to_owned).ok_or(Rejected::Name)
+}

@@ -1,0 +1,159 @@
+//! `privy-webhook check-config`: what a configuration would serve, for people.
+
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+use jwe_envelope::RecipientKey;
+
+use crate::caller::CallerMode;
+use crate::config::{Config, KeyConfig};
+use crate::tls::TlsStore;
+
+/// A certificate that ends sooner than this is pointed out.
+const SOON: Duration = Duration::from_secs(7 * 86_400);
+
+/// The summary of a configuration that is good.
+pub(crate) fn summary(config: &Config) -> String {
+    let mut out = String::new();
+    let _ = write_summary(&mut out, config);
+    out.truncate(out.trim_end().len());
+    out
+}
+
+fn write_summary(out: &mut String, config: &Config) -> std::fmt::Result {
+    writeln!(out, "{}: good", config.file.display())?;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "reviews      https://{}{}",
+        config.listen,
+        crate::app::MUTATE
+    )?;
+    writeln!(
+        out,
+        "health       http://{} (/livez, /readyz, /metrics)",
+        config.health
+    )?;
+    match &config.callers {
+        CallerMode::Mtls { allowed_names } => writeln!(
+            out,
+            "callers      a client certificate named {}",
+            allowed_names.join(" or ")
+        )?,
+        CallerMode::Loopback => writeln!(out, "callers      programs on this host")?,
+        CallerMode::Anyone => writeln!(
+            out,
+            "callers      ANYONE who reaches the port can have values opened"
+        )?,
+    }
+    certificate(out, config)?;
+    if let Some(cluster) = &config.policy.cluster {
+        writeln!(out, "cluster      {cluster}")?;
+    }
+    writeln!(
+        out,
+        "policy       foreign envelopes: {}, expired ones: {}",
+        format!("{:?}", config.policy.foreign).to_lowercase(),
+        format!("{:?}", config.policy.expired).to_lowercase()
+    )?;
+    let limits = &config.limits;
+    writeln!(
+        out,
+        "limits       {} reviews at a time, {} in {} of bodies, {} connections, drain {:?}",
+        limits.reviews,
+        mebibytes(limits.body_bytes),
+        mebibytes(limits.inflight_bytes),
+        limits.connections,
+        limits.drain
+    )?;
+    match config.cache.enabled {
+        true => writeln!(
+            out,
+            "cache        {} content keys for {:?}, {:?} while a key service is not available",
+            config.cache.capacity, config.cache.lifetime, config.cache.outage_lifetime
+        )?,
+        false => writeln!(out, "cache        off")?,
+    }
+    match &config.audit {
+        Some(path) => writeln!(out, "audit        {}", path.display())?,
+        None => writeln!(out, "audit        standard output")?,
+    }
+    for key in &config.keys {
+        writeln!(out)?;
+        write_key(out, key)?;
+    }
+    Ok(())
+}
+
+fn certificate(out: &mut String, config: &Config) -> std::fmt::Result {
+    let Ok(store) = TlsStore::open(config.tls.clone()) else {
+        // It was good a moment ago: somebody is at work on it.
+        return writeln!(
+            out,
+            "certificate  {} is being replaced",
+            config.tls.certificate.display()
+        );
+    };
+    let facts = store.material().facts;
+    let names: Vec<&str> = facts
+        .dns_names
+        .iter()
+        .chain(&facts.ip_addresses)
+        .map(String::as_str)
+        .collect();
+    let names = if names.is_empty() {
+        "no name, so the API server will refuse it".to_owned()
+    } else {
+        names.join(", ")
+    };
+    writeln!(out, "certificate  for {names}")?;
+    let now = SystemTime::now();
+    let validity = match facts.not_after.duration_since(now) {
+        Err(_) => "HAS EXPIRED".to_owned(),
+        Ok(_) if facts.not_before > now => "IS NOT VALID YET".to_owned(),
+        Ok(left) if left < SOON => format!("valid for {} more hours ONLY", left.as_secs() / 3_600),
+        Ok(left) => format!("valid for {} more days", left.as_secs() / 86_400),
+    };
+    writeln!(out, "             {validity}")
+}
+
+fn write_key(out: &mut String, key: &KeyConfig) -> std::fmt::Result {
+    let default = if key.is_default { " (default)" } else { "" };
+    writeln!(out, "key {}{default}", key.name)?;
+    writeln!(out, "  algorithm    {}", key.recipient.algorithm())?;
+    writeln!(out, "  kid          {}", key.recipient.kid())?;
+    write_fingerprint(out, &key.recipient)?;
+    for alias in &key.aliases {
+        writeln!(out, "  alias        {alias}")?;
+    }
+    writeln!(out, "  namespaces   {}", key.namespace_words.join(", "))?;
+    if key.allow_unbound {
+        writeln!(
+            out,
+            "  unbound      envelopes that name no place are opened in all of these"
+        )?;
+    }
+    for (reference, _) in &key.backends {
+        writeln!(out, "  unwrapped by {reference}")?;
+    }
+    Ok(())
+}
+
+/// Twelve groups, six to a line: they are read aloud.
+fn write_fingerprint(out: &mut String, recipient: &RecipientKey) -> std::fmt::Result {
+    let spoken = recipient.spoken_fingerprint();
+    for (index, line) in spoken.groups().chunks(6).enumerate() {
+        let groups: Vec<String> = line.iter().map(|group| format!("{group:05}")).collect();
+        let label = if index == 0 { "fingerprint" } else { "" };
+        writeln!(out, "  {label:<12} {}", groups.join(" "))?;
+    }
+    Ok(())
+}
+
+fn mebibytes(bytes: usize) -> String {
+    if bytes % (1 << 20) == 0 {
+        format!("{} MiB", bytes >> 20)
+    } else {
+        format!("{bytes} bytes")
+    }
+}

@@ -1,0 +1,562 @@
+//! The configuration: a YAML file turned into values known to be good, or into a list of everything that
+//! is wrong with it.
+//!
+//! `schemas/webhook-config.schema.json` at the top of the repository says the same for editors; tests hold
+//! the two to each other.
+
+mod document;
+mod keys;
+mod problem;
+mod reader;
+
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jwe_envelope::RecipientKey;
+use kms_backends::{CacheOptions, KeyUnwrap, NamespaceSet, Observer, Registry, RegistryError};
+
+pub use problem::{Problem, Problems};
+use reader::{Field, Members};
+
+use crate::caller::CallerMode;
+use crate::decide::{Expired, Foreign, Policy};
+use crate::limits::Limits;
+use crate::tls::{TlsFiles, TlsStore};
+
+/// Many times what a thousand keys need.
+const MAX_FILE: u64 = 1 << 20;
+
+/// A configuration that can be served: files read, keys paired, nothing contradictory.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file that it comes from.
+    pub file: PathBuf,
+    /// Where reviews are answered.
+    pub listen: SocketAddr,
+    /// Where health and metrics are answered, in plain HTTP.
+    pub health: SocketAddr,
+    /// The server's certificate and the clients' authorities.
+    pub tls: TlsFiles,
+    /// How often those files are looked at.
+    pub tls_poll: Duration,
+    /// How callers prove themselves.
+    pub callers: CallerMode,
+    /// The keys served, in the order of the file.
+    pub keys: Vec<KeyConfig>,
+    /// What the administrator wants beyond that.
+    pub policy: Policy,
+    /// Bounds of the server.
+    pub limits: Limits,
+    /// How content keys are cached.
+    pub cache: CacheOptions,
+    /// The audit log's file; standard output when there is none.
+    pub audit: Option<PathBuf>,
+}
+
+/// One key entry.
+#[derive(Clone, Debug)]
+pub struct KeyConfig {
+    /// For people, logs and metrics.
+    pub name: String,
+    /// The public key, pinned to one algorithm.
+    pub recipient: RecipientKey,
+    /// Further `kid` values that mean this key.
+    pub aliases: Vec<String>,
+    /// Which namespaces may use it.
+    pub namespaces: NamespaceSet,
+    /// The words that `namespaces` was written with.
+    pub namespace_words: Vec<String>,
+    /// Whether envelopes without `bind` are opened.
+    pub allow_unbound: bool,
+    /// Whether envelopes without `kid` are tried with this key.
+    pub is_default: bool,
+    /// Who holds the private half: reference and connection, in the order in which they are asked.
+    pub backends: Vec<(String, Arc<dyn KeyUnwrap>)>,
+}
+
+/// What the command line adds to the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Overrides {
+    /// Serve callers that prove nothing, where the file names no way to.
+    pub allow_unauthenticated_callers: bool,
+}
+
+impl Config {
+    /// Reads and checks `file`, together with every file that it names. Relative paths start at the
+    /// folder of `file`.
+    pub async fn load(file: &Path, overrides: Overrides) -> Result<Self, Problems> {
+        let mut problems = Problems::new(file);
+        let text = match read_bounded(file, MAX_FILE) {
+            Ok(text) => text,
+            Err(message) => {
+                problems.add(0, "", message);
+                return Err(problems);
+            }
+        };
+        let config = match std::str::from_utf8(&text).map(document::parse) {
+            Ok(Ok(root)) => {
+                Loader::new(file, overrides, &mut problems)
+                    .load(&Field::root(&root))
+                    .await
+            }
+            Ok(Err(problem)) => {
+                problems.push(problem);
+                None
+            }
+            Err(error) => {
+                let line = text[..error.valid_up_to()]
+                    .iter()
+                    .filter(|b| **b == b'\n')
+                    .count()
+                    + 1;
+                problems.add(line as u64, "", "is not UTF-8");
+                None
+            }
+        };
+        config
+            .filter(|_| problems.is_empty())
+            .ok_or_else(|| problems.sorted())
+    }
+
+    /// The registry of the keys, reporting to `observer`.
+    pub fn registry(&self, observer: &Arc<dyn Observer>) -> Result<Registry, RegistryError> {
+        let builder = Registry::builder()
+            .cache(self.cache)
+            .observer(Arc::clone(observer));
+        self.keys
+            .iter()
+            .fold(builder, |builder, key| builder.key(key.entry(observer)))
+            .build()
+    }
+}
+
+struct Loader<'p> {
+    file: &'p Path,
+    folder: &'p Path,
+    overrides: Overrides,
+    problems: &'p mut Problems,
+}
+
+const ROOT: &[&str] = &[
+    "version", "listen", "health", "tls", "callers", "cluster", "keys", "policy", "limits",
+    "cache", "audit",
+];
+
+impl<'p> Loader<'p> {
+    fn new(file: &'p Path, overrides: Overrides, problems: &'p mut Problems) -> Self {
+        Self {
+            file,
+            folder: file.parent().unwrap_or(Path::new("")),
+            overrides,
+            problems,
+        }
+    }
+
+    async fn load(mut self, root: &Field<'_>) -> Option<Config> {
+        let members = root.members(self.problems, ROOT)?;
+        self.version(&members);
+        let listen = self.address(
+            members.optional("listen"),
+            SocketAddr::from(([0, 0, 0, 0], 10_250)),
+        );
+        let health = self.health(&members);
+        if listen.is_some() && listen == health && listen.is_some_and(|listen| listen.port() != 0) {
+            let field = members
+                .optional("health")
+                .or_else(|| members.optional("listen"));
+            let line = field.map_or(root.line, |field| field.line);
+            self.problems.add(
+                line,
+                "health.listen",
+                "must differ from `listen`; health is answered on a port of its own",
+            );
+        }
+        let callers = self.callers(root, &members, listen);
+        let client_ca = callers
+            .as_ref()
+            .and_then(|(_, client_ca)| client_ca.clone());
+        let tls = self.tls(&members, client_ca);
+        let policy = self.policy(&members);
+        let limits = self.limits(&members);
+        let cache = self.cache(&members);
+        let audit = self.audit(&members);
+        let keys = self.keys(&members).await;
+        let (tls, tls_poll) = tls?;
+        Some(Config {
+            file: self.file.to_owned(),
+            listen: listen?,
+            health: health?,
+            tls,
+            tls_poll,
+            callers: callers?.0,
+            keys: keys?,
+            policy: policy?,
+            limits,
+            cache,
+            audit,
+        })
+    }
+
+    fn version(&mut self, members: &Members<'_>) {
+        let Some(field) = members.required(self.problems, "version", "write `version: 1`") else {
+            return;
+        };
+        field.integer(self.problems, 1..=1);
+    }
+
+    fn address(&mut self, field: Option<Field<'_>>, default: SocketAddr) -> Option<SocketAddr> {
+        let Some(field) = field else {
+            return Some(default);
+        };
+        let text = field.text(self.problems)?;
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            field.problem(
+                self.problems,
+                format!("must be an address and a port such as `0.0.0.0:10250` or `[::1]:10250`, not {}", problem::quoted(text)),
+            );
+        }
+        parsed
+    }
+
+    fn health(&mut self, members: &Members<'_>) -> Option<SocketAddr> {
+        let default = SocketAddr::from(([0, 0, 0, 0], 10_251));
+        let Some(field) = members.optional("health") else {
+            return Some(default);
+        };
+        let members = field.members(self.problems, &["listen"])?;
+        self.address(members.optional("listen"), default)
+    }
+
+    fn callers(
+        &mut self,
+        root: &Field<'_>,
+        members: &Members<'_>,
+        listen: Option<SocketAddr>,
+    ) -> Option<(CallerMode, Option<PathBuf>)> {
+        let hint = "say how callers prove themselves: `mtls` with the API server's client certificate, or `loopback`";
+        let Some(field) = members.optional("callers") else {
+            if self.overrides.allow_unauthenticated_callers {
+                return Some((CallerMode::Anyone, None));
+            }
+            self.problems.add(
+                root.line,
+                "",
+                format!("`callers` is missing; {hint}. Whoever reaches this webhook could have values opened, so it does not start without (or, at your own risk, with --allow-unauthenticated-callers)"),
+            );
+            return None;
+        };
+        let modes = field.members(self.problems, &["mtls", "loopback"])?;
+        match (modes.optional("mtls"), modes.optional("loopback")) {
+            (Some(mtls), None) => self.mtls(&mtls),
+            (None, Some(loopback)) => {
+                loopback.members(self.problems, &[])?;
+                if listen.is_some_and(|listen| !listen.ip().to_canonical().is_loopback()) {
+                    loopback.problem(
+                        self.problems,
+                        "needs `listen` on a loopback address such as `127.0.0.1:10250`",
+                    );
+                    return None;
+                }
+                Some((CallerMode::Loopback, None))
+            }
+            (Some(_), Some(_)) => {
+                field.problem(
+                    self.problems,
+                    "must name one way, `mtls` or `loopback`, not both",
+                );
+                None
+            }
+            (None, None) => {
+                field.problem(self.problems, format!("names no way; {hint}"));
+                None
+            }
+        }
+    }
+
+    fn mtls(&mut self, field: &Field<'_>) -> Option<(CallerMode, Option<PathBuf>)> {
+        let members = field.members(self.problems, &["clientCa", "allowedNames"])?;
+        let client_ca = members
+            .required(
+                self.problems,
+                "clientCa",
+                "name the PEM file of the authority that signs the API server's client certificate",
+            )
+            .and_then(|field| self.path(&field));
+        let names = members.required(
+            self.problems,
+            "allowedNames",
+            "list the names that the API server's client certificate carries; without it, everyone with a certificate of that authority could ask",
+        )?;
+        let allowed_names: Vec<String> = names
+            .texts(self.problems)
+            .into_iter()
+            .map(|(_, name)| name.to_owned())
+            .collect();
+        if allowed_names.is_empty() {
+            names.problem(self.problems, "must list at least one name");
+            return None;
+        }
+        Some((CallerMode::Mtls { allowed_names }, Some(client_ca?)))
+    }
+
+    fn tls(
+        &mut self,
+        members: &Members<'_>,
+        client_ca: Option<PathBuf>,
+    ) -> Option<(TlsFiles, Duration)> {
+        let field = members.required(
+            self.problems,
+            "tls",
+            "name the certificate and the private key that the webhook serves with",
+        )?;
+        let tls = field.members(self.problems, &["certificate", "privateKey", "poll"])?;
+        let poll = tls.optional("poll").and_then(|field| {
+            field.duration(
+                self.problems,
+                Duration::from_millis(100)..=Duration::from_secs(3_600),
+            )
+        });
+        let certificate = tls.required(
+            self.problems,
+            "certificate",
+            "name the PEM file of the certificate chain",
+        );
+        let private_key = tls.required(
+            self.problems,
+            "privateKey",
+            "name the PEM file of the certificate's private key",
+        );
+        let files = TlsFiles {
+            certificate: self.path(certificate.as_ref()?)?,
+            private_key: self.path(private_key.as_ref()?)?,
+            client_ca,
+        };
+        // Opened once to say here and now what is wrong with them.
+        if let Err(error) = TlsStore::open(files.clone()) {
+            let at_fault = if error.path() == files.certificate {
+                &certificate
+            } else if error.path() == files.private_key {
+                &private_key
+            } else {
+                &None
+            };
+            let message = format!("{:#}", anyhow::Error::from(error));
+            match at_fault {
+                Some(field) => field.problem(self.problems, message),
+                None => {
+                    let callers = members.optional("callers");
+                    let line = callers.map_or(field.line, |callers| callers.line);
+                    self.problems.add(line, "callers.mtls.clientCa", message);
+                }
+            }
+            return None;
+        }
+        Some((files, poll.unwrap_or(Duration::from_secs(10))))
+    }
+
+    fn policy(&mut self, members: &Members<'_>) -> Option<Policy> {
+        let cluster = members.optional("cluster").and_then(|field| {
+            let text = field.text(self.problems)?;
+            if !is_cluster_name(text) {
+                field.problem(
+                    self.problems,
+                    "must be 1 to 253 characters of a-z, A-Z, 0-9, `-`, `.`, `_`, `:` and `/`",
+                );
+                return None;
+            }
+            Some(text.to_owned())
+        });
+        let mut policy = Policy {
+            cluster,
+            ..Policy::default()
+        };
+        if let Some(field) = members.optional("policy") {
+            let members = field.members(self.problems, &["foreign", "expired"])?;
+            if let Some(field) = members.optional("foreign") {
+                policy.foreign = field.word(
+                    self.problems,
+                    &[("warn", Foreign::Warn), ("deny", Foreign::Deny)],
+                )?;
+            }
+            if let Some(field) = members.optional("expired") {
+                policy.expired = field.word(
+                    self.problems,
+                    &[("deny", Expired::Deny), ("warn", Expired::Warn)],
+                )?;
+            }
+        }
+        Some(policy)
+    }
+
+    fn limits(&mut self, members: &Members<'_>) -> Limits {
+        const KNOWN: &[&str] = &[
+            "bodyBytes",
+            "inflightBytes",
+            "reviews",
+            "connections",
+            "handshake",
+            "headers",
+            "body",
+            "answer",
+            "idle",
+            "connectionAge",
+            "drain",
+        ];
+        let mut limits = Limits::default();
+        let Some(field) = members.optional("limits") else {
+            return limits;
+        };
+        let Some(members) = field.members(self.problems, KNOWN) else {
+            return limits;
+        };
+        let problems = &mut *self.problems;
+        let seconds = Duration::from_secs;
+        let mut bytes = |name, slot: &mut usize, range| {
+            let value = members
+                .optional(name)
+                .and_then(|field: Field<'_>| field.bytes(problems, range));
+            *slot = value.unwrap_or(*slot);
+        };
+        bytes("bodyBytes", &mut limits.body_bytes, 64 << 10..=64 << 20);
+        bytes(
+            "inflightBytes",
+            &mut limits.inflight_bytes,
+            1 << 20..=16 << 30,
+        );
+        let mut number = |name, slot: &mut usize, range| {
+            let value = members
+                .optional(name)
+                .and_then(|field: Field<'_>| field.integer(problems, range));
+            *slot = value.unwrap_or(*slot);
+        };
+        number("reviews", &mut limits.reviews, 1..=100_000);
+        number("connections", &mut limits.connections, 1..=100_000);
+        let mut duration = |name, slot: &mut Duration, range| {
+            let value = members
+                .optional(name)
+                .and_then(|field: Field<'_>| field.duration(problems, range));
+            *slot = value.unwrap_or(*slot);
+        };
+        duration(
+            "handshake",
+            &mut limits.handshake,
+            Duration::from_millis(100)..=seconds(60),
+        );
+        duration(
+            "headers",
+            &mut limits.headers,
+            Duration::from_millis(100)..=seconds(60),
+        );
+        duration(
+            "body",
+            &mut limits.body,
+            Duration::from_millis(100)..=seconds(60),
+        );
+        duration(
+            "answer",
+            &mut limits.answer,
+            Duration::from_millis(100)..=seconds(120),
+        );
+        // The API server keeps a connection for 90 seconds and must be the one to close it.
+        duration("idle", &mut limits.idle, seconds(120)..=seconds(3_600));
+        duration(
+            "connectionAge",
+            &mut limits.age,
+            seconds(10)..=seconds(86_400),
+        );
+        duration("drain", &mut limits.drain, seconds(0)..=seconds(300));
+        if limits.inflight_bytes < limits.body_bytes {
+            let line = members
+                .optional("inflightBytes")
+                .map_or(field.line, |field| field.line);
+            self.problems.add(
+                line,
+                "limits.inflightBytes",
+                format!(
+                    "must be at least `bodyBytes` ({}), or the longest body would never fit",
+                    limits.body_bytes
+                ),
+            );
+        }
+        limits
+    }
+
+    fn cache(&mut self, members: &Members<'_>) -> CacheOptions {
+        let mut cache = CacheOptions::default();
+        let Some(field) = members.optional("cache") else {
+            return cache;
+        };
+        let Some(members) = field.members(
+            self.problems,
+            &["enabled", "entries", "lifetime", "outageLifetime"],
+        ) else {
+            return cache;
+        };
+        let range = Duration::from_secs(1)..=Duration::from_secs(86_400);
+        if let Some(enabled) = members
+            .optional("enabled")
+            .and_then(|field| field.flag(self.problems))
+        {
+            cache.enabled = enabled;
+        }
+        if let Some(entries) = members
+            .optional("entries")
+            .and_then(|field| field.integer(self.problems, 1..=1_000_000))
+        {
+            cache.capacity = entries.try_into().unwrap_or(cache.capacity);
+        }
+        if let Some(lifetime) = members
+            .optional("lifetime")
+            .and_then(|field| field.duration(self.problems, range.clone()))
+        {
+            cache.lifetime = lifetime;
+            cache.outage_lifetime = cache.outage_lifetime.max(lifetime);
+        }
+        if let Some(field) = members.optional("outageLifetime")
+            && let Some(lifetime) = field.duration(self.problems, range)
+        {
+            if lifetime < cache.lifetime {
+                field.problem(self.problems, "must not be shorter than `lifetime`");
+            }
+            cache.outage_lifetime = lifetime;
+        }
+        cache
+    }
+
+    fn audit(&mut self, members: &Members<'_>) -> Option<PathBuf> {
+        let field = members.optional("audit")?;
+        let members = field.members(self.problems, &["file"])?;
+        let field = members.optional("file")?;
+        self.path(&field)
+    }
+
+    /// A path, taken from the folder of the configuration file when it is relative.
+    fn path(&mut self, field: &Field<'_>) -> Option<PathBuf> {
+        field.text(self.problems).map(|text| self.folder.join(text))
+    }
+}
+
+fn is_cluster_name(text: &str) -> bool {
+    text.len() <= 253
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._:/".contains(&b))
+}
+
+/// A whole file of at most `most` bytes, or what to say of it.
+fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let file = File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let mut bytes = Vec::new();
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > most {
+        return Err(format!("is longer than {most} bytes"));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,165 @@
+//! The second port: `/livez`, `/readyz`, `/metrics`. Plain HTTP, nothing secret, nothing that changes state.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::routing::get;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::app::App;
+use crate::process::ProcessCollector;
+use crate::tls::TlsStore;
+
+/// How one key's service last answered: its name and a word.
+pub type KeyHealth = (String, &'static str);
+
+/// Tells how the key services last answered.
+pub type KeyReport = Arc<dyn Fn() -> Vec<KeyHealth> + Send + Sync>;
+
+/// The routes of the second port.
+///
+/// Readiness means "configured, certificate valid, not shutting down". It never depends on a key service:
+/// all replicas would leave at once, and plain refusals would become connection errors. `keys` is for the
+/// body of `/readyz?verbose` alone.
+pub fn router<R: Send + Sync + 'static>(
+    app: &Arc<App<R>>,
+    tls: &Arc<TlsStore>,
+    keys: KeyReport,
+) -> Router {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(ProcessCollector));
+    let ours = registry.sub_registry_with_prefix("privy");
+    app.metrics().register(ours);
+    ours.register_collector(Box::new(Levels {
+        app: Arc::clone(app),
+        tls: Arc::clone(tls),
+    }));
+    let state = Arc::new(Health {
+        app: Arc::clone(app),
+        tls: Arc::clone(tls),
+        keys,
+        registry,
+    });
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz::<R>))
+        .route("/metrics", get(metrics::<R>))
+        .with_state(state)
+}
+
+struct Health<R> {
+    app: Arc<App<R>>,
+    tls: Arc<TlsStore>,
+    keys: KeyReport,
+    registry: Registry,
+}
+
+async fn readyz<R>(
+    State(health): State<Arc<Health<R>>>,
+    RawQuery(query): RawQuery,
+) -> Response<Body> {
+    let checks = [
+        ("configuration", true),
+        ("certificate", health.tls.is_valid_at(SystemTime::now())),
+        ("serving", !health.app.is_draining()),
+    ];
+    let ready = checks.iter().all(|(_, good)| *good);
+    let verbose = query.is_some_and(|query| {
+        query
+            .split('&')
+            .any(|word| word == "verbose" || word.starts_with("verbose="))
+    });
+    let mut body = String::new();
+    if verbose || !ready {
+        for (name, good) in checks {
+            let _ = writeln!(body, "[{}] {name}", if good { '+' } else { '-' });
+        }
+    }
+    if verbose {
+        for (name, word) in (health.keys)() {
+            let _ = writeln!(body, "[i] key {name}: {word}");
+        }
+    }
+    body.push_str(if ready { "ok\n" } else { "not ready\n" });
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    plain(status, body, "text/plain; charset=utf-8")
+}
+
+async fn metrics<R>(State(health): State<Arc<Health<R>>>) -> Response<Body> {
+    let mut body = String::new();
+    match text::encode(&mut body, &health.registry) {
+        Ok(()) => plain(
+            StatusCode::OK,
+            body,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+        Err(_) => plain(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the metrics cannot be written".to_owned(),
+            "text/plain",
+        ),
+    }
+}
+
+fn plain(status: StatusCode, body: String, kind: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// What is read at the moment of the scrape rather than counted along the way.
+struct Levels<R> {
+    app: Arc<App<R>>,
+    tls: Arc<TlsStore>,
+}
+
+impl<R> std::fmt::Debug for Levels<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Levels").finish_non_exhaustive()
+    }
+}
+
+impl<R: Send + Sync + 'static> Collector for Levels<R> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let mut gauge = |name: &str, help: &str, value: u64| {
+            let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            metric.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+        };
+        gauge("inflight", "Reviews under way", self.app.inflight() as u64)?;
+        gauge(
+            "inflight_bytes",
+            "Bytes of bodies and answers held",
+            self.app.inflight_bytes() as u64,
+        )?;
+        gauge(
+            "tls_cert_not_after_seconds",
+            "When the certificate in service ends, on the Unix clock",
+            self.tls.material().facts.not_after_seconds(),
+        )?;
+        let failed = ConstCounter::new(self.app.audit().failed_writes());
+        failed.encode(encoder.encode_descriptor(
+            "audit_write_failures",
+            "Writes of the audit log that failed and were tried again",
+            None,
+            MetricType::Counter,
+        )?)
+    }
+}

@@ -1,0 +1,186 @@
+//! From the command line to the exit code.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use kms_backends::Observer;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::admission::Reviewer;
+use crate::app::App;
+use crate::args::{Args, Command};
+use crate::audit_log::AuditLog;
+use crate::caller::CallerMode;
+use crate::config::{Config, Overrides};
+use crate::metrics::Metrics;
+use crate::server::{Parts, Server};
+use crate::tls::TlsStore;
+use crate::{check_config, health, process, telemetry};
+
+/// Wrong usage or configuration.
+const WRONG_CONFIGURATION: u8 = 2;
+
+/// Does what `args` say and returns when it is done: serves until SIGTERM or SIGINT, or checks a configuration.
+pub fn run(args: &Args) -> ExitCode {
+    if let Err(error) = telemetry::init(&args.log, args.log_format) {
+        return complain(&format!("--log: {error}"), WRONG_CONFIGURATION);
+    }
+    telemetry::quiet_panics();
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&format!("the runtime could not be started: {error}"), 1),
+    };
+    match &args.command {
+        Some(Command::CheckConfig {
+            file,
+            config,
+            allow_unauthenticated_callers,
+        }) => {
+            let file = file
+                .as_deref()
+                .or(config.as_deref())
+                .unwrap_or(Path::new(""));
+            let overrides = Overrides {
+                allow_unauthenticated_callers: *allow_unauthenticated_callers,
+            };
+            match runtime.block_on(Config::load(file, overrides)) {
+                Ok(config) => say(&check_config::summary(&config)),
+                Err(problems) => complain(&problems.to_string(), WRONG_CONFIGURATION),
+            }
+        }
+        None => serve(args, &runtime),
+    }
+}
+
+fn serve(args: &Args, runtime: &Runtime) -> ExitCode {
+    process::harden();
+    let overrides = Overrides {
+        allow_unauthenticated_callers: args.allow_unauthenticated_callers,
+    };
+    let file = args.config.as_deref().unwrap_or(Path::new(""));
+    let config = match runtime.block_on(Config::load(file, overrides)) {
+        Ok(config) => config,
+        Err(problems) => return complain(&problems.to_string(), WRONG_CONFIGURATION),
+    };
+    match runtime.block_on(serve_until_asked_to_stop(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&format!("{error:#}"), 1),
+    }
+}
+
+/// One thread where there is one core: handing work over to another would cost and gain nothing.
+fn runtime() -> io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = if cores == 1 {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    builder.enable_all().build()
+}
+
+async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
+    let metrics = Metrics::new();
+    let observer: Arc<dyn Observer> = Arc::new(metrics.clone());
+    let registry = config.registry(&observer)?;
+    let audit = audit_log(config.audit.as_deref())?;
+    let tls = Arc::new(TlsStore::open(config.tls.clone())?);
+    if config.callers == CallerMode::Anyone {
+        metrics.callers_unauthenticated();
+        tracing::warn!(
+            "callers need not prove themselves: whoever reaches {} can have values opened. \
+             Configure `callers` instead of --allow-unauthenticated-callers",
+            config.listen
+        );
+    }
+    let app = App::new(
+        Reviewer::new(registry, config.policy.clone()),
+        audit,
+        metrics,
+        Arc::new(config.limits.clone()),
+    );
+    let health = health::router(&app, &tls, {
+        let app = Arc::clone(&app);
+        Arc::new(move || {
+            let status = app.reviewer().registry.status();
+            status
+                .into_iter()
+                .map(|key| (key.name, key.health.as_str()))
+                .collect()
+        })
+    });
+    let parts = Parts {
+        app,
+        tls,
+        callers: config.callers.clone(),
+        tls_poll: config.tls_poll,
+        health,
+    };
+    // Before the sockets open: from the first answer on, SIGTERM means a drain.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let server = Server::bind(parts, config.listen, config.health)
+        .await
+        .with_context(|| {
+            format!(
+                "{} or {} cannot be listened on",
+                config.listen, config.health
+            )
+        })?;
+    announce(&config, server.local_addr()?, server.health_addr()?);
+    server
+        .serve(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+        .await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn announce(config: &Config, listen: SocketAddr, health: SocketAddr) {
+    tracing::info!(
+        %listen,
+        %health,
+        keys = config.keys.len(),
+        version = env!("CARGO_PKG_VERSION"),
+        "serving reviews on https://{listen}{} and health on http://{health}",
+        crate::app::MUTATE
+    );
+}
+
+fn audit_log(file: Option<&Path>) -> anyhow::Result<AuditLog> {
+    let log = match file {
+        None => AuditLog::start(io::stdout()),
+        Some(path) => {
+            let file = OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(path)
+                .with_context(|| format!("the audit log {} cannot be opened", path.display()))?;
+            AuditLog::start(file)
+        }
+    };
+    log.context("the audit log's thread cannot be started")
+}
+
+fn say(text: &str) -> ExitCode {
+    match writeln!(io::stdout(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn complain(text: &str, code: u8) -> ExitCode {
+    // Nobody is left to tell when standard error is gone.
+    let _ = writeln!(io::stderr(), "{text}");
+    ExitCode::from(code)
+}

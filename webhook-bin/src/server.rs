@@ -1,0 +1,362 @@
+//! Sockets: accepts, shakes hands, serves each connection in one task, and drains.
+
+use std::convert::Infallible;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::body::Body;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+use crate::app::{App, Review, close_after, text};
+use crate::caller::{Caller, CallerMode, Rejected};
+use crate::connection::{Ended, Watch, Watched, drive};
+use crate::connections::{Admission, Connections, Seat};
+use crate::limits::Limits;
+use crate::metrics::Shed;
+use crate::telemetry::Throttle;
+use crate::tls::{Reload, TlsStore};
+
+/// What hyper may buffer of a request; longer bodies come in pieces. Also bounds the headers.
+const READ_BUFFER: usize = 64 << 10;
+/// Far more headers than the API server sends.
+const MAX_HEADERS: usize = 64;
+/// The health port is for the kubelet and one or two scrapers.
+const HEALTH_CONNECTIONS: usize = 64;
+/// The longest that the requests under way at the end of the drain may take.
+const LAST_REQUESTS: Duration = Duration::from_secs(35);
+/// Rest after a failed `accept`, such as when file descriptors run out.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+
+/// What a server is made of.
+#[derive(Debug)]
+pub struct Parts<R> {
+    /// The application.
+    pub app: Arc<App<R>>,
+    /// Its certificate and the clients' authorities.
+    pub tls: Arc<TlsStore>,
+    /// How callers prove themselves.
+    pub callers: CallerMode,
+    /// How often the certificate's files are looked at.
+    pub tls_poll: Duration,
+    /// What the second port serves.
+    pub health: axum::Router,
+}
+
+/// Both ports, bound.
+#[derive(Debug)]
+pub struct Server<R> {
+    shared: Arc<Shared<R>>,
+    listener: TcpListener,
+    health: TcpListener,
+    health_routes: axum::Router,
+    tls_poll: Duration,
+}
+
+#[derive(Debug)]
+struct Shared<R> {
+    app: Arc<App<R>>,
+    tls: Arc<TlsStore>,
+    callers: CallerMode,
+    connections: Arc<Connections>,
+    limits: Arc<Limits>,
+    http: http1::Builder,
+    jitter: RandomState,
+    rejections: Throttle,
+}
+
+impl<R: Review> Server<R> {
+    /// Binds both ports.
+    pub async fn bind(parts: Parts<R>, listen: SocketAddr, health: SocketAddr) -> io::Result<Self> {
+        let limits = Arc::clone(parts.app.limits());
+        let mut http = http1::Builder::new();
+        http.half_close(false)
+            .pipeline_flush(true)
+            .max_buf_size(READ_BUFFER)
+            .max_headers(MAX_HEADERS)
+            // The connection's own watch sees to it; see there why.
+            .header_read_timeout(None);
+        Ok(Self {
+            listener: TcpListener::bind(listen).await?,
+            health: TcpListener::bind(health).await?,
+            health_routes: parts.health,
+            tls_poll: parts.tls_poll,
+            shared: Arc::new(Shared {
+                connections: Connections::new(limits.connections),
+                app: parts.app,
+                tls: parts.tls,
+                callers: parts.callers,
+                limits,
+                http,
+                jitter: RandomState::new(),
+                rejections: Throttle::default(),
+            }),
+        })
+    }
+
+    /// Where reviews are answered.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Where health and metrics are answered.
+    pub fn health_addr(&self) -> io::Result<SocketAddr> {
+        self.health.local_addr()
+    }
+
+    /// Serves until `shutdown` completes, then drains: unready at once, serving on for a while with
+    /// `Connection: close`, then the requests under way, then the audit log.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let shared = self.shared;
+        let health_connections = Connections::new(HEALTH_CONNECTIONS);
+        let health = tokio::spawn(serve_health(
+            self.health,
+            Arc::clone(&health_connections),
+            Arc::clone(&shared),
+            self.health_routes,
+        ));
+        let reload = tokio::spawn(watch_files(Arc::clone(&shared), self.tls_poll));
+        let accept = tokio::spawn(accept_callers(self.listener, Arc::clone(&shared)));
+
+        shutdown.await;
+        shared.app.begin_drain();
+        tracing::info!(
+            seconds = shared.limits.drain.as_secs(),
+            "shutting down: unready, serving on while the cluster takes note"
+        );
+        sleep(shared.limits.drain).await;
+        accept.abort();
+        shared.connections.close();
+        if timeout(LAST_REQUESTS, shared.connections.emptied())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                connections = shared.connections.len(),
+                "requests outlasted the drain and are cut off"
+            );
+            shared.connections.abort();
+        }
+        reload.abort();
+        health.abort();
+        health_connections.abort();
+        let app = Arc::clone(&shared.app);
+        // It joins a thread, which must not hold up the runtime.
+        let _ = tokio::task::spawn_blocking(move || app.audit().finish()).await;
+    }
+}
+
+async fn accept_callers<R: Review>(listener: TcpListener, shared: Arc<Shared<R>>) {
+    loop {
+        let Some((stream, peer)) = accept(&listener).await else {
+            sleep(ACCEPT_AGAIN).await;
+            continue;
+        };
+        let (seat, stop) = match shared.connections.admit() {
+            Admission::Seated(seat, stop) => (seat, stop),
+            Admission::SeatedForAnother(seat, stop) => {
+                shared.app.metrics().shed(Shed::Connections);
+                (seat, stop)
+            }
+            Admission::Full => {
+                shared.app.metrics().shed(Shed::Connections);
+                continue;
+            }
+        };
+        let number = seat.number();
+        let task = tokio::spawn(Arc::clone(&shared).serve_caller(stream, peer, seat, stop));
+        shared.connections.runs_as(number, task.abort_handle());
+    }
+}
+
+async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            // An answer is one write and must not wait for more.
+            let _ = stream.set_nodelay(true);
+            Some((stream, peer))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            None
+        }
+    }
+}
+
+impl<R: Review> Shared<R> {
+    async fn serve_caller(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        seat: Seat,
+        stop: oneshot::Receiver<()>,
+    ) {
+        let material = self.tls.material();
+        let handshake = TlsAcceptor::from(Arc::clone(&material.config)).accept(stream);
+        let stream = match timeout(self.limits.handshake, handshake).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return self.handshake_failed(peer, &error),
+            Err(_) => return self.app.metrics().shed(Shed::Slow),
+        };
+        let chain = stream.get_ref().1.peer_certificates();
+        let caller = Caller::identify(&self.callers, peer, chain, &material.trust);
+        drop(material);
+        let watch = Arc::new(Watch::new(
+            Arc::clone(&self.limits),
+            caller,
+            self.age(seat.number()),
+        ));
+        seat.established(&watch);
+        let service = service_fn(|request: Request<Incoming>| {
+            let (shared, watch) = (Arc::clone(&self), Arc::clone(&watch));
+            async move { Ok::<_, Infallible>(shared.answer(&watch, peer, request).await) }
+        });
+        let stream = TokioIo::new(Watched::new(stream, Arc::clone(&watch)));
+        if let Ended::Slow(phase) =
+            drive(self.http.serve_connection(stream, service), &watch, stop).await
+        {
+            tracing::debug!(%peer, ?phase, "a connection was too slow");
+            self.app.metrics().shed(Shed::Slow);
+        }
+    }
+
+    async fn answer(
+        &self,
+        watch: &Watch,
+        peer: SocketAddr,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        let standing = watch
+            .caller
+            .check(|| self.tls.material().trust, self.tls.trust_generation());
+        match standing {
+            Ok(()) => self.app.answer(watch, request).await,
+            Err(why) => {
+                watch.head_complete();
+                self.rejected(peer, why);
+                let mut response = text(
+                    StatusCode::FORBIDDEN,
+                    "this caller is not allowed to ask; the webhook's log says why",
+                );
+                close_after(&mut response);
+                watch.answer_ready();
+                response
+            }
+        }
+    }
+
+    /// A handshake that broke off says little, but for the one reason that matters: no good certificate.
+    fn handshake_failed(&self, peer: SocketAddr, error: &io::Error) {
+        let tls = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match tls {
+            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
+                self.rejected(peer, Rejected::Handshake)
+            }
+            _ => tracing::debug!(%peer, %error, "a handshake failed"),
+        }
+    }
+
+    fn rejected(&self, peer: SocketAddr, why: Rejected) {
+        self.app.metrics().rejected(why);
+        // Whoever floods us must not flood the log.
+        if self.rejections.allows() {
+            tracing::warn!(%peer, why = why.as_str(), "a caller was refused: {why}");
+        }
+    }
+
+    /// The age at which a connection ends, spread by a tenth so that they do not all end together.
+    fn age(&self, number: u64) -> Duration {
+        let percent = u32::try_from(self.jitter.hash_one(number) % 21).unwrap_or(10);
+        self.limits.age * (90 + percent) / 100
+    }
+}
+
+async fn serve_health<R: Review>(
+    listener: TcpListener,
+    connections: Arc<Connections>,
+    shared: Arc<Shared<R>>,
+    routes: axum::Router,
+) {
+    loop {
+        let Some((stream, _)) = accept(&listener).await else {
+            sleep(ACCEPT_AGAIN).await;
+            continue;
+        };
+        let (Admission::Seated(seat, stop) | Admission::SeatedForAnother(seat, stop)) =
+            connections.admit()
+        else {
+            continue;
+        };
+        let number = seat.number();
+        let (routes, shared) = (routes.clone(), Arc::clone(&shared));
+        let task = tokio::spawn(async move {
+            let watch = Arc::new(Watch::new(
+                Arc::clone(&shared.limits),
+                Caller::anyone(),
+                shared.limits.age,
+            ));
+            seat.established(&watch);
+            let service = service_fn(|request: Request<Incoming>| {
+                let (routes, watch) = (routes.clone(), Arc::clone(&watch));
+                async move {
+                    let received = watch.head_complete();
+                    let mut response = routes.oneshot(request.map(Body::new)).await?;
+                    if watch.is_aged(received) {
+                        close_after(&mut response);
+                    }
+                    watch.answer_ready();
+                    Ok::<_, Infallible>(response)
+                }
+            });
+            let stream = TokioIo::new(Watched::new(stream, Arc::clone(&watch)));
+            drive(shared.http.serve_connection(stream, service), &watch, stop).await;
+        });
+        connections.runs_as(number, task.abort_handle());
+    }
+}
+
+async fn watch_files<R: Review>(shared: Arc<Shared<R>>, every: Duration) {
+    let mut failed = false;
+    loop {
+        sleep(every).await;
+        let tls = Arc::clone(&shared.tls);
+        let Ok(outcome) = tokio::task::spawn_blocking(move || tls.reload()).await else {
+            continue;
+        };
+        match outcome {
+            Ok(Reload::Unchanged) => failed = false,
+            Ok(Reload::Replaced) => {
+                failed = false;
+                shared.app.metrics().tls_reload("replaced");
+                tracing::info!("new TLS files are in service");
+            }
+            Err(error) => {
+                shared.app.metrics().tls_reload("kept-old");
+                // Two files cannot be swapped as one: a look in between is made good by the next one.
+                if !std::mem::replace(&mut failed, true) {
+                    let error = anyhow::Error::from(error);
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "new TLS files are not usable; the old ones stay in service"
+                    );
+                }
+            }
+        }
+        if !shared.tls.is_valid_at(SystemTime::now()) {
+            tracing::error!("the certificate in service is not valid at this time");
+        }
+    }
+}
