@@ -7,7 +7,7 @@ use aws_lc_rs::digest;
 
 use crate::algorithm::{ContentEncryption, KeyManagement};
 use crate::binding::Binding;
-use crate::error::{ParseError, RefusedError};
+use crate::error::{ParseError, RefusedError, cut};
 use crate::provenance::Provenance;
 use crate::recognize::examine;
 use crate::{base64url, compact, header, json};
@@ -35,7 +35,11 @@ pub enum Recognized<'a> {
 }
 
 /// A well-formed envelope; borrows from the text it was parsed from.
-#[derive(Clone, Debug)]
+///
+/// Well-formed means that every rule of RFC 7516 that public bytes can be held to holds, and those of the
+/// wire profile for `bind` and `sealed`. Whether it can be opened with a key is for
+/// [`opening`](Self::opening) to say.
+#[derive(Clone)]
 pub struct Envelope<'a> {
     pub(crate) serialization: Serialization,
     /// Base64url as received; `None` when the JSON has no `protected`.
@@ -55,7 +59,7 @@ pub struct Envelope<'a> {
 }
 
 /// One recipient of an envelope, as its headers describe it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Recipient<'a> {
     /// The per-recipient unprotected header: JSON as received.
     pub(crate) header: Option<Cow<'a, str>>,
@@ -152,7 +156,7 @@ impl<'a> Envelope<'a> {
     }
 
     /// The text in the given serialization; `None` when it cannot be written so
-    /// (compact with several recipients or headers outside `protected`).
+    /// (compact or flattened with several recipients, compact with headers outside `protected`).
     pub fn to_text(&self, serialization: Serialization) -> Option<String> {
         match serialization {
             Serialization::Compact => compact::print(self),
@@ -180,6 +184,28 @@ impl<'a> Envelope<'a> {
             binding: self.binding,
             provenance: self.provenance,
         }
+    }
+}
+
+/// What the headers say; texts and keys are left out, they may be a megabyte.
+impl fmt::Debug for Envelope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope")
+            .field("serialization", &self.serialization)
+            .field("recipients", &self.recipients)
+            .field("encryption", &self.encryption)
+            .field("binding", &self.binding)
+            .field("provenance", &self.provenance)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Recipient<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recipient")
+            .field("algorithm", &cut(&self.algorithm))
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -121,11 +121,15 @@ fn filled_object<'a>(node: Node<'a>, member: &'static str) -> Result<Members<'a>
     Ok(members)
 }
 
-/// Prints flattened JSON; `None` with several recipients.
+/// Prints flattened JSON; `None` with several recipients, or when neither `protected` nor `header` would
+/// mark it as an envelope.
 pub(crate) fn print_flattened(envelope: &Envelope<'_>) -> Option<String> {
     let [recipient] = envelope.recipients.as_slice() else {
         return None;
     };
+    if envelope.protected.is_none() && recipient.header.is_none() {
+        return None;
+    }
     let mut out = Writer::new(envelope);
     out.headers(envelope);
     out.raw("header", recipient.header.as_deref());
