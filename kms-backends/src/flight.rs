@@ -219,11 +219,13 @@ impl Seat {
         Ok(Arc::clone(key))
     }
 
-    /// A tag accepted the content key: caches it, once.
+    /// A tag accepted the content key: caches it, once. Only then is the call over, and only for the one who cached
+    /// the key: whoever comes finds it either here or there.
     pub(crate) fn verified(&self, holder: &Arc<Holder>, key: &Arc<ContentKey>) {
-        if let Some(Answer::Unwrapped { at, .. }) = self.flight.answer.get()
-            && !self.flight.cached.swap(true, Ordering::AcqRel)
-        {
+        let Some(Answer::Unwrapped { at, .. }) = self.flight.answer.get() else {
+            return;
+        };
+        if !self.flight.cached.swap(true, Ordering::AcqRel) {
             self.flights.cache.insert(
                 holder,
                 self.flight.generation,
@@ -231,11 +233,11 @@ impl Seat {
                 Arc::clone(key),
                 *at,
             );
+            self.settle();
         }
-        self.settle();
     }
 
-    /// A tag has spoken, either way: nobody joins this call any more.
+    /// A tag has spoken, for the key or against it: nobody joins this call any more.
     pub(crate) fn settle(&self) {
         self.flights.remove(&self.inputs, &self.flight);
     }

@@ -22,7 +22,7 @@ use crate::error::{Category, UnwrapError};
 /// - A request that the key cannot serve is [`Category::Misconfigured`].
 /// - Return by `deadline` with [`Category::Unavailable`] if the answer is not there. Dropping the future at any
 ///   point must be safe.
-/// - The suite in [`conformance`](crate::conformance) (feature `conformance`) checks all that.
+/// - The suite in module `conformance` (feature `conformance`) checks all that.
 #[async_trait]
 pub trait KeyUnwrap: Debug + Send + Sync + 'static {
     /// Does what only the holder of the private key can: decrypts, or agrees on a shared secret.

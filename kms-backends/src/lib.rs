@@ -1,6 +1,93 @@
 //! Key services behind one trait: unwrap a content key, and nothing else.
+//!
+//! An envelope's content key is wrapped for a public key whose private half a key service holds. This crate asks that
+//! service, and stands between it and whoever opens envelopes: it keeps calls under their quota, repeats what may
+//! succeed later, stops asking what is down, lets equal requests share one call, and keeps content keys for a bounded
+//! time. What an envelope is and whether it may be opened here is decided elsewhere: `jwe-envelope` has done every
+//! public check before anything arrives here, and policy has allowed it.
+//!
+//! ```text
+//! Registry::open ── cached? ─────────────────────────────────▶ tag, plaintext
+//!       │ no                                                     ▲
+//!       ▼                                                        │ cached once a tag accepted it
+//! one call for all equal requests ── replicas in order ──▶ content key
+//!                                        │ each: Retry ▶ Breaker ▶ RateLimit ▶ Observe ▶ Deadline
+//!                                        ▼
+//!                                    KeyUnwrap: a file, a key service
+//! ```
+//!
+//! The key service sees the wrapped key or the sender's public key, never a value. A `kid` is looked up in the
+//! [`Registry`] and goes no further: it never becomes part of a path, a name or a URL.
+//!
+//! # Opening an envelope
+#![cfg_attr(feature = "local", doc = "```")]
+#![cfg_attr(not(feature = "local"), doc = "```ignore")]
+//! use std::{sync::Arc, time::Duration};
+//!
+//! use jwe_envelope::{Binding, Curve, Envelope, KeyKind, LocalKey, Place, Sealer};
+//! use kms_backends::{KeyEntry, KeySource, NamespaceSet, Registry, local::LocalBackend};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Most often from a file: `connect(&"file:/etc/privy/payments.pem".parse()?).await?`
+//! let backend = LocalBackend::from_key(LocalKey::generate(KeyKind::Ec(Curve::P256))?);
+//! let recipient = backend.recipient().clone();
+//!
+//! let registry = Registry::builder()
+//!     .key(
+//!         KeyEntry::builder("payments", recipient.clone())
+//!             .namespaces(NamespaceSet::parse(["payments", "team-*"])?)
+//!             .backend(Arc::new(backend)),
+//!     )
+//!     .build()?;
+//!
+//! let place = Place::new("payments", "db", "password")?;
+//! let text = Sealer::new(&[recipient])?
+//!     .seal(b"hunter2", &Binding::exact(&place))?
+//!     .to_string();
+//!
+//! let envelope = Envelope::parse(text.as_bytes())?;
+//! let kid = envelope.recipients()[0].key_id().expect("ours always have one");
+//! let entry = registry.find(kid).expect("a configured key");
+//! assert!(entry.allows_namespace("payments"));
+//! let opening = envelope.opening(0, entry.recipient())?;
+//!
+//! let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+//! let opened = registry.open(entry, &opening, deadline).await?;
+//! assert_eq!(opened.plaintext.expose(), b"hunter2");
+//! assert_eq!(opened.source, KeySource::Unwrapped);
+//!
+//! let again = registry.open(entry, &opening, deadline).await?;
+//! assert_eq!(again.source, KeySource::Cache);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What a failure means
+//! | [`Category`] | the key service says | asked again | cached keys | the caller |
+//! |---|---|---|---|---|
+//! | `Denied` | we may not use the key | no | all of the entry dropped at once | refuses; an administrator grants the right |
+//! | `Misconfigured` | the request does not fit the key | no | stay | refuses; an administrator corrects the configuration |
+//! | `Rejected` | the wrapped key is bad | no | that one dropped | is told "could not be opened", as for a bad tag |
+//! | `Unavailable` | nothing, or "later" | yes, within the deadline | serve longer | answers "try again" with the hint |
+//! | `UnknownKey` | there is no such key | no | stay | refuses; an administrator corrects the reference |
+//!
+//! # How long a content key is kept
+//! Ten minutes from its unwrap, however often it is used; up to one hour from its unwrap while the key service is
+//! unavailable; 10,000 keys at most. See [`CacheOptions`] and [`Registry::open`].
+//!
+//! # Features
+//! | feature | adds |
+//! |---|---|
+//! | `local` | module `local`: a private key from a PEM or JWK file, `file:` references |
+//! | `conformance` | module `conformance`: what every backend shows, as reusable tests |
+//! | `testing` | module `testing`: a scripted key service and a recording observer |
+//!
+//! None is on by default. Backends for cloud key services join as further features; nothing else changes.
 
 mod cache;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod connect;
 pub mod error;
 mod flight;
