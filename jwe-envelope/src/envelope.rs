@@ -100,6 +100,9 @@ impl Recipient<'_> {
 
 impl<'a> Envelope<'a> {
     /// Parses any of the three serializations, blanks trimmed at both ends.
+    ///
+    /// # Errors
+    /// [`ParseError`] says what is damaged, and where.
     pub fn parse(text: &'a [u8]) -> Result<Self, ParseError> {
         examine(text.trim_ascii())?.ok_or(ParseError::NotAnEnvelope)
     }
@@ -111,6 +114,9 @@ impl<'a> Envelope<'a> {
 
     /// `enc`, when it is one of the six and nothing else in the header rules the envelope out
     /// (`zip`, a `crit` name that we do not understand).
+    ///
+    /// # Errors
+    /// [`RefusedError`] says why the profile does not serve it.
     pub fn content_encryption(&self) -> Result<ContentEncryption, RefusedError> {
         self.encryption.clone()
     }

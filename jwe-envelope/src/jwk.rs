@@ -48,6 +48,16 @@ pub(crate) struct JwkSet<'a> {
     pub(crate) keys: Vec<&'a RawValue>,
 }
 
+/// The `key_ops` of encryption, RFC 7517 §4.3.
+const OURS: [&str; 6] = [
+    "decrypt",
+    "deriveBits",
+    "deriveKey",
+    "encrypt",
+    "unwrapKey",
+    "wrapKey",
+];
+
 impl<'a> Jwk<'a> {
     pub(crate) fn parse(json: &'a str) -> Result<Self, KeyError> {
         serde_json::from_str(json).map_err(|_| KeyError::Unreadable)
@@ -100,14 +110,6 @@ impl<'a> Jwk<'a> {
         if self.usage.as_deref().is_some_and(|usage| usage != "enc") {
             return Err(KeyError::NotForEncryption("use"));
         }
-        const OURS: [&str; 6] = [
-            "decrypt",
-            "deriveBits",
-            "deriveKey",
-            "encrypt",
-            "unwrapKey",
-            "wrapKey",
-        ];
         // Browsers export public keys for agreement with an empty list.
         if let Some(operations) = &self.key_ops
             && !operations.is_empty()

@@ -15,7 +15,7 @@ use std::fmt;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use crate::algorithm::{ContentEncryption, Curve, KeyManagement};
+use crate::algorithm::{ContentEncryption, Curve, KeyManagement, OaepHash};
 use crate::envelope::{Envelope, Recipient};
 use crate::error::{OpenError, RefusedError};
 use crate::kdf::concat_kdf;
@@ -34,8 +34,13 @@ pub struct Opening<'e> {
     encryption: ContentEncryption,
     algorithm: KeyManagement,
     encrypted_key: Vec<u8>,
-    /// Present for the ECDH-ES family, and for it alone.
-    agreement: Option<Agreement>,
+    way: Way,
+}
+
+/// How the content key is reached.
+enum Way {
+    Agree(Agreement),
+    Decrypt(OaepHash),
 }
 
 struct Agreement {
@@ -83,9 +88,16 @@ impl Envelope<'_> {
         check_len("encrypted key", &recipient.encrypted_key, expected)?;
         check_len("initialization vector", &self.iv, encryption.iv_len())?;
         check_len("authentication tag", &self.tag, encryption.tag_len())?;
-        let agreement = match key.curve() {
-            None => None,
-            Some(curve) => Some(Agreement::check(recipient, curve)?),
+        let way = match (key.curve(), algorithm.oaep_hash()) {
+            (Some(curve), None) => Way::Agree(Agreement::check(recipient, curve)?),
+            (None, Some(hash)) => Way::Decrypt(hash),
+            // A key's pin fits its kind by construction, and `alg` is the pin.
+            _ => {
+                return Err(RefusedError::WrongAlgorithm {
+                    found: algorithm,
+                    pinned: key.algorithm(),
+                });
+            }
         };
         // RFC 7516 §5.2 step 2 was done by the parser: the text decodes.
         let encrypted_key = base64url::decode(&recipient.encrypted_key).unwrap_or_default();
@@ -94,7 +106,7 @@ impl Envelope<'_> {
             encryption,
             algorithm,
             encrypted_key,
-            agreement,
+            way,
         })
     }
 }
@@ -107,17 +119,14 @@ impl Opening<'_> {
 
     /// What to ask of the key's holder.
     pub fn request(&self) -> UnwrapRequest<'_> {
-        if let Some(agreement) = &self.agreement {
-            return UnwrapRequest::Agree {
+        match &self.way {
+            Way::Agree(agreement) => UnwrapRequest::Agree {
                 ephemeral: &agreement.ephemeral,
-            };
-        }
-        UnwrapRequest::Decrypt {
-            padding: self
-                .algorithm
-                .oaep_hash()
-                .expect("what does not agree is of the RSA-OAEP family"),
-            ciphertext: &self.encrypted_key,
+            },
+            Way::Decrypt(padding) => UnwrapRequest::Decrypt {
+                padding: *padding,
+                ciphertext: &self.encrypted_key,
+            },
         }
     }
 
@@ -125,9 +134,9 @@ impl Opening<'_> {
     /// `apv`, `ek` (which no served algorithm has yet) and the encrypted key, each with its length before it. Equal digests
     /// mean equal content keys, so it may be the key of a cache.
     pub fn inputs_digest(&self, entry: &str) -> InputsDigest {
-        let (curve, epk, apu, apv): (&str, &[u8], &[u8], &[u8]) = match &self.agreement {
-            None => ("", b"", b"", b""),
-            Some(agreement) => (
+        let (curve, epk, apu, apv): (&str, &[u8], &[u8], &[u8]) = match &self.way {
+            Way::Decrypt(_) => ("", b"", b"", b""),
+            Way::Agree(agreement) => (
                 agreement.ephemeral.curve().as_str(),
                 agreement.ephemeral.as_bytes(),
                 &agreement.party_u,
@@ -199,14 +208,14 @@ impl Opening<'_> {
 
     /// How long an honest answer is.
     fn answer_len(&self) -> usize {
-        match &self.agreement {
-            None => self.encryption.key_len(),
-            Some(agreement) => agreement.ephemeral.curve().coordinate_len(),
+        match &self.way {
+            Way::Decrypt(_) => self.encryption.key_len(),
+            Way::Agree(agreement) => agreement.ephemeral.curve().coordinate_len(),
         }
     }
 
     fn derive(&self, answer: SecretBytes) -> Option<ContentKey> {
-        let Some(agreement) = &self.agreement else {
+        let Way::Agree(agreement) = &self.way else {
             return ContentKey::new(answer, self.encryption);
         };
         let z = answer.expose();

@@ -210,7 +210,7 @@ impl fmt::Debug for RecipientKey {
             .field("kind", &self.kind())
             .field("algorithm", &self.algorithm)
             .field("kid", &self.kid)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

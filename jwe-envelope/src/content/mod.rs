@@ -68,11 +68,9 @@ pub(crate) fn decrypt(
     } else {
         aes_cbc_hmac::decrypt(key, iv, aad, tag, &mut buffer)
     };
-    match result {
-        Ok(()) => Ok(Plaintext::new(buffer)),
-        Err(Unspecified) => {
-            buffer.zeroize();
-            Err(OpenError)
-        }
+    if result.is_err() {
+        buffer.zeroize();
+        return Err(OpenError);
     }
+    Ok(Plaintext::new(buffer))
 }

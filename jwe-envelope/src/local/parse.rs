@@ -1,7 +1,7 @@
 //! Reads private keys. Whatever holds a private number on the way is wiped.
 
 use ::der::Decode as _;
-use ::der::asn1::{ObjectIdentifier, OctetStringRef};
+use ::der::asn1::{BitStringRef, ObjectIdentifier, OctetStringRef};
 use aws_lc_rs::agreement;
 use aws_lc_rs::rsa::PrivateDecryptingKey;
 use pkcs8::PrivateKeyInfoRef;
@@ -76,7 +76,7 @@ fn from_pkcs8(der: &[u8], algorithm: Option<KeyManagement>) -> Result<LocalKey, 
         Kind::Curve(Curve::X25519) => {
             let seed = <&OctetStringRef>::from_der(private).map_err(|_| KeyError::Unreadable)?;
             let key = agreement_key(Curve::X25519, seed.as_bytes())?;
-            let public = info.public_key.as_ref().map(|public| public.raw_bytes());
+            let public = info.public_key.as_ref().map(BitStringRef::raw_bytes);
             from_point(Curve::X25519, key, public, algorithm, None)
         }
         Kind::Curve(curve) => from_sec1(private, Some(curve), algorithm),
