@@ -26,11 +26,17 @@ pub(crate) struct Jwk<'a> {
     x: Option<&'a str>,
     y: Option<&'a str>,
     // Private members. Borrowed without unescaping: an escape in one is refused rather than copied.
+    #[serde(default, deserialize_with = "present")]
     d: Option<&'a str>,
+    #[serde(default, deserialize_with = "present")]
     p: Option<&'a str>,
+    #[serde(default, deserialize_with = "present")]
     q: Option<&'a str>,
+    #[serde(default, deserialize_with = "present")]
     dp: Option<&'a str>,
+    #[serde(default, deserialize_with = "present")]
     dq: Option<&'a str>,
+    #[serde(default, deserialize_with = "present")]
     qi: Option<&'a str>,
     k: Option<&'a RawValue>,
     oth: Option<&'a RawValue>,
@@ -38,6 +44,7 @@ pub(crate) struct Jwk<'a> {
     alg: Option<Cow<'a, str>>,
     #[serde(rename = "use")]
     usage: Option<Cow<'a, str>>,
+    #[serde(default, deserialize_with = "present")]
     key_ops: Option<Vec<Cow<'a, str>>>,
 }
 
@@ -142,6 +149,15 @@ impl<'a> Jwk<'a> {
             number("qi", self.qi)?,
         ])
     }
+}
+
+/// For members that may be absent but not `null`.
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 fn unsupported_curve(name: Option<&str>) -> KeyError {

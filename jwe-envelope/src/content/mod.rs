@@ -7,6 +7,9 @@
 mod aes_cbc_hmac;
 mod aes_gcm;
 
+#[cfg(test)]
+mod tests;
+
 use aws_lc_rs::error::Unspecified;
 use zeroize::Zeroize;
 

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{CardKey, CardPlaces, KeyStatus};
 use crate::error::{CardFault, KeyError, cut};
-use crate::jwk::JwkSet;
+use crate::jwk::{JwkSet, present};
 use crate::recipient::RecipientKey;
 
 const LONGEST_NAME: usize = 63;
@@ -33,15 +33,35 @@ struct Version {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Privy {
     v: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     uri: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     places: Option<Places>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     not_after: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
     status: Option<Status>,
 }
 
