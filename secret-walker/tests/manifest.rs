@@ -306,7 +306,7 @@ fn replaces_in_every_style() {
         ("!!str |\n    a", "!!str NEW"),
         ("\n    |\n    a", "\n    NEW"),
         ("|\n    a   \n    b  ", "NEW"),
-        ("|\n    a\n      \n   ", "NEW\n      \n   "),
+        ("|\n    a\n      \n   \n", "NEW\n      \n   \n"),
         ("12", "NEW"),
         ("0x1F # number", "NEW # number"),
         ("~", "NEW"),
@@ -495,6 +495,10 @@ fn inserts_after_the_last_field_of_a_block() {
         (
             "data:\n  a: \"eA\n    ==\"\n",
             "data:\n  a: \"eA\n    ==\"\n  k: NEW\n",
+        ),
+        (
+            "data:\n  a: |2\n    \n      \n\ntype: Opaque\n",
+            "data:\n  a: |2\n    \n      \n  k: NEW\n\ntype: Opaque\n",
         ),
         ("data: {a: eA==}\n", "data: {a: eA==, k: NEW}\n"),
         ("data: { a: eA== } # c\n", "data: { a: eA==, k: NEW } # c\n"),

@@ -480,6 +480,28 @@ fn refuses_line_breaks_that_readers_differ_about() {
 }
 
 #[test]
+fn refuses_blanks_at_the_end_of_a_last_block() {
+    assert_refused(
+        "stringData:\n  a: |+\n    canary\n  ",
+        concat!(
+            "line 7, column 1: the last line holds blanks alone, and readers do not agree whether they belong to the value above\n",
+            "  |\n",
+            "7 |   \n",
+            "  |   ^\n",
+            "hint: end the file with a line break"
+        ),
+    );
+    // Behind anything else they mean nothing.
+    assert_eq!(
+        Manifest::parse(format!("{HEAD}stringData:\n  a: x\n  ").as_bytes())
+            .unwrap()
+            .secrets()
+            .len(),
+        1
+    );
+}
+
+#[test]
 fn refuses_other_encodings() {
     let file: Vec<u8> = "\u{feff}kind: Secret"
         .encode_utf16()

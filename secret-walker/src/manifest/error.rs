@@ -170,6 +170,12 @@ pub enum Fault {
         limit: usize,
     },
 
+    /// The file ends with a block scalar and then blanks without a line break, which some readers count as a line.
+    #[error(
+        "the last line holds blanks alone, and readers do not agree whether they belong to the value above"
+    )]
+    TrailingBlanks,
+
     /// The field belongs to another manifest.
     #[error("the field belongs to another manifest")]
     WrongManifest,
@@ -229,6 +235,7 @@ impl ManifestError {
                 "save the file as UTF-8; PowerShell's `>` writes UTF-16"
             }
             Fault::NotUtf8 { utf16: false } => "save the file as UTF-8",
+            Fault::TrailingBlanks => "end the file with a line break",
             Fault::Tag { .. } => "remove the tag; text may carry `!!str`",
             Fault::NotFlag { .. }
             | Fault::NotJson { .. }

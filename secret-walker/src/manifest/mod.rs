@@ -25,7 +25,7 @@ use crate::path::{FieldPath, Section};
 use crate::text::Text;
 use excerpt::{Locator, byte_order_mark, syntax_error};
 use find::Finder;
-use node::Node;
+use node::{Node, Style};
 
 /// The longest file that is read: 8 MiB, some eight Secrets of the largest size.
 pub const MAX_MANIFEST_BYTES: usize = 8 * 1024 * 1024;
@@ -91,6 +91,7 @@ impl<'a> Manifest<'a> {
         }
         if !manifest.secrets.is_empty() && !json {
             refuse_odd_line_breaks(source)?;
+            manifest.refuse_trailing_blanks()?;
         }
         Ok(manifest)
     }
@@ -113,6 +114,22 @@ impl<'a> Manifest<'a> {
     /// Begins a set of edits, which are made together by [`Edits::apply`].
     pub fn edits(&self) -> Edits<'_, 'a> {
         Edits::new(self)
+    }
+
+    /// kubectl reads a file as if it ended with a line break, so blanks at its end become a line of a block scalar.
+    fn refuse_trailing_blanks(&self) -> Result<(), WalkError> {
+        let tail = self.source.rsplit('\n').next().unwrap_or_default();
+        let blanks = !tail.is_empty() && tail.bytes().all(|byte| matches!(byte, b' ' | b'\t'));
+        let last = self
+            .documents
+            .last()
+            .and_then(|document| document.tree.as_ref())
+            .map(Node::last_leaf);
+        if blanks && last.is_some_and(|last| matches!(last.scalar(), Some((_, Style::Block)))) {
+            let at = self.source.len() - tail.len();
+            return Err(syntax_error(self.source, at, &[], Fault::TrailingBlanks).into());
+        }
+        Ok(())
     }
 
     /// The node of one of our Secrets.

@@ -92,6 +92,16 @@ impl<'a> Node<'a> {
             )
     }
 
+    /// The last scalar or alias in document order.
+    pub(super) fn last_leaf(&self) -> &Self {
+        let last = match &self.kind {
+            Kind::Mapping { entries, .. } => entries.last().map(|pair| &pair.value),
+            Kind::Sequence { items } => items.last(),
+            Kind::Alias | Kind::Scalar { .. } => None,
+        };
+        last.map_or(self, Self::last_leaf)
+    }
+
     /// Feeds everything that a reader can tell apart, but for positions.
     pub(super) fn digest(&self, state: &mut DefaultHasher) {
         self.anchored.hash(state);

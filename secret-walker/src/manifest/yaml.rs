@@ -128,6 +128,7 @@ impl<'a> Builder<'a> {
                     std::borrow::Cow::Borrowed(text) => Text::Borrowed(text),
                     std::borrow::Cow::Owned(text) => Text::Owned(Zeroizing::new(text)),
                 };
+                let blank = text.as_str().bytes().all(|byte| byte == b'\n');
                 let style = match style {
                     ScalarStyle::Plain => Style::Plain,
                     ScalarStyle::SingleQuoted => Style::SingleQuoted,
@@ -137,7 +138,7 @@ impl<'a> Builder<'a> {
                 let mut node = leaf(Kind::Scalar { text, style }, anchor, tag);
                 if style == Style::Block {
                     let from = self.last_end.max(tag_end);
-                    if let Some(block) = BlockScalar::find(self.source, from, &range) {
+                    if let Some(block) = BlockScalar::find(self.source, from, &range, blank) {
                         node.start = block.header.start;
                         node.end = block.end;
                     }
@@ -261,12 +262,13 @@ pub(super) struct BlockScalar {
 }
 
 impl BlockScalar {
-    /// Looks for the header from where the last content ended; `content` is where the parser saw the text.
-    fn find(source: &str, from: usize, content: &Range<usize>) -> Option<Self> {
+    /// Looks for the header from where the last content ended; `content` is where the parser saw the text,
+    /// `blank` whether that is nothing but line breaks.
+    fn find(source: &str, from: usize, content: &Range<usize>, blank: bool) -> Option<Self> {
         let header = header(source, from)?;
         let line_end = line_end(source, header.end);
         let body = source.get(line_end..content.end.max(line_end))?;
-        if content.start <= line_end || body.trim_matches(['\r', '\n', ' ']).is_empty() {
+        if content.start <= line_end || blank {
             // Without content there may still be blank lines that `+` keeps.
             let keeps = source[header.clone()].contains('+');
             let end = if keeps {
