@@ -484,9 +484,9 @@ fn refuses_blanks_at_the_end_of_a_last_block() {
     assert_refused(
         "stringData:\n  a: |+\n    canary\n  ",
         concat!(
-            "line 7, column 1: the last line holds blanks alone, and readers do not agree whether they belong to the value above\n",
+            "line 8, column 1: the last line holds blanks alone, and readers do not agree whether they belong to the value above\n",
             "  |\n",
-            "7 |   \n",
+            "8 |   \n",
             "  |   ^\n",
             "hint: end the file with a line break"
         ),
