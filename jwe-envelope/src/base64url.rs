@@ -74,7 +74,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 
 #[allow(
     clippy::needless_bitwise_bool,
-    reason = "no branch per character, so that the loop around it vectorizes"
+    reason = "no branch per character, or the loop over them does not become vector instructions"
 )]
 const fn in_alphabet(byte: u8) -> bool {
     byte.is_ascii_digit() | (byte | 0x20).is_ascii_lowercase() | (byte == b'-') | (byte == b'_')

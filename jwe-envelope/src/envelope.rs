@@ -101,8 +101,12 @@ impl Recipient<'_> {
 impl<'a> Envelope<'a> {
     /// Parses any of the three serializations, blanks trimmed at both ends.
     ///
+    /// Borrows from `text`: the ciphertext is looked at once, to see that it is base64url, and neither copied
+    /// nor decoded.
+    ///
     /// # Errors
-    /// [`ParseError`] says what is damaged, and where.
+    /// [`ParseError::NotAnEnvelope`] when [`recognize`](crate::recognize) would call the text plain; any other
+    /// variant says what is damaged.
     pub fn parse(text: &'a [u8]) -> Result<Self, ParseError> {
         examine(text.trim_ascii())?.ok_or(ParseError::NotAnEnvelope)
     }
@@ -116,7 +120,7 @@ impl<'a> Envelope<'a> {
     /// (`zip`, a `crit` name that we do not understand).
     ///
     /// # Errors
-    /// [`RefusedError`] says why the profile does not serve it.
+    /// Why the profile does not serve the envelope, whatever the key.
     pub fn content_encryption(&self) -> Result<ContentEncryption, RefusedError> {
         self.encryption.clone()
     }

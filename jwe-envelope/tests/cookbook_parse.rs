@@ -1,5 +1,10 @@
 //! The examples of RFC 7520 section 5, parsed, each in every serialization that the RFC prints.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects with `unwrap`"
+)]
+
 mod vectors;
 
 use jwe_envelope::{

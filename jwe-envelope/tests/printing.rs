@@ -1,5 +1,10 @@
 //! How our own envelopes look: what people, scanners and `grep` rely on.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects with `unwrap`"
+)]
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jwe_envelope::{

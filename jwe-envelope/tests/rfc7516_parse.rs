@@ -1,6 +1,11 @@
 //! The examples of RFC 7516 appendix A, parsed: what the headers say, and that printing gives the
 //! text back.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what it expects with `unwrap`"
+)]
+
 mod vectors;
 
 use jwe_envelope::{ContentEncryption, Envelope, Recognized, Serialization, recognize};

@@ -6,26 +6,26 @@ use serde_json::value::RawValue;
 /// One example.
 #[derive(Deserialize)]
 #[allow(dead_code, reason = "no test file uses all of it")]
-pub struct Vector {
-    pub compact: Option<String>,
-    pub flattened: Option<Box<RawValue>>,
-    pub general: Option<Box<RawValue>>,
-    pub key: Box<RawValue>,
-    pub content_key: String,
-    pub plaintext: String,
+pub(crate) struct Vector {
+    pub(crate) compact: Option<String>,
+    pub(crate) flattened: Option<Box<RawValue>>,
+    pub(crate) general: Option<Box<RawValue>>,
+    pub(crate) key: Box<RawValue>,
+    pub(crate) content_key: String,
+    pub(crate) plaintext: String,
 }
 
 #[allow(dead_code, reason = "no test file uses all of it")]
 impl Vector {
     /// Reads `tests/vectors/<name>.json`.
-    pub fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str) -> Self {
         let path = format!("{}/tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let json = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         serde_json::from_str(&json).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
     /// The texts of all serializations that the RFC prints.
-    pub fn texts(&self) -> Vec<&str> {
+    pub(crate) fn texts(&self) -> Vec<&str> {
         let json = [&self.flattened, &self.general];
         self.compact
             .as_deref()
