@@ -206,7 +206,7 @@ fn reads_strings_as_kubectl_does() {
     for (written, read) in [
         ("plain", "plain"),
         ("'single ''quoted'''", "single 'quoted'"),
-        ("\"a\\tb\\x41\\u00e9\\/\\\"\"", "a\tbAé/\""),
+        ("\"a\\tb\\x41\\u00e9\\\"\"", "a\tbAé\""),
         ("\"two\n    lines\"", "two lines"),
         ("\"joined\\\n    here\"", "joinedhere"),
         ("two\n    plain\n\n    lines # comment", "two plain\nlines"),
