@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jwe_envelope::{ObjectName, Plaintext, Recognized, recognize};
 use kms_backends::Category;
-use serde_json::json;
+use serde::Serialize;
 use webhook_bin::decide::{Change, Code, Policy, Site, Use};
 use webhook_bin::unseal::{OpenRefusal, open_value};
 use zeroize::Zeroizing;
@@ -18,6 +18,7 @@ use crate::cli::{OpenArgs, ValueFormat};
 use crate::io::files::{self, Audience, Existing};
 use crate::io::{Io, read_bounded};
 use crate::report::{Exit, Failure};
+use crate::text::printable;
 use keyring::Keyring;
 
 /// No envelope is longer (1.5 MiB), blanks around it apart.
@@ -77,7 +78,10 @@ impl Refused {
             refusal.refusal.next_step.clone(),
             refusal.category,
         );
-        let error = anyhow!("{}", refusal.refusal.message);
+        let error = match &refusal.refusal.kid {
+            Some(kid) => anyhow!("{} (key {})", refusal.refusal.message, printable(kid, 64)),
+            None => anyhow!("{}", refusal.refusal.message),
+        };
         let failure = match (category, code) {
             (Some(Category::Unavailable), _) => Failure::unavailable(error),
             (_, Code::Misconfigured) => Failure::usage(error),
@@ -218,11 +222,8 @@ impl<'a> Place<'a> {
             Recognized::Plain | Recognized::Malformed(_) => false,
         };
         if bound && !lacking.is_empty() {
-            return Err(Failure::usage(anyhow!(
-                "the envelope is bound to a place, and {} is not given",
-                lacking.join(" and ")
-            ))
-            .hint("say where it stands, with --for NAMESPACE/NAME/FIELD; `privy inspect` shows what it is bound to"));
+            return Err(Failure::usage(anyhow!("the envelope is bound to a place, and {} is lacking", lacking.join(", ")))
+                .hint("say where it stands, with --for NAMESPACE/NAME/FIELD; `privy inspect` shows what it is bound to"));
         }
         Ok(named)
     }
@@ -252,6 +253,15 @@ fn is_text(bytes: &[u8]) -> bool {
     })
 }
 
+/// A refusal, for programs; members in this order.
+#[derive(Serialize)]
+struct Answer<'a> {
+    ok: bool,
+    code: &'a str,
+    message: &'a str,
+    unwraps: u64,
+}
+
 fn report(ended: Result<(Plaintext, u64), Refused>, io: &mut Io<'_>) -> Result<Exit, Failure> {
     match ended {
         Ok((plaintext, unwraps)) => {
@@ -268,13 +278,15 @@ fn report(ended: Result<(Plaintext, u64), Refused>, io: &mut Io<'_>) -> Result<E
             Ok(Exit::Done)
         }
         Err(refused) => {
-            let object = json!({
-                "ok": false,
-                "code": refused.code,
-                "message": refused.message,
-                "unwraps": refused.unwraps,
-            });
-            io.answer(format!("{object}\n").as_bytes())?;
+            let answer = Answer {
+                ok: false,
+                code: refused.code,
+                message: &refused.message,
+                unwraps: refused.unwraps,
+            };
+            let mut text = serde_json::to_vec(&answer).map_err(Failure::usage)?;
+            text.push(b'\n');
+            io.answer(&text)?;
             Ok(refused.failure.exit())
         }
     }
