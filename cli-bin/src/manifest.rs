@@ -107,8 +107,10 @@ pub fn seal_plain_values<'a>(
         let at = |failure: Failure| {
             failure.context(format!("field `{}` on line {}", field.path(), field.line()))
         };
-        explain_bare_envelope(field)?;
-        let value = field.value().map_err(fault).map_err(at)?;
+        let value = field
+            .value()
+            .map_err(|error| explain_bare_envelope(field, error))
+            .map_err(at)?;
         match recognize(&value) {
             Recognized::Sealed(_) => continue,
             Recognized::Malformed(error) => {
@@ -147,22 +149,18 @@ pub fn edit_value(text: &str, section: Section, manner: &Manner) -> Result<EditV
 }
 
 /// A compact envelope under `data` lacks the base64 that the API server removes: a mistake worth its own words.
-fn explain_bare_envelope(field: &Field<'_>) -> Result<(), Failure> {
-    if field.section() != Section::Data {
-        return Ok(());
+fn explain_bare_envelope(field: &Field<'_>, error: WalkError) -> Failure {
+    let bare = field.section() == Section::Data
+        && field
+            .text()
+            .is_ok_and(|text| !matches!(recognize(text.as_bytes()), Recognized::Plain));
+    if !bare {
+        return fault(error);
     }
-    let Ok(text) = field.text() else {
-        return Ok(());
-    };
-    match recognize(text.as_bytes()) {
-        Recognized::Plain => Ok(()),
-        Recognized::Sealed(_) | Recognized::Malformed(_) => Err(Failure::refused(anyhow!(
-            "field `{}` on line {} is an envelope as it is, and `data` wants base64",
-            field.path(),
-            field.line()
-        ))
-        .hint("move the field from `data` to `stringData`, where values stand as they are")),
-    }
+    Failure::refused(anyhow!(
+        "it is an envelope as it is, and `data` wants base64"
+    ))
+    .hint("move the field from `data` to `stringData`, where values stand as they are")
 }
 
 /// What the walker found, with its place; exit 1.

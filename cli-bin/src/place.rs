@@ -175,6 +175,7 @@ impl Limits {
                 .transpose()
                 .map_err(|error| {
                     Failure::usage(anyhow::Error::new(error).context(format!("cannot read {flag}")))
+                        .hint("write a date such as 2027-01-31, or a span from now such as 90d")
                 })
         };
         let limits = Self {

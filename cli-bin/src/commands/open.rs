@@ -78,6 +78,13 @@ impl Refused {
             refusal.refusal.next_step.clone(),
             refusal.category,
         );
+        let next_step = match code {
+            // The administrator of the library's words is whoever runs this command.
+            Code::Unbound => {
+                "add --allow-unbound if you know where the envelope comes from".to_owned()
+            }
+            _ => next_step,
+        };
         let error = match &refusal.refusal.kid {
             Some(kid) => anyhow!("{} (key {})", refusal.refusal.message, printable(kid, 64)),
             None => anyhow!("{}", refusal.refusal.message),

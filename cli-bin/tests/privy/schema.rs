@@ -1,0 +1,84 @@
+//! The schema of `.privy.yaml` and the code agree, in both directions.
+use cli_bin::project::parse;
+use serde_json::{Value, json};
+
+fn schema() -> jsonschema::Validator {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../schemas/privy-yaml.schema.json"
+    );
+    let schema: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    jsonschema::draft202012::meta::validate(&schema).unwrap();
+    jsonschema::draft202012::new(&schema).unwrap()
+}
+
+fn with(rule: &Value) -> Value {
+    json!({ "version": 1, "rules": [rule] })
+}
+
+#[test]
+fn both_accept_what_is_valid() {
+    let schema = schema();
+    for rule in [
+        json!({ "paths": ["**"], "key": "k.json" }),
+        json!({ "paths": ["a/*.yaml", "b?/**"], "keys": ["keys/k.json", "keys/l.pem"] }),
+        json!({ "paths": ["a"], "key": "k", "namespace": "team-*", "name": "db", "cluster": "eu" }),
+        json!({ "paths": ["a"], "key": "..k", "clusters": ["eu", "us"] }),
+    ] {
+        let document = with(&rule);
+        assert!(schema.is_valid(&document), "{document}");
+        parse(document.to_string().as_bytes())
+            .unwrap_or_else(|error| panic!("{document}: {error:#}"));
+    }
+}
+
+#[test]
+fn both_refuse_what_is_not() {
+    let schema = schema();
+    let many: Vec<String> = (0..17).map(|number| format!("c{number}")).collect();
+    let mut documents: Vec<Value> = [
+        json!({}),
+        json!({ "paths": ["a"] }),
+        json!({ "key": "k" }),
+        json!({ "paths": [], "key": "k" }),
+        json!({ "paths": "a", "key": "k" }),
+        json!({ "paths": ["a"], "key": "k", "keys": ["l"] }),
+        json!({ "paths": ["a"], "keys": [] }),
+        json!({ "paths": ["a"], "key": null }),
+        json!({ "paths": ["a"], "key": "" }),
+        json!({ "paths": ["a"], "key": "../k" }),
+        json!({ "paths": ["a"], "key": "k/.." }),
+        json!({ "paths": ["a"], "key": "a/./k" }),
+        json!({ "paths": ["a"], "key": "./k" }),
+        json!({ "paths": ["a"], "key": "/k" }),
+        json!({ "paths": ["a"], "key": "a//k" }),
+        json!({ "paths": ["a"], "key": "k/" }),
+        json!({ "paths": ["a"], "key": "a\\k" }),
+        json!({ "paths": ["../a"], "key": "k" }),
+        json!({ "paths": ["a"], "key": "k", "namespace": "" }),
+        json!({ "paths": ["a"], "key": "k", "name": "" }),
+        json!({ "paths": ["a"], "key": "k", "cluster": "" }),
+        json!({ "paths": ["a"], "key": "k", "cluster": "a", "clusters": ["b"] }),
+        json!({ "paths": ["a"], "key": "k", "clusters": [] }),
+        json!({ "paths": ["a"], "key": "k", "clusters": ["a", "a"] }),
+        json!({ "paths": ["a"], "key": "k", "clusters": many }),
+        json!({ "paths": ["a"], "key": "k", "fingerprint": "x" }),
+    ]
+    .iter()
+    .map(with)
+    .collect();
+    documents.extend([
+        json!({ "version": 2, "rules": [{ "paths": ["a"], "key": "k" }] }),
+        json!({ "rules": [{ "paths": ["a"], "key": "k" }] }),
+        json!({ "version": 1 }),
+        json!({ "version": 1, "rules": [] }),
+        json!({ "version": 1, "rules": [{ "paths": ["a"], "key": "k" }], "more": 1 }),
+    ]);
+    for document in documents {
+        assert!(!schema.is_valid(&document), "the schema accepts {document}");
+        assert!(
+            parse(document.to_string().as_bytes()).is_err(),
+            "the code accepts {document}"
+        );
+    }
+}

@@ -1,0 +1,281 @@
+//! `privy set`: one field, nothing else.
+use crate::support::{Bench, CANARY};
+
+const MANIFEST: &str = "\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: db
+  namespace: payments
+stringData:
+  user: app   # not touched
+  password: old
+";
+
+fn envelope(text: &str, key: &str) -> String {
+    let line = text
+        .lines()
+        .find(|line| line.trim().starts_with(&format!("{key}:")))
+        .unwrap();
+    line.split_once(':')
+        .unwrap()
+        .1
+        .trim()
+        .trim_matches('"')
+        .to_owned()
+}
+
+#[test]
+fn replaces_one_value_and_no_other_byte() {
+    let bench = Bench::new();
+    bench.write("db.yaml", MANIFEST);
+    let ended = bench
+        .run(
+            &["set", "db.yaml", "password", "--key", "payments.card.json"],
+            CANARY,
+        )
+        .succeeded();
+    assert_eq!(ended.stderr, "db.yaml: `password` is sealed\n");
+    let text = bench.text("db.yaml");
+    let sealed = envelope(&text, "password");
+    assert_eq!(text.replace(&sealed, "old"), MANIFEST);
+    assert_eq!(
+        bench
+            .open("payments/db/password", sealed)
+            .succeeded()
+            .stdout,
+        CANARY.as_bytes()
+    );
+}
+
+#[test]
+fn adds_a_field_and_no_other_byte() {
+    let bench = Bench::new();
+    bench.write("db.yaml", MANIFEST);
+    bench
+        .run(
+            &["set", "db.yaml", "token", "--key", "payments.card.json"],
+            "x",
+        )
+        .succeeded();
+    let text = bench.text("db.yaml");
+    assert!(text.starts_with(MANIFEST), "{text}");
+    assert_eq!(
+        bench
+            .open("payments/db/token", envelope(&text, "token"))
+            .succeeded()
+            .stdout,
+        b"x"
+    );
+}
+
+#[test]
+fn makes_a_file_that_does_not_exist() {
+    let bench = Bench::new();
+    let arguments = [
+        "set",
+        "new.yaml",
+        "password",
+        "--key",
+        "payments.card.json",
+        "--namespace",
+        "payments",
+        "--name",
+        "123",
+    ];
+    bench.run(&arguments, "x").succeeded();
+    let text = bench.text("new.yaml");
+    assert!(
+        text.starts_with(
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: \"123\"\n  namespace: payments\n"
+        ),
+        "{text}"
+    );
+    assert_eq!(
+        bench
+            .open("payments/123/password", envelope(&text, "password"))
+            .succeeded()
+            .stdout,
+        b"x"
+    );
+}
+
+#[test]
+fn a_new_file_needs_a_place() {
+    let bench = Bench::new();
+    let set = |more: &[&str]| {
+        bench.run(
+            &[
+                &["set", "new.yaml", "password", "--key", "payments.card.json"],
+                more,
+            ]
+            .concat(),
+            CANARY,
+        )
+    };
+    set(&[])
+        .failed(2, "namespace of the Secret is needed")
+        .hints("--namespace");
+    set(&["--namespace", "payments"])
+        .failed(2, "name of the Secret is needed")
+        .hints("--name");
+    set(&["--namespace", "payments", "--name", "Db"]).failed(2, "no name for a new Secret");
+    assert!(!bench.path("new.yaml").exists());
+}
+
+#[test]
+fn chooses_among_several_secrets() {
+    let bench = Bench::new();
+    let two = format!(
+        "{MANIFEST}---\n{}",
+        MANIFEST.replace("name: db", "name: api")
+    );
+    bench.write("two.yaml", &two);
+    bench
+        .run(
+            &["set", "two.yaml", "password", "--key", "payments.card.json"],
+            CANARY,
+        )
+        .failed(2, "2 Secrets")
+        .hints("payments/db, payments/api");
+    bench
+        .run(
+            &[
+                "set",
+                "two.yaml",
+                "password",
+                "--key",
+                "payments.card.json",
+                "--name",
+                "other",
+            ],
+            CANARY,
+        )
+        .failed(2, "no Secret in it has this name");
+    assert_eq!(bench.text("two.yaml"), two);
+    bench
+        .run(
+            &[
+                "set",
+                "two.yaml",
+                "password",
+                "--key",
+                "payments.card.json",
+                "--name",
+                "api",
+            ],
+            "x",
+        )
+        .succeeded();
+    let text = bench.text("two.yaml");
+    assert!(text.starts_with(MANIFEST), "the other Secret is untouched");
+    let sealed = envelope(&text[MANIFEST.len()..], "password");
+    assert_eq!(
+        bench
+            .open("payments/api/password", sealed)
+            .succeeded()
+            .stdout,
+        b"x"
+    );
+}
+
+#[test]
+fn new_fields_of_a_secret_with_data_join_it() {
+    let bench = Bench::new();
+    bench.write("db.yaml", "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\n  namespace: payments\ndata:\n  a: YQ==\n");
+    bench
+        .run(&["set", "db.yaml", "b", "--key", "payments.card.json"], "x")
+        .succeeded();
+    assert!(
+        bench.text("db.yaml").contains("\n  b: ZXlK"),
+        "{}",
+        bench.text("db.yaml")
+    );
+    bench
+        .run(
+            &[
+                "set",
+                "db.yaml",
+                "stringData/c",
+                "--key",
+                "payments.card.json",
+            ],
+            "x",
+        )
+        .succeeded();
+    assert!(
+        bench.text("db.yaml").contains("stringData:\n  c: eyJ"),
+        "{}",
+        bench.text("db.yaml")
+    );
+}
+
+#[test]
+fn a_value_on_the_command_line_is_refused_and_not_repeated() {
+    let bench = Bench::new();
+    bench.write("db.yaml", MANIFEST);
+    for arguments in [
+        &["set", "db.yaml", "password", CANARY][..],
+        &["set", "db.yaml", "password", "--value", CANARY],
+        &["set", "db.yaml", "password", "--value=canary-5kQ9-hunter2"],
+    ] {
+        bench
+            .run(arguments, "")
+            .failed(2, "never taken from the command line")
+            .hints("--value-file");
+    }
+    assert_eq!(bench.text("db.yaml"), MANIFEST);
+}
+
+#[test]
+fn what_cannot_be_edited_safely_is_refused() {
+    let bench = Bench::new();
+    for (text, field) in [
+        (
+            MANIFEST.replace("password: old", "password: &a old"),
+            "password",
+        ),
+        (MANIFEST.to_owned(), "pass word"),
+        ("kind: ConfigMap\n".to_owned(), "password"),
+        ("no: [manifest".to_owned(), "password"),
+    ] {
+        bench.write("db.yaml", &text);
+        let ended = bench.run(
+            &["set", "db.yaml", field, "--key", "payments.card.json"],
+            CANARY,
+        );
+        assert!(
+            ended.code == 1 || ended.code == 2,
+            "{text}\n{}",
+            ended.stderr
+        );
+        assert!(!ended.stderr.contains(CANARY));
+        assert_eq!(bench.text("db.yaml"), text);
+    }
+}
+
+#[test]
+fn an_empty_value_leaves_the_file_alone() {
+    let bench = Bench::new();
+    bench.write("db.yaml", MANIFEST);
+    bench
+        .run(
+            &["set", "db.yaml", "password", "--key", "payments.card.json"],
+            "",
+        )
+        .failed(1, "empty");
+    bench
+        .run(
+            &[
+                "set",
+                "db.yaml",
+                "password",
+                "--key",
+                "payments.card.json",
+                "--dry-run",
+            ],
+            "x",
+        )
+        .succeeded();
+    assert_eq!(bench.text("db.yaml"), MANIFEST);
+}
