@@ -82,9 +82,7 @@ pub(super) fn play(screen: &mut Screen<'_>, setting: &Setting<'_>) -> anyhow::Re
 
 fn on_a_cluster(screen: &mut Screen<'_>) -> anyhow::Result<()> {
     screen.gap()?;
-    screen.title(
-        "The same on a cluster (Kubernetes 1.30 or later; docs/operators.md has each step)",
-    )?;
+    screen.title("The same on a cluster (Kubernetes 1.30 or later; more in docs/operators.md)")?;
     screen.say("1. Key manager: make the key on the host of the webhook, commit its card.")?;
     screen.command("privy key generate --out payments.pem --card keys/payments.card.json")?;
     screen.say(

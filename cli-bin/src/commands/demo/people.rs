@@ -93,10 +93,7 @@ impl Person {
     }
 }
 
-/// What a command said to its user, on one line.
+/// What a command said to its user.
 pub(super) fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }

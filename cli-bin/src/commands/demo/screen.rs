@@ -42,8 +42,11 @@ impl<'a> Screen<'a> {
 
     /// The title of the play, or of its end.
     pub(super) fn title(&mut self, title: &str) -> anyhow::Result<()> {
-        let text = self.paint(BOLD, title);
-        self.raw(&format!("{text}\n"))
+        for line in wrap(title, WIDTH) {
+            let line = self.paint(BOLD, &line);
+            self.raw(&format!("{line}\n"))?;
+        }
+        Ok(())
     }
 
     /// Prose.
@@ -70,9 +73,9 @@ impl<'a> Screen<'a> {
         self.raw(&format!("     {line}\n"))
     }
 
-    /// A longer answer, wrapped.
+    /// A longer answer, each of its lines wrapped.
     pub(super) fn answer(&mut self, text: &str) -> anyhow::Result<()> {
-        for line in wrap(text, WIDTH - 7) {
+        for line in text.lines().flat_map(|line| wrap(line, WIDTH - 7)) {
             self.quote(&format!("  {line}"))?;
         }
         Ok(())
@@ -166,7 +169,7 @@ fn wrap_command(command: &str, width: usize) -> Vec<String> {
             line.push_str(&part);
         } else {
             line.push_str(" \\");
-            lines.push(format!("  {part}"));
+            lines.push(format!(" {part}"));
         }
     }
     lines
@@ -220,6 +223,7 @@ mod tests {
         let mut out = Vec::new();
         let mut screen = Screen::new(&mut out, false);
         let long = "word ".repeat(60) + &"x".repeat(300);
+        screen.title(&long).unwrap();
         screen.say(&long).unwrap();
         screen.quote(&long).unwrap();
         screen.answer(&long).unwrap();
@@ -247,10 +251,7 @@ mod tests {
     #[test]
     fn a_command_breaks_outside_quotes_alone() {
         let lines = wrap_command("privy a --long \"b c d\" --other e", 16);
-        assert_eq!(
-            lines,
-            ["privy a --long \\", "  \"b c d\" \\", "  --other e"]
-        );
+        assert_eq!(lines, ["privy a --long \\", " \"b c d\" \\", " --other e"]);
     }
 
     #[test]

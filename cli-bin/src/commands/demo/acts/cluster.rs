@@ -20,6 +20,10 @@ pub(super) fn play(
         5,
         "The manifests are applied; the API server asks the webhook",
     )?;
+    screen.say(
+        "No API server is here: this program plays it. It sends the AdmissionReview that an API server \
+         sends, over TLS 1.3 and with a client certificate, and applies the patch that comes back.",
+    )?;
     let object = load(setting, custodian::MANIFEST)?;
     let verdict = apply(
         screen,
@@ -30,7 +34,7 @@ pub(super) fn play(
         None,
         sealed,
     )?;
-    let unwraps = unwraps(site, &verdict)?;
+    let unwraps = self::unwraps(site, &verdict.uid)?;
     screen.claim_equal(
         unwraps,
         2,
@@ -49,7 +53,7 @@ pub(super) fn play(
         sealed,
     )?;
     screen.claim_equal(
-        self::unwraps(site, &again)?,
+        self::unwraps(site, &again.uid)?,
         0,
         "the content keys are cached: no key operation",
     )?;
@@ -149,18 +153,28 @@ fn shown(value: &[u8]) -> String {
     }
 }
 
-fn unwraps(site: &Site, verdict: &Verdict) -> anyhow::Result<u64> {
-    let line = site.webhook.audit_line(&verdict.uid)?;
+/// Private-key operations of one review, as its audit line counts them.
+pub(super) fn unwraps(site: &Site, uid: &str) -> anyhow::Result<u64> {
+    let line = site.webhook.audit_line(uid)?;
     line["unwraps"]
         .as_u64()
         .context("the audit line does not count key operations")
 }
 
+/// Shows the audit line with the first of its fields, and without what is long and known.
 fn audit(screen: &mut Screen<'_>, site: &Site, verdict: &Verdict) -> anyhow::Result<()> {
-    let line = site.webhook.audit_line(&verdict.uid)?;
+    let mut line = site.webhook.audit_line(&verdict.uid)?;
     screen.claim(
         line["user"] == api_server::USER,
-        "one audit line says who applied what, with which key; never a value:",
+        "one audit line says who applied what, with which key; never a value (cut here):",
     )?;
-    screen.answer(&line.to_string())
+    if let Some(line) = line.as_object_mut() {
+        for name in ["dryRun", "groups", "time", "userUid"] {
+            line.remove(name);
+        }
+        if let Some(fields) = line.get_mut("fields").and_then(Value::as_array_mut) {
+            fields.truncate(1);
+        }
+    }
+    screen.answer(&line.to_string().replace(',', ", "))
 }

@@ -89,6 +89,7 @@ stringData:
 
 fn trust(screen: &mut Screen<'_>, person: &Person, fingerprint: &str) -> anyhow::Result<()> {
     let early = person.privy(screen, &["seal", "-i", MANIFEST], None)?;
+    screen.answer(&said(&early))?;
     screen.claim(
         early.status.code() == Some(2) && said(&early).contains("privy key trust"),
         "refused (exit 2): a key that comes with a repository is not yet a key to trust",
@@ -104,6 +105,7 @@ fn trust(screen: &mut Screen<'_>, person: &Person, fingerprint: &str) -> anyhow:
         &["key", "trust", CARD, "--fingerprint", &wrong],
         None,
     )?;
+    screen.answer(&said(&other))?;
     screen.claim(
         !other.status.success(),
         "refused: one digit differs from what the key manager read out",
