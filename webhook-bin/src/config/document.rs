@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn names_the_line_of_a_fault() {
         for (text, line) in [
-            ("a: 1\nb: [\n", 3),
+            ("a: 1\nb: [\n", 2),
             ("a: 1\na: 2\n", 2),
             ("a: 1\n---\nb: 2\n", 2),
             ("a: !x 1\n", 1),

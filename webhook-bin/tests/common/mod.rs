@@ -1,0 +1,297 @@
+//! A server in this process with certificates made for the test, and a client that can misbehave.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+pub mod client;
+pub mod keys;
+pub mod pki;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kms_backends::Registry;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use webhook_bin::admission::{Answer, Reviewer};
+use webhook_bin::app::{App, Review};
+use webhook_bin::audit_log::AuditLog;
+use webhook_bin::caller::CallerMode;
+use webhook_bin::decide::Policy;
+use webhook_bin::health;
+use webhook_bin::limits::Limits;
+use webhook_bin::metrics::Metrics;
+use webhook_bin::server::{Parts, Server};
+use webhook_bin::tls::{TlsFiles, TlsStore};
+
+use client::{Client, Response};
+use pki::Pki;
+
+/// No test waits longer for something that should happen.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What no log, metric or answer may repeat.
+pub const CANARY: &str = "canary-7f3a-do-not-repeat";
+
+/// The real reviewer, and the faults that a body asks for.
+pub struct Faulty {
+    reviewer: Reviewer,
+    /// Reviews whose body holds `wait` need a permit to be answered.
+    pub gate: Arc<Semaphore>,
+    /// How many reviews began, and how many of them were dropped before their answer.
+    pub begun: Arc<Mutex<Began>>,
+}
+
+/// What became of reviews.
+#[derive(Debug, Default)]
+pub struct Began {
+    pub reviews: usize,
+    pub dropped: usize,
+}
+
+struct Dropped(Arc<Mutex<Began>>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().dropped += 1;
+    }
+}
+
+impl Review for Faulty {
+    async fn review(&self, body: &[u8], deadline: Instant) -> Answer {
+        self.begun.lock().unwrap().reviews += 1;
+        let dropped = Dropped(Arc::clone(&self.begun));
+        let text = String::from_utf8_lossy(body);
+        assert!(!text.contains("panic"), "the review panics and quotes {text}");
+        if text.contains("forever") {
+            std::future::pending::<()>().await;
+        }
+        if text.contains("wait") {
+            self.gate.acquire().await.expect("an open gate").forget();
+        }
+        let answer = self.reviewer.review(body, deadline).await;
+        std::mem::forget(dropped);
+        answer
+    }
+}
+
+/// The audit log, in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A server that runs in this process.
+pub struct Running {
+    pub pki: Pki,
+    pub addr: SocketAddr,
+    pub health: SocketAddr,
+    pub audit: Lines,
+    pub gate: Arc<Semaphore>,
+    pub begun: Arc<Mutex<Began>>,
+    shutdown: Option<oneshot::Sender<()>>,
+    served: JoinHandle<()>,
+}
+
+/// What differs from test to test.
+pub struct Setup {
+    pub limits: Limits,
+    pub callers: Option<CallerMode>,
+    pub registry: Registry,
+    pub metrics: Metrics,
+    pub pki: Pki,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            limits: Limits {
+                drain: Duration::ZERO,
+                ..Limits::default()
+            },
+            callers: None,
+            registry: Registry::builder().build().unwrap(),
+            metrics: Metrics::new(),
+            pki: Pki::new(),
+        }
+    }
+}
+
+impl Setup {
+    pub fn with_limits(change: impl FnOnce(&mut Limits)) -> Self {
+        let mut setup = Self::default();
+        change(&mut setup.limits);
+        setup
+    }
+
+    pub async fn start(self) -> Running {
+        let files = TlsFiles {
+            certificate: self.pki.path("tls.crt"),
+            private_key: self.pki.path("tls.key"),
+            client_ca: match self.callers {
+                None => Some(self.pki.path("ca.crt")),
+                Some(_) => None,
+            },
+        };
+        let tls = Arc::new(TlsStore::open(files).unwrap());
+        let audit = Lines::default();
+        let gate = Arc::new(Semaphore::new(0));
+        let begun = Arc::new(Mutex::new(Began::default()));
+        let reviewer = Faulty {
+            reviewer: Reviewer::new(self.registry, Policy::default()),
+            gate: Arc::clone(&gate),
+            begun: Arc::clone(&begun),
+        };
+        let log = AuditLog::start(audit.clone()).unwrap();
+        let app = App::new(reviewer, log, self.metrics, Arc::new(self.limits));
+        let report = Arc::new(|| vec![("payments".to_owned(), "unavailable")]);
+        let parts = Parts {
+            health: health::router(&app, &tls, report),
+            app,
+            tls,
+            callers: self.callers.unwrap_or_else(|| CallerMode::Mtls {
+                allowed_names: vec!["kube-apiserver".to_owned()],
+            }),
+            tls_poll: Duration::from_millis(50),
+        };
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = Server::bind(parts, any, any).await.unwrap();
+        let (shutdown, asked) = oneshot::channel::<()>();
+        Running {
+            addr: server.local_addr().unwrap(),
+            health: server.health_addr().unwrap(),
+            audit,
+            gate,
+            begun,
+            shutdown: Some(shutdown),
+            served: tokio::spawn(server.serve(async move {
+                let _ = asked.await;
+            })),
+            pki: self.pki,
+        }
+    }
+}
+
+impl Running {
+    /// A connection of the API server.
+    pub async fn connect(&self) -> Client {
+        Client::connect(self.addr, &self.pki, Some("kube-apiserver")).await.unwrap()
+    }
+
+    /// One review on a connection of its own.
+    pub async fn review(&self, body: &[u8]) -> Response {
+        self.connect().await.review(body).await.unwrap()
+    }
+
+    /// What the second port answers.
+    pub async fn get(&self, path: &str) -> Response {
+        let mut client = Client::plain(self.health).await.unwrap();
+        client.send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        client.response().await.unwrap()
+    }
+
+    /// The value of a metric's sample, written as in the exposition; 0 where there is none yet.
+    pub async fn metric(&self, sample: &str) -> f64 {
+        let text = self.get("/metrics").await.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// Waits until the sample has the value.
+    pub async fn until_metric(&self, sample: &str, value: f64) {
+        let begun = Instant::now();
+        while (self.metric(sample).await - value).abs() > f64::EPSILON {
+            assert!(begun.elapsed() < PATIENCE, "{sample} never became {value}: {}", self.get("/metrics").await.text());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until so many reviews have begun.
+    pub async fn until_begun(&self, reviews: usize) {
+        self.until(|began| began.reviews >= reviews).await;
+    }
+
+    /// Waits until what became of reviews is as `reached` says.
+    pub async fn until(&self, reached: impl Fn(&Began) -> bool) {
+        let begun = Instant::now();
+        while !reached(&self.begun.lock().unwrap()) {
+            assert!(begun.elapsed() < PATIENCE, "{:?}", self.begun.lock().unwrap());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// SIGTERM, as it were.
+    pub fn terminate(&mut self) {
+        drop(self.shutdown.take());
+    }
+
+    /// Waits until the server has ended.
+    pub async fn ended(self) -> Lines {
+        tokio::time::timeout(PATIENCE, self.served).await.expect("an end").unwrap();
+        self.audit
+    }
+}
+
+/// A review of a Secret with these `data` members, as the API server sends it.
+pub fn admission_review(namespace: &str, name: &str, data: &serde_json::Value) -> Vec<u8> {
+    let review = serde_json::json!({
+        "kind": "AdmissionReview",
+        "apiVersion": "admission.k8s.io/v1",
+        "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+            "kind": {"group": "", "version": "v1", "kind": "Secret"},
+            "resource": {"group": "", "version": "v1", "resource": "secrets"},
+            "requestKind": {"group": "", "version": "v1", "kind": "Secret"},
+            "requestResource": {"group": "", "version": "v1", "resource": "secrets"},
+            "name": name,
+            "namespace": namespace,
+            "operation": "CREATE",
+            "userInfo": {"username": "admin", "groups": ["system:authenticated"]},
+            "object": {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": name, "namespace": namespace},
+                "type": "Opaque",
+                "data": data,
+            },
+            "oldObject": null,
+            "dryRun": false,
+            "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
+        },
+    });
+    serde_json::to_vec(&review).unwrap()
+}
+
+/// A review that holds nothing sealed; `note` stands in a plain value.
+pub fn plain_review(note: &str) -> Vec<u8> {
+    // In a place that the fault injection reads as it is: values are base64.
+    let mut review = admission_review("payments", "db", &serde_json::json!({"password": "aHVudGVyMg=="}));
+    review.truncate(review.len() - 1);
+    review.extend_from_slice(format!(",\"note\":{note:?}}}").as_bytes());
+    review
+}
+
+/// Writes a file in one step, as `mv` does.
+pub fn replace(path: &Path, content: &str) {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, content).unwrap();
+    std::fs::rename(&beside, path).unwrap();
+}
