@@ -60,7 +60,8 @@ mod tests {
     #[test]
     fn the_wait_is_whole_seconds_and_fits_into_what_is_left() {
         let tries = FirstTries::default();
-        let in_seconds = |seconds: u64| Instant::now() + Duration::from_millis(seconds * 1000 + 500);
+        let in_seconds =
+            |seconds: u64| Instant::now() + Duration::from_millis(seconds * 1000 + 500);
         let millis = |millis| Some(Duration::from_millis(millis));
         assert_eq!(tries.retry_after("a", in_seconds(9), None), Some(1));
         assert_eq!(tries.retry_after("b", in_seconds(9), millis(1200)), Some(2));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -55,21 +55,30 @@ impl Client {
     /// Over TLS 1.3, with a certificate of this common name.
     pub async fn connect(addr: SocketAddr, pki: &Pki, name: Option<&str>) -> io::Result<Self> {
         let pair = name.map(|name| pki.client_pair(name));
-        Self::connect_with(addr, &pki.authority_pem(), pair.as_ref(), &rustls::version::TLS13).await
+        Self::connect_with(addr, &pki.authority_pem(), pair.as_ref()).await
     }
 
     /// Over TLS, trusting `authority`, presenting `pair`.
-    pub async fn connect_with(addr: SocketAddr, authority: &str, pair: Option<&Pair>, version: &'static SupportedProtocolVersion) -> io::Result<Self> {
+    pub async fn connect_with(
+        addr: SocketAddr,
+        authority: &str,
+        pair: Option<&Pair>,
+    ) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
-        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_protocol_versions(&[version])
-            .unwrap()
-            .with_root_certificates(roots);
+        roots
+            .add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap())
+            .unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::aws_lc_rs::default_provider(),
+        ))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(roots);
         let config = match pair {
             None => builder.with_no_client_auth(),
             Some(pair) => {
-                let chain = vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()];
+                let chain =
+                    vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()];
                 let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
                 builder.with_client_auth_cert(chain, key).unwrap()
             }
@@ -77,8 +86,14 @@ impl Client {
         let tcp = TcpStream::connect(addr).await?;
         tcp.set_nodelay(true)?;
         let name = ServerName::try_from("localhost").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
-        let server = stream.get_ref().1.peer_certificates().map(|chain| chain[0].clone());
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(name, tcp)
+            .await?;
+        let server = stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .map(|chain| chain[0].clone());
         Ok(Self {
             stream: Box::new(stream),
             unread: Vec::new(),
@@ -128,12 +143,18 @@ impl Client {
 
     /// Reads one answer, framed by its length.
     pub async fn response(&mut self) -> io::Result<Response> {
-        timeout(PATIENCE, self.read_response()).await.expect("an answer")
+        timeout(PATIENCE, self.read_response())
+            .await
+            .expect("an answer")
     }
 
     async fn read_response(&mut self) -> io::Result<Response> {
         let head_len = loop {
-            if let Some(end) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
+            if let Some(end) = self
+                .unread
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n")
+            {
                 break end + 4;
             }
             self.read_more().await?;
@@ -145,7 +166,11 @@ impl Client {
             head,
             body: Vec::new(),
         };
-        let len: usize = response.header("content-length").expect("a length").parse().unwrap();
+        let len: usize = response
+            .header("content-length")
+            .expect("a length")
+            .parse()
+            .unwrap();
         while self.unread.len() < len {
             self.read_more().await?;
         }
@@ -173,6 +198,8 @@ impl Client {
 
     /// Whether the connection still answers.
     pub async fn is_open(&mut self) -> bool {
-        self.review(&super::plain_review("still there")).await.is_ok()
+        self.review(&super::plain_review("still there"))
+            .await
+            .is_ok()
     }
 }

@@ -22,19 +22,29 @@ impl ServedKey {
         let recipient = key.recipient().clone();
         Self {
             recipient,
-            backend: Arc::new(ScriptedBackend::with_key(Arc::new(LocalBackend::from_key(key)))),
+            backend: Arc::new(ScriptedBackend::with_key(Arc::new(LocalBackend::from_key(
+                key,
+            )))),
         }
     }
 
     /// A registry that serves it for the namespace `payments`.
     pub fn registry(&self, metrics: &Metrics, cache: CacheOptions) -> Registry {
         let observer: Arc<dyn Observer> = Arc::new(metrics.clone());
-        let backend = kms_backends::layer::Layered::new(self.backend.clone()).named("payments").observer(Arc::clone(&observer)).build();
+        let backend = kms_backends::layer::Layered::new(self.backend.clone())
+            .named("payments")
+            .observer(Arc::clone(&observer))
+            .build();
         let entry = KeyEntry::builder("payments", self.recipient.clone())
             .namespaces(NamespaceSet::parse(["payments"]).unwrap())
             .backend(backend)
             .build();
-        Registry::builder().key(entry).cache(cache).observer(observer).build().unwrap()
+        Registry::builder()
+            .key(entry)
+            .cache(cache)
+            .observer(observer)
+            .build()
+            .unwrap()
     }
 
     /// A sealed value for `payments/db/password`, as it stands in `data`.
@@ -42,18 +52,30 @@ impl ServedKey {
         let place = Place::new("payments", "db", "password").unwrap();
         let mut sealer = Sealer::new(std::slice::from_ref(&self.recipient)).unwrap();
         let envelope = sealer.seal(value, &Binding::exact(&place)).unwrap();
-        STANDARD.encode(envelope)
+        STANDARD.encode(envelope.to_string())
     }
 
     /// A review of the Secret `payments/db` with that value.
     pub fn review(&self, value: &[u8]) -> Vec<u8> {
-        super::admission_review("payments", "db", &serde_json::json!({"password": self.sealed(value)}))
+        super::admission_review(
+            "payments",
+            "db",
+            &serde_json::json!({"password": self.sealed(value)}),
+        )
     }
 }
 
 /// The patched value in the answer to such a review.
 pub fn patched(answer: &serde_json::Value) -> Vec<u8> {
-    let patch = STANDARD.decode(answer["response"]["patch"].as_str().unwrap_or_else(|| panic!("no patch: {answer}"))).unwrap();
+    let patch = STANDARD
+        .decode(
+            answer["response"]["patch"]
+                .as_str()
+                .unwrap_or_else(|| panic!("no patch: {answer}")),
+        )
+        .unwrap();
     let patch: serde_json::Value = serde_json::from_slice(&patch).unwrap();
-    STANDARD.decode(patch[0]["value"].as_str().unwrap()).unwrap()
+    STANDARD
+        .decode(patch[0]["value"].as_str().unwrap())
+        .unwrap()
 }

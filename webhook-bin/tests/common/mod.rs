@@ -1,6 +1,6 @@
 //! A server in this process with certificates made for the test, and a client that can misbehave.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod client;
 pub mod keys;
@@ -65,7 +65,10 @@ impl Review for Faulty {
         self.begun.lock().unwrap().reviews += 1;
         let dropped = Dropped(Arc::clone(&self.begun));
         let text = String::from_utf8_lossy(body);
-        assert!(!text.contains("panic"), "the review panics and quotes {text}");
+        assert!(
+            !text.contains("panic"),
+            "the review panics and quotes {text}"
+        );
         if text.contains("forever") {
             std::future::pending::<()>().await;
         }
@@ -193,7 +196,9 @@ impl Setup {
 impl Running {
     /// A connection of the API server.
     pub async fn connect(&self) -> Client {
-        Client::connect(self.addr, &self.pki, Some("kube-apiserver")).await.unwrap()
+        Client::connect(self.addr, &self.pki, Some("kube-apiserver"))
+            .await
+            .unwrap()
     }
 
     /// One review on a connection of its own.
@@ -204,14 +209,19 @@ impl Running {
     /// What the second port answers.
     pub async fn get(&self, path: &str) -> Response {
         let mut client = Client::plain(self.health).await.unwrap();
-        client.send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        client
+            .send(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
         client.response().await.unwrap()
     }
 
     /// The value of a metric's sample, written as in the exposition; 0 where there is none yet.
     pub async fn metric(&self, sample: &str) -> f64 {
         let text = self.get("/metrics").await.text();
-        let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
@@ -219,7 +229,11 @@ impl Running {
     pub async fn until_metric(&self, sample: &str, value: f64) {
         let begun = Instant::now();
         while (self.metric(sample).await - value).abs() > f64::EPSILON {
-            assert!(begun.elapsed() < PATIENCE, "{sample} never became {value}: {}", self.get("/metrics").await.text());
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{sample} never became {value}: {}",
+                self.get("/metrics").await.text()
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -233,7 +247,11 @@ impl Running {
     pub async fn until(&self, reached: impl Fn(&Began) -> bool) {
         let begun = Instant::now();
         while !reached(&self.begun.lock().unwrap()) {
-            assert!(begun.elapsed() < PATIENCE, "{:?}", self.begun.lock().unwrap());
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{:?}",
+                self.begun.lock().unwrap()
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -245,7 +263,10 @@ impl Running {
 
     /// Waits until the server has ended.
     pub async fn ended(self) -> Lines {
-        tokio::time::timeout(PATIENCE, self.served).await.expect("an end").unwrap();
+        tokio::time::timeout(PATIENCE, self.served)
+            .await
+            .expect("an end")
+            .unwrap();
         self.audit
     }
 }
@@ -283,7 +304,11 @@ pub fn admission_review(namespace: &str, name: &str, data: &serde_json::Value) -
 /// A review that holds nothing sealed; `note` stands in a plain value.
 pub fn plain_review(note: &str) -> Vec<u8> {
     // In a place that the fault injection reads as it is: values are base64.
-    let mut review = admission_review("payments", "db", &serde_json::json!({"password": "aHVudGVyMg=="}));
+    let mut review = admission_review(
+        "payments",
+        "db",
+        &serde_json::json!({"password": "aHVudGVyMg=="}),
+    );
     review.truncate(review.len() - 1);
     review.extend_from_slice(format!(",\"note\":{note:?}}}").as_bytes());
     review
