@@ -159,6 +159,9 @@ pub enum FieldOutcome {
 }
 
 impl FieldOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Left, Self::Opened, Self::Refused, Self::Skipped];
+
     /// A stable word.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -42,6 +42,13 @@ pub enum Rejected {
 }
 
 impl Rejected {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Distrusted,
+        Self::Handshake,
+        Self::Name,
+        Self::NotLoopback,
+    ];
+
     /// The label of the metric.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -13,7 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use kms_backends::layer::BreakerState;
 use kms_backends::{CacheEvent, Category, Observer};
 
-use crate::audit::{AuditRecord, Operation};
+use crate::audit::{AuditRecord, FieldOutcome, Operation};
 use crate::caller::Rejected;
 
 /// All counters of one server. Cloning shares them.
@@ -68,6 +68,11 @@ struct KeyLabel {
     key: String,
 }
 
+/// The new certificate files are in service.
+pub(crate) const REPLACED: &str = "replaced";
+/// They are not usable.
+pub(crate) const KEPT_OLD: &str = "kept-old";
+
 /// Why a request was turned away before its review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shed {
@@ -84,6 +89,14 @@ pub(crate) enum Shed {
 }
 
 impl Shed {
+    const ALL: [Self; 5] = [
+        Self::Bytes,
+        Self::Connections,
+        Self::Reviews,
+        Self::Slow,
+        Self::TooLarge,
+    ];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Bytes => "bytes",
@@ -123,8 +136,26 @@ impl Metrics {
         }
     }
 
+    /// Words that are known in advance start at zero, so that a rate over them is right from the first event on.
+    fn start_at_zero(&self) {
+        for why in Shed::ALL {
+            let _ = self.shed.get_or_create(&WhyLabel { why: why.as_str() });
+        }
+        for why in Rejected::ALL {
+            let _ = self.rejected.get_or_create(&WhyLabel { why: why.as_str() });
+        }
+        for outcome in [REPLACED, KEPT_OLD] {
+            let _ = self.tls_reload.get_or_create(&OutcomeLabel { outcome });
+        }
+        for outcome in FieldOutcome::ALL {
+            let outcome = outcome.as_str();
+            let _ = self.envelopes.get_or_create(&OutcomeLabel { outcome });
+        }
+    }
+
     /// Makes everything visible in `registry`, which prefixes the names.
     pub fn register(&self, registry: &mut Registry) {
+        self.start_at_zero();
         registry.register("reviews", "Reviews answered", self.reviews.clone());
         registry.register(
             "envelopes",
@@ -250,6 +281,7 @@ impl Metrics {
             .inc();
     }
 
+    /// New certificate files were [`REPLACED`] or [`KEPT_OLD`].
     pub(crate) fn tls_reload(&self, outcome: &'static str) {
         self.tls_reload
             .get_or_create(&OutcomeLabel { outcome })

@@ -24,7 +24,7 @@ use crate::caller::{Caller, CallerMode, Rejected};
 use crate::connection::{Ended, Watch, Watched, drive};
 use crate::connections::{Admission, Connections, Seat};
 use crate::limits::Limits;
-use crate::metrics::Shed;
+use crate::metrics::{KEPT_OLD, REPLACED, Shed};
 use crate::telemetry::Throttle;
 use crate::tls::{Reload, TlsStore};
 
@@ -340,11 +340,11 @@ async fn watch_files<R: Review>(shared: Arc<Shared<R>>, every: Duration) {
             Ok(Reload::Unchanged) => failed = false,
             Ok(Reload::Replaced) => {
                 failed = false;
-                shared.app.metrics().tls_reload("replaced");
+                shared.app.metrics().tls_reload(REPLACED);
                 tracing::info!("new TLS files are in service");
             }
             Err(error) => {
-                shared.app.metrics().tls_reload("kept-old");
+                shared.app.metrics().tls_reload(KEPT_OLD);
                 // Two files cannot be swapped as one: a look in between is made good by the next one.
                 if !std::mem::replace(&mut failed, true) {
                     let error = anyhow::Error::from(error);
