@@ -11,13 +11,14 @@ use groups::{BoundsArgs, KeyArgs, PlaceArgs, SealingArgs, ValueArgs};
 
 const EXAMPLES: &str = "\
 Everyday use:
-  privy set db.yaml password                        type a new password for the field `password` of db.yaml
-  privy seal -i db.yaml                             seal every plain value of a Secret manifest
-  privy inspect db.yaml                             what is sealed, for which place, with which key
+  privy set db.yaml password      give the field `password` a new value
+  privy seal -i db.yaml           seal every plain value of a Secret manifest
+  privy inspect db.yaml           what is sealed, for which place and key
 
 For the first time:
-  privy key trust keys/payments.card.json           compare the key's fingerprint with the key manager, by telephone
-  privy demo                                        see the whole journey on this machine
+  privy key trust payments.card.json
+                                  compare the key's fingerprint by telephone
+  privy demo                      see the whole journey on this machine
 
 Exit codes: 0 done, 1 refused or found something, 2 wrong usage or configuration, 3 key service not available.
 With a code other than 0, nothing is on standard output but JSON and reports that were asked for.";
@@ -72,18 +73,24 @@ pub enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  privy set db.yaml password                                  asks for the value, twice, without showing it
-  privy set db.yaml keystore.p12 --value-file keystore.p12    any bytes
-  pwgen -s 32 1 | privy set db.yaml password --strip-newline  from another program
-  privy set new.yaml password --key payments.card.json --namespace payments --name db
+  privy set db.yaml password
+      asks for the value, twice, without showing it
+  privy set db.yaml keystore.p12 --value-file keystore.p12
+      takes any bytes from a file
+  pwgen -s 32 1 | privy set db.yaml password --strip-newline
+      takes the value from another program
+  privy set new.yaml password --namespace payments --name db
+      makes the file
 
-Only the named field is written. The other fields stay as they are, and nobody needs to be able to read them.
-A value is never taken from the command line, where every user of the machine could see it.")]
+Only the named field is written. The other fields stay as they are, and nobody needs to be able to read them. A value is never taken from the command line, where every user of the machine could see it.")]
 pub struct SetArgs {
     /// The manifest; it is made when it does not exist
     pub file: PathBuf,
     /// The key within the Secret's data, such as `password`
     pub field: String,
+    /// Check everything, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a group of flags")]
     pub key: KeyArgs,
@@ -102,9 +109,6 @@ pub struct SetArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a group of flags")]
     pub sealing: SealingArgs,
-    /// Check everything, write nothing
-    #[arg(long)]
-    pub dry_run: bool,
     /// Caught so that it can be answered without being repeated.
     #[arg(hide = true)]
     pub stray: Vec<std::ffi::OsString>,
@@ -114,20 +118,20 @@ pub struct SetArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  privy seal --key payments.card.json --for payments/db/password < password.txt
-  privy seal --key payments.card.json --namespace payments --name db --field password
-  privy seal -i prod/db.yaml prod/api.yaml     manifests, key and place from .privy.yaml
-  kubectl create secret generic db --dry-run=client -o yaml --from-file=tls.key -n payments | privy seal --key payments.card.json
+  privy seal --key payments.card.json --for payments/db/password < password
+      one value in, one envelope out
+  privy seal -i prod/db.yaml prod/api.yaml
+      manifests in place; key and place come from .privy.yaml
+  privy seal --key payments.card.json < secret.yaml > sealed.yaml
+      a manifest in, a manifest out
 
-With --field (or --for) the input is one value, byte for byte, and the result is one envelope.
-Without, the input is manifests: every plain value of every Secret in them is sealed for the place where it stands.
-Values that are sealed already, comments and layout stay as they are, byte for byte.
+With --field (or --for) the input is one value, byte for byte, and the result is one envelope. Without, the input is manifests: every plain value of every Secret in them is sealed for the place where it stands. Values that are sealed already, comments and layout stay as they are, byte for byte.
 
-Who may open an envelope is part of it. Each part of the place that you leave open makes it wider, so you say it:
-  --for payments/db/password    this field of this Secret alone
-  --for 'payments/db-*/password'  Secrets whose name begins with `db-` (for generated names)
-  --for 'payments/*/*'          any field of any Secret of the namespace
-  --anywhere                    any namespace")]
+Where an envelope may be opened is part of it. What you leave open makes it wider, so you say it:
+  --for payments/db/password      this field of this Secret alone
+  --for 'payments/db-*/password'  Secrets whose name begins with `db-`
+  --for 'payments/*/*'            any field of any Secret of the namespace
+  --anywhere                      any namespace")]
 pub struct SealArgs {
     /// Manifests to seal; standard input when there is none
     #[arg(value_name = "FILE")]
@@ -135,6 +139,12 @@ pub struct SealArgs {
     /// Write the sealed manifests back into their files
     #[arg(long, short)]
     pub in_place: bool,
+    /// Write the result to this file instead of standard output
+    #[arg(long, value_name = "FILE", conflicts_with = "in_place")]
+    pub out: Option<PathBuf>,
+    /// Check everything, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a group of flags")]
     pub key: KeyArgs,
@@ -150,12 +160,6 @@ pub struct SealArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a group of flags")]
     pub sealing: SealingArgs,
-    /// Write the result to this file instead of standard output
-    #[arg(long, value_name = "FILE", conflicts_with = "in_place")]
-    pub out: Option<PathBuf>,
-    /// Check everything, write nothing
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 /// `privy inspect`.
@@ -166,8 +170,7 @@ Examples:
   privy inspect < password.jwe       one envelope in full
   privy inspect --output json db.yaml
 
-Nothing is opened, and no private key is needed. What an envelope says of who sealed it, when and why is a claim
-of whoever sealed it. Exit code 1 means that something is damaged.")]
+Nothing is opened, and no private key is needed. What an envelope says of who sealed it, when and why is a claim of whoever sealed it. Exit code 1 means that something is damaged, or stands where it cannot be opened.")]
 pub struct InspectArgs {
     /// Files with manifests or an envelope; standard input when there is none
     #[arg(value_name = "FILE")]
@@ -181,13 +184,11 @@ pub struct InspectArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  privy open --key payments.pem --namespace payments --name db --field password < password.jwe
-  privy open --key payments.pem --for payments/db/keystore.p12 --out keystore.p12 < keystore.jwe
-  privy open --key old.jwk --key new.jwk --for payments/db/password --output json < password.jwe
+  privy open --key payments.pem --for payments/db/password < password.jwe
+  privy open --key payments.pem --for payments/db/store --out store < store.jwe
+  privy open --key old.jwk --key new.jwk --for a/b/c --output json < c.jwe
 
-The envelope is checked and opened by the same code that the webhook runs in the cluster, for the place that you
-name. A key given in a JWK is found by the JWK's own `kid`, too, and is used with the JWK's `alg` alone. An
-envelope without `kid` is tried with the key when only one is given.")]
+The envelope is checked and opened by the same code that the webhook runs in the cluster, for the place that you name. A key given as a JWK is found by the JWK's own `kid`, too, and is used with the JWK's `alg` alone. An envelope without `kid` is tried with the key when only one is given.")]
 pub struct OpenArgs {
     /// A private key: PKCS#8 PEM, JWK, or a JWK Set with one key; may be given several times
     #[arg(long, short, required = true, value_name = "PRIVATE")]
@@ -236,10 +237,9 @@ pub enum KeyCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  privy key generate --out payments.pem --card payments.card.json --name payments --namespace payments
+  privy key generate --out payments.pem --card payments.card.json
 
-The private key stays where it was made. The card is public: commit it beside the manifests.
-For production, make the key in a key service, where nobody can copy it.")]
+The private key stays where it was made. The card is public: commit it beside the manifests. For production, make the key in a key service, where nobody can copy it.")]
 pub struct GenerateArgs {
     /// Where the private key goes (PKCS#8 PEM, readable by you alone)
     #[arg(long, value_name = "PRIVATE.pem")]
@@ -279,11 +279,9 @@ pub struct ShowArgs {
 /// `privy key trust`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Call the key manager on a number that you know, and have the fingerprint read to you: twelve groups of five digits.
-It is not shown here, so that it cannot be confirmed without being heard.
+Call the key manager on a number that you know, and have the fingerprint read to you: twelve groups of five digits. It is not shown here, so that it cannot be confirmed without being heard.
 
-Trusted keys are kept in your own configuration, not in the repository: PRIVY_CONFIG_DIR, or else
-XDG_CONFIG_HOME/privy, ~/.config/privy, or privy under APPDATA on Windows.")]
+Trusted keys are kept in your own configuration, not in the repository: in PRIVY_CONFIG_DIR, or else XDG_CONFIG_HOME/privy, ~/.config/privy, or privy under APPDATA on Windows.")]
 pub struct TrustArgs {
     /// The key card, PEM or JWK
     #[arg(required_unless_present = "list")]

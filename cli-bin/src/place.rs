@@ -142,6 +142,9 @@ fn split(place: &str) -> Result<Target, Failure> {
 }
 
 /// A namespace is left open by its own flag alone, so that nobody gets there by a slip.
+///
+/// # Errors
+/// Exit 2 for a lone `*`.
 pub fn named_namespace(namespace: &str) -> Result<Part, Failure> {
     if namespace == "*" {
         return Err(Failure::usage(anyhow!("the namespace cannot be left open with `*`"))

@@ -33,7 +33,7 @@ impl Manner {
                     .hint("keep --by and --why short, on one line")
             })?;
         let form = match (args.serialization, choice.keys.len()) {
-            (None, 1) | (Some(Form::Compact), 1) => Serialization::Compact,
+            (None | Some(Form::Compact), 1) => Serialization::Compact,
             (Some(Form::Flattened), 1) => Serialization::Flattened,
             (None | Some(Form::General), _) => Serialization::General,
             (Some(Form::Compact | Form::Flattened), _) => {

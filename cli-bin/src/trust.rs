@@ -159,8 +159,11 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Vec<Pin>> {
     }
     let mut names: Vec<_> = document.keys.iter().map(|pin| pin.name.as_str()).collect();
     names.sort_unstable();
-    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        bail!("the name {:?} stands twice", twice[0]);
+    if let Some(twice) = names
+        .windows(2)
+        .find_map(|pair| (pair[0] == pair[1]).then_some(pair[0]))
+    {
+        bail!("the name {twice:?} stands twice");
     }
     Ok(document.keys)
 }

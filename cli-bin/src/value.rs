@@ -263,10 +263,7 @@ mod tests {
             decode: Some(Decode::Utf16),
             ..args()
         };
-        assert_eq!(
-            *decode(bytes(), &told).unwrap(),
-            "pw🔑".replace('🔑', "\u{1f511}").into_bytes().as_slice()
-        );
+        assert_eq!(*decode(bytes(), &told).unwrap(), "pw🔑".as_bytes());
         let big = Zeroizing::new(b"\xfe\xff\0p\0w".to_vec());
         assert_eq!(*decode(big, &told).unwrap(), b"pw");
         for damaged in [b"\xff\xfep".as_slice(), b"\xff\xfe\x3d\xd8"] {

@@ -79,7 +79,7 @@ pub struct ValueArgs {
 /// Encodings that a value may be read in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Decode {
-    /// With a byte-order mark
+    /// UTF-16 that begins with a byte-order mark
     #[value(name = "utf-16")]
     Utf16,
 }

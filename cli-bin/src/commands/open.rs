@@ -25,7 +25,7 @@ use keyring::Keyring;
 const ENVELOPE_LIMIT: usize = 3 * 512 * 1024;
 
 /// A local key answers in milliseconds; the deadline is there because the seam wants one.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Opens the envelope on standard input.
 ///
@@ -71,7 +71,7 @@ impl Refused {
         Self::before_any_key(Code::Misconfigured, failure)
     }
 
-    fn by_the_webhooks_code(refusal: OpenRefusal, unwraps: u64) -> Self {
+    fn by_the_webhooks_code(refusal: &OpenRefusal, unwraps: u64) -> Self {
         let message = refusal.to_string();
         let (code, next_step, category) = (
             refusal.code(),
@@ -145,7 +145,7 @@ fn attempt(args: &OpenArgs, io: &mut Io<'_>) -> Result<(Plaintext, u64), Refused
     });
     match opened {
         Ok(plaintext) => Ok((plaintext, keyring.unwraps())),
-        Err(refusal) => Err(Refused::by_the_webhooks_code(refusal, keyring.unwraps())),
+        Err(refusal) => Err(Refused::by_the_webhooks_code(&refusal, keyring.unwraps())),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `privy set`: one field of a manifest gets its first or a new value; nothing else is read or touched.
 use anyhow::anyhow;
-use secret_walker::{FieldPath, Manifest, ManifestSecret, Section, validate_key};
+use secret_walker::{Field, FieldPath, Manifest, ManifestSecret, Section, validate_key};
 use zeroize::Zeroizing;
 
 use crate::cli::SetArgs;
@@ -112,42 +112,30 @@ fn edit(
     let value = value::read(&args.value, &format!("`{}`", wanted.key), io)?;
     let text = manner.begin().seal(&value, &binding)?;
     let mut edits = manifest.edits();
-    match present(secret, wanted) {
-        Some(path) => {
-            let field = secret
-                .field(&path)
-                .ok_or_else(|| Failure::refused(anyhow!("field `{path}` is not there")))?;
-            edits
-                .replace(field, edit_value(&text, path.section(), &manner)?)
-                .map_err(fault)?;
-        }
-        None => {
-            let section = wanted.section.unwrap_or_else(|| section_for(secret));
-            let value = edit_value(&text, section, &manner)?;
-            edits
-                .insert_field(secret, section, &wanted.key, value)
-                .map_err(fault)?;
-        }
+    if let Some(field) = present(secret, wanted) {
+        let value = edit_value(&text, field.section(), &manner)?;
+        edits.replace(field, value).map_err(fault)?;
+    } else {
+        let section = wanted.section.unwrap_or_else(|| section_for(secret));
+        let value = edit_value(&text, section, &manner)?;
+        edits
+            .insert_field(secret, section, &wanted.key, value)
+            .map_err(fault)?;
     }
     edits.apply().map_err(fault)
 }
 
 /// Where the field stands already; of two, the one that the API server keeps.
-fn present(secret: &ManifestSecret<'_>, wanted: &Wanted) -> Option<FieldPath> {
+fn present<'m, 'a>(secret: &'m ManifestSecret<'a>, wanted: &Wanted) -> Option<&'m Field<'a>> {
     [Section::StringData, Section::Data]
         .into_iter()
         .filter(|section| wanted.section.is_none_or(|wanted| wanted == *section))
-        .map(|section| FieldPath::new(section, &wanted.key))
-        .find(|path| secret.field(path).is_some())
+        .find_map(|section| secret.field(&FieldPath::new(section, &wanted.key)))
 }
 
 /// A new field joins the others; alone, it goes where its envelope can be read by people.
 fn section_for(secret: &ManifestSecret<'_>) -> Section {
-    let sections: Vec<_> = secret
-        .fields()
-        .iter()
-        .map(secret_walker::Field::section)
-        .collect();
+    let sections: Vec<_> = secret.fields().iter().map(Field::section).collect();
     if !sections.is_empty() && !sections.contains(&Section::StringData) {
         Section::Data
     } else {

@@ -1,4 +1,5 @@
 //! Files: read whole and bounded; written only as a whole, and only when everything else went well.
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -91,8 +92,9 @@ pub fn write(
     audience: Audience,
     existing: Existing,
 ) -> Result<(), Failure> {
-    let staged = stage(path, bytes, audience, existing)?;
-    commit(staged)
+    let folder = rename(stage(path, bytes, audience, existing)?)?;
+    sync_folder(&folder);
+    Ok(())
 }
 
 /// Replaces several files: all are written beside their targets first, then each is renamed in place.
@@ -118,14 +120,26 @@ pub fn replace_all(files: &[(PathBuf, Vec<u8>)]) -> Result<(), Failure> {
         // Every writer is awaited, so that no staged file outlives a failure.
         let results: Vec<_> = writers
             .into_iter()
-            .map(|writer| writer.join().expect("staging a file does not panic"))
+            .map(|writer| {
+                writer
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
             .collect();
         results.into_iter().collect::<Result<Vec<_>, _>>()
     })?;
-    staged.into_iter().flatten().try_for_each(commit)
+    let folders = staged
+        .into_iter()
+        .flatten()
+        .map(rename)
+        .collect::<Result<BTreeSet<_>, _>>()?;
+    for folder in &folders {
+        sync_folder(folder);
+    }
+    Ok(())
 }
 
-/// A complete file beside its target; removed when dropped before [`commit`].
+/// A complete file beside its target; removed when dropped before [`rename`].
 struct Staged {
     temporary: TempPath,
     target: PathBuf,
@@ -163,7 +177,8 @@ fn stage(
     write().with_context(failed).map_err(Failure::usage)
 }
 
-fn commit(staged: Staged) -> Result<(), Failure> {
+/// Puts the file in its place and names the folder, which is to be synced.
+fn rename(staged: Staged) -> Result<PathBuf, Failure> {
     let Staged {
         temporary,
         target,
@@ -184,8 +199,7 @@ fn commit(staged: Staged) -> Result<(), Failure> {
             failure
         });
     }
-    sync_folder(parent(&target));
-    Ok(())
+    Ok(parent(&target).to_owned())
 }
 
 /// The file itself where `path` is a symbolic link, so that the link stays one.

@@ -1,4 +1,5 @@
 //! The binary as scripts and people use it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod commands;
 mod inspect;

@@ -522,101 +522,36 @@ fn no_mistake_shows_the_value() {
     bench.write("broken.json", "{\"keys\":[{\"kty\":\"RSA\"}]}");
     let before = bench.files();
     let value = format!(" {CANARY}\u{200b} \n");
-    for arguments in [
-        &["seal", "--key", "payments.card.json", "--for", "a/b/c/d"][..],
-        &["seal", "--key", "payments.card.json", "--for", "A/b/c"],
-        &["seal", "--key", "payments.card.json", "--field", "password"],
-        &[
-            "seal",
-            "--key",
-            "payments.card.json",
-            "--namespace",
-            "a",
-            "--field",
-            "password",
-        ],
-        &[
-            "seal",
-            "--key",
-            "payments.card.json",
-            "--for",
-            "a/b/c",
-            "--sa",
-            "default",
-        ],
-        &[
-            "seal",
-            "--key",
-            "payments.card.json",
-            "--for",
-            "a/b/c",
-            "--expires",
-            "yesterday",
-        ],
-        &[
-            "seal",
-            "--key",
-            "payments.card.json",
-            "--for",
-            "a/b/c",
-            "--decode",
-            "utf-16",
-        ],
-        &[
-            "seal",
-            "--key",
-            "payments.card.json",
-            "--for",
-            "a/b/c",
-            "--by",
-            "a\nb",
-        ],
-        &[
-            "seal",
-            "--key",
-            "payments.card.json",
-            "--for",
-            "a/b/c",
-            "--out",
-            "missing/folder",
-        ],
-        &[
-            "seal",
-            "--key",
-            "payments.card.json",
-            "--for",
-            "a/b/c",
-            CANARY,
-        ],
-        &[
-            "seal",
-            "--key",
-            "payments.card.json",
-            "--for",
-            "a/b/c",
-            "--value",
-            CANARY,
-        ],
-        &["seal", "--key", "payments.card.json"],
-        &["seal", "--key", "broken.json", "--for", "a/b/c"],
-        &["seal", "--key", "missing.json", "--for", "a/b/c"],
-        &["seal", "--for", "a/b/c"],
+    let key = "--key payments.card.json";
+    for flags in [
+        format!("{key} --for a/b/c/d"),
+        format!("{key} --for A/b/c"),
+        format!("{key} --for a/b/c {CANARY}"),
+        format!("{key} --for a/b/c --value {CANARY}"),
+        format!("{key} --for a/b/c --sa default"),
+        format!("{key} --for a/b/c --expires yesterday"),
+        format!("{key} --for a/b/c --decode utf-16"),
+        format!("{key} --for a/b/c --by \u{202e}"),
+        format!("{key} --for a/b/c --out missing/folder"),
+        format!("{key} --for a/b/c {key}"),
+        format!("{key} --field password"),
+        format!("{key} --field password --namespace a"),
+        key.to_owned(),
+        "--key broken.json --for a/b/c".to_owned(),
+        "--key missing.json --for a/b/c".to_owned(),
+        "--for a/b/c".to_owned(),
     ] {
-        let ended = bench.run(arguments, &value);
+        let arguments: Vec<&str> = ["seal"].into_iter().chain(flags.split(' ')).collect();
+        let ended = bench.run(&arguments, &value);
         assert!(
-            ended.code == 1 || ended.code == 2,
-            "{arguments:?} ended with {}",
+            matches!(ended.code, 1 | 2),
+            "{flags} ended with {}",
             ended.code
         );
-        assert_eq!(ended.stdout, b"", "{arguments:?}");
+        assert_eq!(ended.stdout, b"", "{flags}");
         assert!(
             !ended.stderr.contains(CANARY),
-            "{arguments:?} leaked:\n{}",
-            ended.stderr
-        );
-        assert!(
-            ended.stderr.contains("hint: ") || arguments.contains(&"missing/folder"),
-            "{arguments:?}:\n{}",
+            "{flags} leaked:\n{}",
             ended.stderr
         );
     }

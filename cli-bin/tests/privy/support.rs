@@ -4,36 +4,36 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A value that must not turn up where it does not belong.
-pub const CANARY: &str = "canary-5kQ9-hunter2";
+pub(crate) const CANARY: &str = "canary-5kQ9-hunter2";
 
-pub struct Bench {
+pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
 
 /// How a run ended.
 #[derive(Debug)]
-pub struct Ended {
-    pub code: i32,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 impl Bench {
     /// With the key `payments` in `payments.pem` and `payments.card.json`.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bench = Self::empty();
         bench.generate("payments");
         bench
     }
 
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
     /// Makes `NAME.pem` and `NAME.card.json`; elliptic, because that is quick.
-    pub fn generate(&self, name: &str) {
+    pub(crate) fn generate(&self, name: &str) {
         let (private, card) = (format!("{name}.pem"), format!("{name}.card.json"));
         self.run(
             &[
@@ -46,50 +46,55 @@ impl Bench {
     }
 
     /// Trusts the key of a card, by its fingerprint.
-    pub fn trust(&self, card: &str) {
+    pub(crate) fn trust(&self, card: &str) {
         let fingerprint = self.fingerprint(card);
         self.run(&["key", "trust", card, "--fingerprint", &fingerprint], "")
             .succeeded();
     }
 
-    pub fn fingerprint(&self, key: &str) -> String {
+    pub(crate) fn fingerprint(&self, key: &str) -> String {
         let shown = self
             .run(&["key", "show", key, "--output", "json"], "")
             .succeeded();
         shown.json()["fingerprint"].as_str().unwrap().to_owned()
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
 
-    pub fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap()
     }
 
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         String::from_utf8(self.read(name)).unwrap()
     }
 
     /// Every file below the folder, the configuration apart, with its content.
-    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+    pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files = Vec::new();
         collect(self.folder.path(), &mut files);
         files.sort();
         files
     }
 
-    pub fn run(&self, arguments: &[&str], stdin: impl AsRef<[u8]>) -> Ended {
+    pub(crate) fn run(&self, arguments: &[&str], stdin: impl AsRef<[u8]>) -> Ended {
         self.run_in(".", arguments, stdin)
     }
 
-    pub fn run_in(&self, folder: &str, arguments: &[&str], stdin: impl AsRef<[u8]>) -> Ended {
+    pub(crate) fn run_in(
+        &self,
+        folder: &str,
+        arguments: &[&str],
+        stdin: impl AsRef<[u8]>,
+    ) -> Ended {
         let mut child = Command::new(env!("CARGO_BIN_EXE_privy"))
             .args(arguments)
             .current_dir(self.path(folder))
@@ -111,7 +116,7 @@ impl Bench {
     }
 
     /// Seals a value for `payments/db/password`.
-    pub fn sealed(&self, value: impl AsRef<[u8]>) -> Vec<u8> {
+    pub(crate) fn sealed(&self, value: impl AsRef<[u8]>) -> Vec<u8> {
         self.run(
             &[
                 "seal",
@@ -127,7 +132,7 @@ impl Bench {
     }
 
     /// Opens with the key `payments`.
-    pub fn open(&self, place: &str, envelope: impl AsRef<[u8]>) -> Ended {
+    pub(crate) fn open(&self, place: &str, envelope: impl AsRef<[u8]>) -> Ended {
         self.run(&["open", "--key", "payments.pem", "--for", place], envelope)
     }
 }
@@ -147,14 +152,14 @@ fn collect(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
 
 impl Ended {
     #[track_caller]
-    pub fn succeeded(self) -> Self {
+    pub(crate) fn succeeded(self) -> Self {
         assert_eq!(self.code, 0, "{}", self.stderr);
         self
     }
 
     /// Failed with this code, said these words, and left standard output empty.
     #[track_caller]
-    pub fn failed(self, code: i32, words: &str) -> Self {
+    pub(crate) fn failed(self, code: i32, words: &str) -> Self {
         assert_eq!(self.code, code, "{}", self.stderr);
         assert!(
             self.stderr.contains(words),
@@ -175,7 +180,7 @@ impl Ended {
     }
 
     #[track_caller]
-    pub fn hints(self, words: &str) -> Self {
+    pub(crate) fn hints(self, words: &str) -> Self {
         let hint = self.stderr.lines().last().unwrap();
         assert!(
             hint.starts_with("hint: ") && hint.contains(words),
@@ -185,11 +190,11 @@ impl Ended {
         self
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.stdout).unwrap()
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.stdout).unwrap()
     }
 }
