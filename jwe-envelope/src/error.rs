@@ -52,11 +52,9 @@ pub enum RefusedError {
     /// `enc` stands outside the protected header, where nothing vouches for it.
     #[error("`enc` stands outside the protected header")]
     EncUnprotected,
-    /// A part is longer or shorter than its algorithm makes it.
-    #[error("{part} is {found} bytes, {expected} are right for this key and algorithm")]
-    Length {
-        /// Which part.
-        part: &'static str,
+    /// The encrypted key is longer or shorter than key and algorithms make it.
+    #[error("encrypted key is {found} bytes, {expected} are right for this key and algorithm")]
+    EncryptedKeyLength {
         /// Bytes found.
         found: usize,
         /// Bytes expected.

@@ -13,31 +13,31 @@ use jwe_envelope::{
 };
 
 /// A 2048-bit key, made once.
-pub fn rsa() -> &'static LocalKey {
+pub(crate) fn rsa() -> &'static LocalKey {
     static KEY: LazyLock<LocalKey> =
         LazyLock::new(|| LocalKey::generate(KeyKind::Rsa(2048)).unwrap());
     &KEY
 }
 
 /// A P-256 key, made once.
-pub fn p256() -> &'static LocalKey {
+pub(crate) fn p256() -> &'static LocalKey {
     static KEY: LazyLock<LocalKey> =
         LazyLock::new(|| LocalKey::generate(KeyKind::Ec(Curve::P256)).unwrap());
     &KEY
 }
 
 /// The same private key under another pin.
-pub fn pinned(key: &LocalKey, algorithm: KeyManagement) -> LocalKey {
+pub(crate) fn pinned(key: &LocalKey, algorithm: KeyManagement) -> LocalKey {
     LocalKey::from_bytes(key.to_pkcs8_pem().as_bytes(), Some(algorithm)).unwrap()
 }
 
 /// The binding of one key of the Secret `payments/db`.
-pub fn bound_to(key: &str) -> Binding {
+pub(crate) fn bound_to(key: &str) -> Binding {
     Binding::exact(&Place::new("payments", "db", key).unwrap())
 }
 
 /// One value, sealed on its own.
-pub fn seal(recipient: &RecipientKey, encryption: ContentEncryption, value: &[u8]) -> String {
+pub(crate) fn seal(recipient: &RecipientKey, encryption: ContentEncryption, value: &[u8]) -> String {
     Sealer::new(std::slice::from_ref(recipient))
         .unwrap()
         .content_encryption(encryption)
@@ -48,7 +48,7 @@ pub fn seal(recipient: &RecipientKey, encryption: ContentEncryption, value: &[u8
 }
 
 /// Opens as one recipient (from 0); the envelope must be one that is not refused.
-pub fn open_at(text: &str, recipient: usize, key: &LocalKey) -> Result<Vec<u8>, OpenError> {
+pub(crate) fn open_at(text: &str, recipient: usize, key: &LocalKey) -> Result<Vec<u8>, OpenError> {
     let envelope = Envelope::parse(text.as_bytes()).unwrap();
     let opening = envelope.opening(recipient, key.recipient()).unwrap();
     let answer = key.unwrap(&opening.request()).map_err(|_| Rejected);
@@ -56,7 +56,7 @@ pub fn open_at(text: &str, recipient: usize, key: &LocalKey) -> Result<Vec<u8>, 
 }
 
 /// Why the envelope is refused before any key is touched.
-pub fn refusal(text: &str, recipient: usize, key: &RecipientKey) -> RefusedError {
+pub(crate) fn refusal(text: &str, recipient: usize, key: &RecipientKey) -> RefusedError {
     let envelope = Envelope::parse(text.as_bytes()).unwrap();
     envelope.opening(recipient, key).map(drop).unwrap_err()
 }
