@@ -17,17 +17,17 @@ pub(crate) enum Fault {
 
 /// Checks a text without decoding it.
 pub(crate) fn check(text: &[u8]) -> Result<(), Fault> {
-    // Blocks keep the loop free of exits, which lets the compiler use vector instructions,
-    // and still stop early in what is not base64url at all.
+    // Blocks of a fixed size become straight vector code, and still stop early in what is not base64url.
     const BLOCK: usize = 256;
-    for (index, block) in text.chunks(BLOCK).enumerate() {
-        if !block
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    let good = |block: &[u8]| {
+        block
             .iter()
             .fold(true, |good, &byte| good & in_alphabet(byte))
-        {
-            let at = block.iter().position(|&byte| !in_alphabet(byte));
-            return Err(Fault::Character(index * BLOCK + at.unwrap_or_default()));
-        }
+    };
+    if !(blocks.iter().all(|block| good(block)) && good(rest)) {
+        let at = text.iter().position(|&byte| !in_alphabet(byte));
+        return Err(Fault::Character(at.unwrap_or_default()));
     }
     let unused = match text.len() % 4 {
         0 => return Ok(()),
@@ -72,12 +72,14 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-#[allow(
-    clippy::needless_bitwise_bool,
-    reason = "no branch per character, or the loop over them does not become vector instructions"
-)]
+/// Letters and digits are moved to the top of the positive signed bytes, where one comparison tells them
+/// from everything else, and no branch is taken: vector instructions know both.
+#[allow(clippy::needless_bitwise_bool, reason = "no branch per character")]
 const fn in_alphabet(byte: u8) -> bool {
-    byte.is_ascii_digit() | (byte | 0x20).is_ascii_lowercase() | (byte == b'-') | (byte == b'_')
+    const TOP: u8 = i8::MAX.cast_unsigned();
+    let letter = (byte | 0x20).wrapping_add(TOP - b'z').cast_signed() > i8::MAX - 26;
+    let digit = byte.wrapping_add(TOP - b'9').cast_signed() > i8::MAX - 10;
+    letter | digit | (byte == b'-') | (byte == b'_')
 }
 
 /// The six bits of a character that is in the alphabet.

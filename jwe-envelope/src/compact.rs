@@ -23,14 +23,15 @@ fn split(text: &[u8]) -> Result<Parts<'_>, ParseError> {
         part: "compact envelope",
     })?;
     // Never more than six pieces, however many dots there are.
-    let mut pieces = text.splitn(6, '.');
-    let mut segments = [""; 5];
-    let mut found = 0;
-    for (segment, piece) in segments.iter_mut().zip(&mut pieces) {
-        *segment = piece;
-        found += 1;
+    let mut segments = [text; 5];
+    let (mut found, mut start) = (1, 0);
+    for dot in memchr::memchr_iter(b'.', text.as_bytes()).take(segments.len()) {
+        if let Some([segment, next]) = segments.get_mut(found - 1..=found) {
+            *segment = &text[start..dot];
+            *next = &text[dot + 1..];
+        }
+        (found, start) = (found + 1, dot + 1);
     }
-    found += pieces.count();
     if found != segments.len() {
         return Err(ParseError::Segments { found });
     }

@@ -101,7 +101,10 @@ impl Provenance {
         if self.at > MAX_INTEGER {
             return Err(ProvenanceError::At);
         }
-        if self.to_json().len() > MAX_LEN {
+        // No character takes more than six when it is escaped, so that most need not be written to be measured.
+        let texts = [&self.by, &self.why].map(|text| text.as_deref().unwrap_or_default().len());
+        let most = 64 + 6 * (texts[0] + texts[1]);
+        if most > MAX_LEN && self.to_json().len() > MAX_LEN {
             return Err(ProvenanceError::TooLong { limit: MAX_LEN });
         }
         Ok(self)
