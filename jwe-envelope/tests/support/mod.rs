@@ -37,7 +37,11 @@ pub(crate) fn bound_to(key: &str) -> Binding {
 }
 
 /// One value, sealed on its own.
-pub(crate) fn seal(recipient: &RecipientKey, encryption: ContentEncryption, value: &[u8]) -> String {
+pub(crate) fn seal(
+    recipient: &RecipientKey,
+    encryption: ContentEncryption,
+    value: &[u8],
+) -> String {
     Sealer::new(std::slice::from_ref(recipient))
         .unwrap()
         .content_encryption(encryption)
