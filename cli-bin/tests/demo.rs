@@ -173,3 +173,49 @@ fn a_webhook_that_does_not_start_ends_the_demo_with_one() {
         "files are left"
     );
 }
+
+/// Told to end while it waits for its webhook, the demo takes that with it.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Stdio;
+
+    let temporary = tempfile::tempdir().unwrap();
+    let programs = tempfile::tempdir().unwrap();
+    let sleeper = programs.path().join("sleeper");
+    std::fs::write(&sleeper, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    std::fs::set_permissions(&sleeper, std::fs::Permissions::from_mode(0o755)).unwrap();
+
+    let mut demo = Command::new(PRIVY)
+        .args(["demo", "--webhook", sleeper.to_str().unwrap()])
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let cluster = |cwd: &String| cwd.ends_with("/cluster");
+    while !processes_in(temporary.path()).iter().any(cluster) {
+        assert!(
+            demo.try_wait().unwrap().is_none(),
+            "it ended before it was told to"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let told = Command::new("kill")
+        .arg(demo.id().to_string())
+        .status()
+        .unwrap();
+    assert!(told.success());
+    assert_eq!(demo.wait().unwrap().code(), Some(130));
+    assert_eq!(
+        processes_in(temporary.path()),
+        Vec::<String>::new(),
+        "processes are left"
+    );
+    assert_eq!(
+        std::fs::read_dir(temporary.path()).unwrap().count(),
+        0,
+        "files are left"
+    );
+}

@@ -8,8 +8,10 @@ mod others;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::curtain::Curtain;
 use super::people::Person;
 use super::screen::Screen;
 
@@ -21,6 +23,8 @@ pub(super) struct Setting<'a> {
     pub(super) webhook: &'a Path,
     /// The temporary folder.
     pub(super) root: &'a Path,
+    /// What ends the webhook, whatever happens.
+    pub(super) curtain: &'a Arc<Curtain>,
     /// Whether opened values are printed.
     pub(super) show: bool,
     /// Whether the folder stays.

@@ -7,6 +7,7 @@
 mod acts;
 mod api_server;
 mod certificates;
+mod curtain;
 mod files;
 mod http;
 mod people;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 use crate::io::Io;
 use crate::report::{Exit, Failure};
+use curtain::Curtain;
 use screen::Screen;
 
 /// Arguments of `privy demo`.
@@ -61,6 +63,8 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<Exit, Failure> {
     // On some systems the temporary folder is reached through a link; children print the real path.
     let root = folder.path().canonicalize().map_err(Failure::usage)?;
 
+    let curtain = Curtain::new((!args.keep).then_some(root.as_path())).map_err(Failure::usage)?;
+
     let color = use_color(args, io);
     let mut screen = Screen::new(io.stdout, color);
     let played = acts::play(
@@ -69,6 +73,7 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<Exit, Failure> {
             privy: &privy,
             webhook: &program,
             root: &root,
+            curtain: &curtain,
             show: args.show,
             keep: args.keep,
         },

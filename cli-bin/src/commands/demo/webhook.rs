@@ -2,11 +2,13 @@
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use super::curtain::Curtain;
 use super::{files, http};
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -16,7 +18,7 @@ const ATTEMPTS: usize = 3;
 
 /// A webhook that runs.
 pub(super) struct Webhook {
-    child: Child,
+    curtain: Arc<Curtain>,
     /// Where reviews are answered.
     pub(super) address: SocketAddr,
     /// How long it took from its start until it was ready.
@@ -26,9 +28,7 @@ pub(super) struct Webhook {
 
 impl Drop for Webhook {
     fn drop(&mut self) {
-        // Nothing can be done about a process that is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.curtain.end_webhook();
     }
 }
 
@@ -50,13 +50,14 @@ pub(super) fn locate(privy: &Path, named: Option<&Path>) -> anyhow::Result<PathB
 pub(super) fn start(
     program: &Path,
     folder: &Path,
+    curtain: &Arc<Curtain>,
     configure: impl Fn(SocketAddr, SocketAddr) -> String,
 ) -> anyhow::Result<Webhook> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
         let (address, health) = free_addresses()?;
         files::write(&folder.join("webhook.yaml"), configure(address, health))?;
-        match start_once(program, folder, address, health) {
+        match start_once(program, folder, curtain, address, health) {
             Ok(webhook) => return Ok(webhook),
             Err(error) => last = Some(error),
         }
@@ -67,6 +68,7 @@ pub(super) fn start(
 fn start_once(
     program: &Path,
     folder: &Path,
+    curtain: &Arc<Curtain>,
     address: SocketAddr,
     health: SocketAddr,
 ) -> anyhow::Result<Webhook> {
@@ -74,22 +76,24 @@ fn start_once(
     let log =
         File::create(&output).with_context(|| format!("failed to write {}", output.display()))?;
     let started = Instant::now();
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(["--config", "webhook.yaml"])
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()
+        .stderr(log);
+    curtain
+        .start_webhook(&mut command)
         .with_context(|| format!("failed to start {}", program.display()))?;
     let mut webhook = Webhook {
-        child,
+        curtain: Arc::clone(curtain),
         address,
         ready_after: Duration::ZERO,
         output,
     };
     loop {
-        if let Some(status) = webhook.child.try_wait()? {
+        if let Some(status) = curtain.ended()? {
             bail!("the webhook ended with {status}: {}", webhook.last_words());
         }
         if http::get(health, "/readyz").is_ok_and(|answer| answer.status == 200) {

@@ -30,7 +30,7 @@ pub(super) fn play(screen: &mut Screen<'_>, setting: &Setting<'_>) -> anyhow::Re
     authority.write_server(&folder.join("tls.crt"), &folder.join("tls.key"))?;
 
     screen.command("privy-webhook --config webhook.yaml")?;
-    let webhook = webhook::start(setting.webhook, &folder, configuration)?;
+    let webhook = webhook::start(setting.webhook, &folder, setting.curtain, configuration)?;
     for line in files::read(&folder.join("webhook.yaml"))?.lines() {
         screen.quote(line)?;
     }
