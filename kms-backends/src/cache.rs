@@ -190,7 +190,9 @@ impl Cache {
                 let Some((&(unwrapped_at, _), _)) = store.by_age.first_key_value() else {
                     break None;
                 };
-                let end = unwrapped_at + self.longest();
+                let Some(end) = unwrapped_at.checked_add(self.longest()) else {
+                    break None;
+                };
                 if end > now {
                     break Some(end);
                 }

@@ -82,16 +82,16 @@ impl Flights {
         let flight = Arc::new(Flight::new(generation, deadline));
         under_way.insert(*inputs, Arc::clone(&flight));
         let seat = self.seat(&flight, *inputs);
-        tokio::spawn(fly(
-            Landing {
-                flights: Arc::clone(self),
-                holder: Arc::clone(holder),
-                inputs: *inputs,
-                flight,
-                landed: false,
-            },
-            request,
-        ));
+        // A runtime that is ending drops the task within `spawn`, and the landing takes this lock.
+        drop(under_way);
+        let landing = Landing {
+            flights: Arc::clone(self),
+            holder: Arc::clone(holder),
+            inputs: *inputs,
+            flight,
+            landed: false,
+        };
+        tokio::spawn(fly(landing, request));
         Ok(Boarding::Started(seat))
     }
 

@@ -512,6 +512,66 @@ async fn switched_off_it_keeps_nothing_and_still_shares_calls() {
     assert_eq!(category(&bench, &text).await, Some(Category::Unavailable));
 }
 
+#[tokio::test(start_paused = true)]
+async fn calls_under_way_are_bounded() {
+    let bench = Bench::new();
+    let text = flattened(&bench.recipients[0]);
+    let variant = |number: u16| {
+        let apu = URL_SAFE_NO_PAD.encode(number.to_be_bytes());
+        edited(&text, |envelope| envelope["header"]["apu"] = apu.into())
+    };
+    bench.service().set(Reply::Hang);
+    let calls: Vec<_> = (0..4096)
+        .map(|number| bench.spawn(&variant(number), 10 * SECOND))
+        .collect();
+    sleep(SECOND).await;
+    let start = Instant::now();
+    match bench.open(&variant(4096)).await.unwrap_err() {
+        OpenFailure::Unwrap(error) => {
+            assert_eq!(error.category(), Category::Unavailable);
+            assert_eq!(error.retry_after(), Some(SECOND));
+            assert!(!error.was_sent());
+        }
+        OpenFailure::Open(error) => panic!("{error}"),
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    for call in calls {
+        call.await.unwrap().unwrap_err();
+    }
+    bench.service().set(Reply::Right);
+    assert_eq!(source(&bench, &text).await, KeySource::Unwrapped);
+}
+
+/// A mistake of the embedder must show, not hang; the same path is taken while a runtime ends.
+#[test]
+fn outside_a_runtime_it_panics_and_works_afterwards() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::task::{Context, Waker};
+
+    let bench = Bench::new();
+    let text = bench.seal(b"value");
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let mut opening = std::pin::pin!(bench.open(&text));
+        let mut context = Context::from_waker(Waker::noop());
+        opening.as_mut().poll(&mut context).is_ready()
+    }));
+    assert!(outcome.is_err());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let opened = runtime.block_on(bench.open(&text)).unwrap();
+    assert_eq!(opened.source, KeySource::Unwrapped);
+    // The next runtime finds the cache as it was left.
+    drop(runtime);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let opened = runtime.block_on(bench.open(&text)).unwrap();
+    assert_eq!(opened.source, KeySource::Cache);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixty_four_tasks_in_a_small_cache_do_not_block_each_other() {
     let options = CacheOptions {
