@@ -105,6 +105,9 @@ pub enum SealError {
         /// Characters allowed.
         limit: usize,
     },
+    /// What the sealer says of itself is not fit to be written.
+    #[error(transparent)]
+    Provenance(#[from] crate::provenance::ProvenanceError),
     /// The cryptographic provider failed; in practice, it had no randomness.
     #[error("the cryptographic provider failed")]
     Provider,
@@ -123,9 +126,6 @@ pub enum SealError {
     /// The act has begun: its choices are made.
     #[error("the sealing act has begun, this can no longer be chosen")]
     Started,
-    /// What the sealer says of itself is not fit to be written.
-    #[error(transparent)]
-    Provenance(#[from] crate::provenance::ProvenanceError),
     /// The value passes the limit.
     #[error("value is {len} bytes, the limit is {limit}")]
     TooLarge {

@@ -102,6 +102,9 @@
 //! | feature | adds |
 //! |---|---|
 //! | `local` | `LocalKey`: private keys in this process, from PKCS#8 PEM and JWK |
+//!
+//! A build in which anything turns on `serde_json`'s `arbitrary_precision` reads no numbers here: every binding is refused
+//! then, none is opened by mistake.
 
 pub mod algorithm;
 mod base64url;

@@ -17,12 +17,12 @@ use crate::secret::ContentKey;
 pub const LONGEST_VALUE: usize = 1024 * 1024;
 
 /// Longest envelope, in characters. Longer ones are refused by whoever opens, so none is made.
-pub const LONGEST_ENVELOPE: usize = 3 * 512 * 1024;
+pub const LONGEST_ENVELOPE: usize = crate::recognize::MAX_ENVELOPE;
 
 /// Most values of one act. Random 96-bit IVs would carry 2³² (NIST SP 800-38D §8.3); no Secret has as many fields as this.
 pub const MOST_VALUES: usize = 4096;
 
-const MOST_RECIPIENTS: usize = 16;
+const MOST_RECIPIENTS: usize = crate::parts::MAX_RECIPIENTS;
 
 /// One act of sealing: one fresh content key, wrapped once per recipient, for values whose bindings differ in `key` alone.
 /// Each value becomes a complete envelope that any JOSE tool opens on its own; that they share a content key lets a whole

@@ -22,7 +22,7 @@ const AES_GCM_WRAP: Option<&str> = Some("18ec08e1-bfa9-4d95-b205-2b4dd1d4321d");
 fn example(
     name: &str,
     recipient: (&str, Option<&str>),
-    encryption: Result<ContentEncryption, RefusedError>,
+    encryption: &Result<ContentEncryption, RefusedError>,
 ) {
     let vector = Vector::read(name);
     let texts = vector.texts();
@@ -34,7 +34,7 @@ fn example(
             panic!("{name} has one recipient");
         };
         assert_eq!((only.algorithm(), only.key_id()), recipient);
-        assert_eq!(envelope.content_encryption(), encryption);
+        assert_eq!(&envelope.content_encryption(), encryption);
         assert_eq!(envelope.digest(), first.digest());
         let printed = envelope.to_string();
         if envelope.serialization() == Serialization::Compact {
@@ -49,70 +49,70 @@ fn example(
 
 #[test]
 fn s5_1_rsa1_5() {
-    let encryption = Ok(ContentEncryption::A128CbcHs256);
+    let encryption = &Ok(ContentEncryption::A128CbcHs256);
     example("rfc7520_5_1", ("RSA1_5", FRODO), encryption);
 }
 
 #[test]
 fn s5_2_rsa_oaep() {
     let kid = Some("samwise.gamgee@hobbiton.example");
-    let encryption = Ok(ContentEncryption::A256Gcm);
+    let encryption = &Ok(ContentEncryption::A256Gcm);
     example("rfc7520_5_2", ("RSA-OAEP", kid), encryption);
 }
 
 #[test]
 fn s5_3_pbes2() {
-    let encryption = Ok(ContentEncryption::A128CbcHs256);
+    let encryption = &Ok(ContentEncryption::A128CbcHs256);
     example("rfc7520_5_3", ("PBES2-HS512+A256KW", None), encryption);
 }
 
 #[test]
 fn s5_4_ecdh_es_with_key_wrap() {
-    let encryption = Ok(ContentEncryption::A128Gcm);
+    let encryption = &Ok(ContentEncryption::A128Gcm);
     example("rfc7520_5_4", ("ECDH-ES+A128KW", PEREGRIN), encryption);
 }
 
 #[test]
 fn s5_5_ecdh_es_direct() {
     let kid = Some("meriadoc.brandybuck@buckland.example");
-    let encryption = Ok(ContentEncryption::A128CbcHs256);
+    let encryption = &Ok(ContentEncryption::A128CbcHs256);
     example("rfc7520_5_5", ("ECDH-ES", kid), encryption);
 }
 
 #[test]
 fn s5_6_direct() {
     let kid = Some("77c7e2b8-6e13-45cf-8672-617b5b45243a");
-    let encryption = Ok(ContentEncryption::A128Gcm);
+    let encryption = &Ok(ContentEncryption::A128Gcm);
     example("rfc7520_5_6", ("dir", kid), encryption);
 }
 
 #[test]
 fn s5_7_aes_gcm_key_wrap() {
-    let encryption = Ok(ContentEncryption::A128CbcHs256);
+    let encryption = &Ok(ContentEncryption::A128CbcHs256);
     example("rfc7520_5_7", ("A256GCMKW", AES_GCM_WRAP), encryption);
 }
 
 #[test]
 fn s5_8_aes_key_wrap() {
-    let encryption = Ok(ContentEncryption::A128Gcm);
+    let encryption = &Ok(ContentEncryption::A128Gcm);
     example("rfc7520_5_8", ("A128KW", AES), encryption);
 }
 
 #[test]
 fn s5_9_compressed_is_well_formed_and_refused() {
     let refused = RefusedError::Compressed { zip: "DEF".into() };
-    example("rfc7520_5_9", ("A128KW", AES), Err(refused));
+    example("rfc7520_5_9", ("A128KW", AES), &Err(refused));
 }
 
 #[test]
 fn s5_10_additional_authenticated_data() {
-    let encryption = Ok(ContentEncryption::A128Gcm);
+    let encryption = &Ok(ContentEncryption::A128Gcm);
     example("rfc7520_5_10", ("A128KW", AES), encryption);
 }
 
 #[test]
 fn s5_11_some_header_fields_unprotected() {
-    let encryption = Ok(ContentEncryption::A128Gcm);
+    let encryption = &Ok(ContentEncryption::A128Gcm);
     example("rfc7520_5_11", ("A128KW", AES), encryption);
 }
 

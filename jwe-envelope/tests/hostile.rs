@@ -262,7 +262,7 @@ fn crit() {
         ("zip", with(r#""zip":"DEF","crit":["zip"]"#), registered("zip")),
         ("epk", with(r#""epk":{},"crit":["epk"]"#), registered("epk")),
         ("p2c", with(r#""p2c":1,"crit":["p2c"]"#), registered("p2c")),
-        ("x5t#S256", with(r##""x5t#S256":"A","crit":["x5t#S256"]"##), registered("x5t#S256")),
+        ("x5t#S256", with(r#""x5t#S256":"A","crit":["x5t#S256"]"#), registered("x5t#S256")),
         ("outside the protected header", beside(r#""header":{"x":1,"crit":["x"]}"#), ParseError::MustBeProtected { name: "crit" }),
         ("in the shared header", beside(r#""unprotected":{"x":1,"crit":["x"]}"#), ParseError::MustBeProtected { name: "crit" }),
     ]);

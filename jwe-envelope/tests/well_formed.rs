@@ -219,7 +219,7 @@ fn several_recipients_may_lack_a_kid() {
     let algorithms: Vec<&str> = envelope
         .recipients()
         .iter()
-        .map(|one| one.algorithm())
+        .map(jwe_envelope::Recipient::algorithm)
         .collect();
     assert_eq!(algorithms, ["a", "b", "c"]);
     assert_eq!(envelope.recipients()[2].key_id(), Some(""));

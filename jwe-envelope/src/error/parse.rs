@@ -105,17 +105,17 @@ pub enum ParseError {
         /// Bytes found.
         found: usize,
     },
-    /// A header member that only the protected header may hold stands outside of it.
-    #[error("`{name}` stands outside the protected header")]
-    MustBeProtected {
-        /// Which member.
-        name: &'static str,
-    },
     /// A part is not there.
     #[error("{part} is missing; the envelope may be cut short")]
     Missing {
         /// Which part.
         part: &'static str,
+    },
+    /// A header member that only the protected header may hold stands outside of it.
+    #[error("`{name}` stands outside the protected header")]
+    MustBeProtected {
+        /// Which member.
+        name: &'static str,
     },
     /// No `alg` for a recipient.
     #[error("header lacks `alg`, which says how the content key is wrapped")]
