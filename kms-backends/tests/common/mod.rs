@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jwe_envelope::{Binding, Curve, Envelope, KeyKind, LocalKey, Place, RecipientKey, Sealer};
+use jwe_envelope::{
+    Binding, Curve, Envelope, KeyKind, LocalKey, Place, RecipientKey, Sealer, Serialization,
+};
 use kms_backends::local::LocalBackend;
 use kms_backends::testing::{RecordingObserver, ScriptedBackend};
 use kms_backends::{CacheOptions, KeyEntry, OpenFailure, Opened, Registry};
@@ -43,6 +45,25 @@ pub fn with_bad_tag(text: &str) -> String {
     let (rest, tag) = text.rsplit_once('.').unwrap();
     let first = if tag.starts_with('A') { 'B' } else { 'A' };
     format!("{rest}.{first}{}", &tag[1..])
+}
+
+/// A flattened envelope, with `alg`, `kid` and `epk` outside its protected header.
+pub fn flattened(recipient: &RecipientKey) -> String {
+    let place = Place::new("payments", "db", "password").unwrap();
+    Sealer::new(std::slice::from_ref(recipient))
+        .unwrap()
+        .serialization(Serialization::Flattened)
+        .unwrap()
+        .seal(b"value", &Binding::exact(&place))
+        .unwrap()
+        .to_string()
+}
+
+/// The same JSON after an edit.
+pub fn edited(text: &str, edit: impl FnOnce(&mut serde_json::Value)) -> String {
+    let mut envelope: serde_json::Value = serde_json::from_str(text).unwrap();
+    edit(&mut envelope);
+    envelope.to_string()
 }
 
 /// A registry over keys `a`, `b`, …, each with a scripted key service that has the private key.
