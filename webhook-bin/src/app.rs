@@ -18,8 +18,10 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::admission::{Answer, Reviewer, WipingBody};
+use crate::audit::{AuditRecord, Operation};
 use crate::audit_log::AuditLog;
 use crate::connection::Watch;
+use crate::decide::Code;
 use crate::limits::{Budget, Limits, Share, answer_within};
 use crate::metrics::{Metrics, Shed};
 
@@ -178,6 +180,7 @@ impl<R: Review> App<R> {
             Ok(taken) => taken,
             Err(refusal) => return self.turn_away(watch, refusal, &mut body).await,
         };
+        tracing::trace!(bytes = body.bytes().len(), ?deadline, "a review begins");
         watch.review_begins(deadline + GRACE);
         let under_way = UnderWay(&self.metrics);
         let review = pin!(async {
@@ -191,6 +194,7 @@ impl<R: Review> App<R> {
         let response = match outcome {
             Outcome::Answered(answer) => {
                 self.metrics.count(&answer.record);
+                log(&answer.record);
                 response(answer, held)
             }
             Outcome::Late => {
@@ -441,6 +445,21 @@ fn response(answer: Answer, held: Held) -> Response<Body> {
         headers.insert(RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// What the audit line says in full, for whoever follows the log.
+fn log(record: &AuditRecord) {
+    tracing::debug!(
+        uid = record.uid,
+        namespace = record.namespace,
+        name = record.name,
+        operation = record.operation.map(Operation::as_str),
+        outcome = record.outcome.as_str(),
+        code = record.code.map(Code::as_str),
+        unwraps = record.unwraps(),
+        took = ?record.took,
+        "a review ends"
+    );
 }
 
 /// An answer of the server itself. The texts are ours: nothing of the request is repeated.

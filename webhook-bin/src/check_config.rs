@@ -126,7 +126,7 @@ fn write_key(out: &mut String, key: &KeyConfig) -> std::fmt::Result {
     for alias in &key.aliases {
         writeln!(out, "  alias        {alias}")?;
     }
-    writeln!(out, "  namespaces   {}", key.namespace_words.join(", "))?;
+    writeln!(out, "  namespaces   {}", key.namespaces)?;
     if key.allow_unbound {
         writeln!(
             out,

@@ -62,13 +62,19 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
     })
 }
 
-/// The first line of the parser's message, without the position that we print in front of it.
+/// The first line of the parser's message, without what is for programmers and without the position, which
+/// we print in front of it.
 fn first_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
-    match line.rfind(" at line ") {
-        Some(end) => line[..end].to_owned(),
-        None => line.to_owned(),
+    if line.starts_with("budget breached") {
+        return "must be one document of at most 20000 values, nested at most 16 deep".to_owned();
     }
+    let end = [" at line ", ", set "]
+        .iter()
+        .filter_map(|tail| line.find(tail))
+        .min()
+        .unwrap_or(line.len());
+    line[..end].to_owned()
 }
 
 impl<'de> Deserialize<'de> for Value {

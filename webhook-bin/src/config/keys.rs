@@ -105,13 +105,11 @@ impl Loader<'_> {
                 }
             }
         }
-        let (namespaces, namespace_words) = namespaces?;
         Some(KeyConfig {
             name: name?,
             recipient,
             aliases: aliases?,
-            namespaces,
-            namespace_words,
+            namespaces: namespaces?,
             allow_unbound: allow_unbound?,
             is_default: is_default?,
             backends,
@@ -204,10 +202,10 @@ impl Loader<'_> {
         };
         let mut aliases: Vec<String> = Vec::new();
         for (field, alias) in field.texts(self.problems) {
-            if alias.len() > 1_024 || alias.chars().any(char::is_control) {
+            if alias.chars().count() > 1_024 || alias.chars().any(char::is_control) {
                 field.problem(
                     self.problems,
-                    "must be at most 1024 bytes, without control characters",
+                    "must be at most 1024 characters, none of them a control character",
                 );
             } else if aliases.iter().any(|other| other == alias) {
                 field.problem(self.problems, format!("{} is listed twice", quoted(alias)));
@@ -218,7 +216,7 @@ impl Loader<'_> {
         Some(aliases)
     }
 
-    fn namespaces(&mut self, members: &Members<'_>) -> Option<(NamespaceSet, Vec<String>)> {
+    fn namespaces(&mut self, members: &Members<'_>) -> Option<NamespaceSet> {
         let field = members.required(
             self.problems,
             "namespaces",
@@ -239,9 +237,8 @@ impl Loader<'_> {
                 legal = false;
             }
         }
-        let words: Vec<String> = words.into_iter().map(|(_, word)| word.to_owned()).collect();
-        let set = NamespaceSet::parse(&words).ok().filter(|_| legal)?;
-        Some((set, words))
+        let words = words.iter().map(|(_, word)| word);
+        NamespaceSet::parse(words).ok().filter(|_| legal)
     }
 
     fn references<'n>(&mut self, members: &Members<'n>) -> Option<Vec<(Field<'n>, KeyUri)>> {

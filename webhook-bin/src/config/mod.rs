@@ -68,8 +68,6 @@ pub struct KeyConfig {
     pub aliases: Vec<String>,
     /// Which namespaces may use it.
     pub namespaces: NamespaceSet,
-    /// The words that `namespaces` was written with.
-    pub namespace_words: Vec<String>,
     /// Whether envelopes without `bind` are opened.
     pub allow_unbound: bool,
     /// Whether envelopes without `kid` are tried with this key.

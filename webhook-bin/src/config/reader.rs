@@ -153,14 +153,11 @@ impl<'n> Field<'n> {
             return self.expected(problems, "a whole number");
         };
         if !range.contains(number) {
-            self.problem(
-                problems,
-                format!(
-                    "must be from {} to {}, not {number}",
-                    range.start(),
-                    range.end()
-                ),
-            );
+            let message = match (range.start(), range.end()) {
+                (least, most) if least == most => format!("must be {least}, not {number}"),
+                (least, most) => format!("must be from {least} to {most}, not {number}"),
+            };
+            self.problem(problems, message);
             return None;
         }
         usize::try_from(*number).ok()
@@ -189,9 +186,9 @@ impl<'n> Field<'n> {
             self.problem(
                 problems,
                 format!(
-                    "must be from {:?} to {:?}, not {text}",
-                    range.start(),
-                    range.end()
+                    "must be from {} to {}, not {text}",
+                    written(*range.start()),
+                    written(*range.end())
                 ),
             );
             return None;
@@ -288,6 +285,14 @@ fn parse_duration(text: &str) -> Option<Duration> {
         "h" => Duration::from_secs(number * 3_600),
         _ => return None,
     })
+}
+
+/// A bound in the notation that the file uses.
+fn written(duration: Duration) -> String {
+    match duration.subsec_millis() {
+        0 => format!("{}s", duration.as_secs()),
+        _ => format!("{}ms", duration.as_millis()),
+    }
 }
 
 fn parse_bytes(text: &str) -> Option<usize> {

@@ -5,6 +5,7 @@
 pub mod client;
 pub mod keys;
 pub mod pki;
+pub mod site;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
