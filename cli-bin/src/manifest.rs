@@ -109,8 +109,7 @@ pub fn seal_plain_values<'a>(
         };
         let value = field
             .value()
-            .map_err(|error| explain_bare_envelope(field, error))
-            .map_err(at)?;
+            .map_err(|error| explain_bare_envelope(field, error))?;
         match recognize(&value) {
             Recognized::Sealed(_) => continue,
             Recognized::Malformed(error) => {
@@ -120,12 +119,10 @@ pub fn seal_plain_values<'a>(
             }
             Recognized::Plain => {}
         }
-        let text = placing
-            .bind(secret, field.key())
-            .and_then(|binding| act.seal(&value, &binding))
-            .map_err(at)?;
+        let binding = placing.bind(secret, field.key())?;
+        let text = act.seal(&value, &binding).map_err(at)?;
         let value = edit_value(&text, field.section(), manner).map_err(at)?;
-        edits.replace(field, value).map_err(fault).map_err(at)?;
+        edits.replace(field, value).map_err(fault)?;
         sealed += 1;
     }
     Ok(sealed)
@@ -157,8 +154,9 @@ fn explain_bare_envelope(field: &Field<'_>, error: WalkError) -> Failure {
     if !bare {
         return fault(error);
     }
+    let (path, line) = (field.path(), field.line());
     Failure::refused(anyhow!(
-        "it is an envelope as it is, and `data` wants base64"
+        "field `{path}` on line {line} is an envelope as it is, and `data` wants base64"
     ))
     .hint("move the field from `data` to `stringData`, where values stand as they are")
 }
@@ -168,12 +166,16 @@ pub fn fault(error: WalkError) -> Failure {
     let WalkError::Manifest(error) = error else {
         return Failure::refused(error);
     };
-    let hint = error.hint().map(str::to_owned);
-    let failure = Failure::refused(anyhow!("{}", error.render()));
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    let text = error.render();
+    let Some(hint) = error.hint() else {
+        return Failure::refused(anyhow!(text));
+    };
+    // The hint is our last line, below the causes, and not theirs.
+    let text = text
+        .strip_suffix(hint)
+        .and_then(|text| text.strip_suffix("\nhint: "))
+        .unwrap_or(&text);
+    Failure::refused(anyhow!("{text}")).hint(hint)
 }
 
 #[cfg(test)]

@@ -96,7 +96,12 @@ impl Failure {
     pub fn write_to(&self, stderr: &mut dyn Write) {
         let mut text = format!("error: {}\n", self.error);
         for cause in self.error.chain().skip(1) {
-            let _ = writeln!(text, "  Caused by: {cause}");
+            // A cause of several lines shows a place in a file; it stays together below its first line.
+            let _ = writeln!(
+                text,
+                "  Caused by: {}",
+                cause.to_string().replace('\n', "\n    ")
+            );
         }
         if let Some(hint) = &self.hint {
             let _ = writeln!(text, "hint: {hint}");

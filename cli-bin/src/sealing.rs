@@ -68,7 +68,9 @@ impl Manner {
         let sealer = Sealer::new(&self.recipients)
             .and_then(|sealer| sealer.serialization(self.form))
             .map_err(|error| {
-                Failure::usage(anyhow::Error::new(error).context("cannot seal for this key"))
+                Failure::usage(anyhow::Error::new(error).context("cannot seal for this key")).hint(
+                    "give each key once, sixteen at most; the key manager has the card of each",
+                )
             })?;
         Ok(sealer.provenance(self.provenance.clone()))
     }

@@ -229,7 +229,7 @@ impl<'a> Place<'a> {
             Recognized::Plain | Recognized::Malformed(_) => false,
         };
         if bound && !lacking.is_empty() {
-            return Err(Failure::usage(anyhow!("the envelope is bound to a place, and {} is lacking", lacking.join(", ")))
+            return Err(Failure::usage(anyhow!("the envelope is bound to a place, and {} has to be given", lacking.join(", ")))
                 .hint("say where it stands, with --for NAMESPACE/NAME/FIELD; `privy inspect` shows what it is bound to"));
         }
         Ok(named)

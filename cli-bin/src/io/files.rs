@@ -159,14 +159,16 @@ fn stage(
         let mut builder = tempfile::Builder::new();
         builder.prefix(".privy-").suffix(".tmp");
         set_new_mode(&mut builder, audience);
-        let mut file = builder.tempfile_in(folder)?;
+        let mut file = builder
+            .tempfile_in(folder)
+            .map_err(|error| cannot_make(folder, &error))?;
         if audience == Audience::Usual
             && existing == Existing::Replace
             && let Ok(metadata) = fs::metadata(&target)
         {
             file.as_file().set_permissions(metadata.permissions())?;
         }
-        file.write_all(bytes)?;
+        file.as_file_mut().write_all(bytes)?;
         file.as_file().sync_all()?;
         Ok(Staged {
             temporary: file.into_temp_path(),
@@ -200,6 +202,18 @@ fn rename(staged: Staged) -> Result<PathBuf, Failure> {
         });
     }
     Ok(parent(&target).to_owned())
+}
+
+/// The name of the temporary file would only distract from what is wrong with the folder.
+fn cannot_make(folder: &Path, error: &io::Error) -> anyhow::Error {
+    let kind = error.kind();
+    if kind == io::ErrorKind::NotFound {
+        return anyhow::anyhow!("the folder `{}` does not exist", folder.display());
+    }
+    anyhow::Error::new(io::Error::from(kind)).context(format!(
+        "no file can be made in the folder `{}`",
+        folder.display()
+    ))
 }
 
 /// The file itself where `path` is a symbolic link, so that the link stays one.

@@ -3,7 +3,6 @@
 #[test]
 fn say_what_they_said() {
     trycmd::TestCases::new()
-        .env("PRIVY_CONFIG_DIR", "/nonexistent/privy")
         .env("COLUMNS", "100")
         .case("tests/cmd/*/*.trycmd")
         .case("tests/cmd/*/*.toml");
