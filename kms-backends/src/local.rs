@@ -34,7 +34,8 @@ pub struct LocalBackend {
 
 impl LocalBackend {
     /// Reads a PKCS#8 PEM or a private JWK. On Unix the file must belong to us (or root) and be closed to group
-    /// and others. The content is wiped after use. `pin` chooses the algorithm where the file does not.
+    /// and others; our group may read a file of root's, as Kubernetes mounts Secrets. The content is wiped after use.
+    /// `pin` chooses the algorithm where the file does not.
     ///
     /// # Errors
     /// The file is missing, open to others, too large, or holds no usable key; the message says what to do.

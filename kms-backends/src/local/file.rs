@@ -120,18 +120,26 @@ fn open(path: &Path) -> io::Result<File> {
 #[cfg(unix)]
 fn check_access(path: &Path, metadata: &std::fs::Metadata) -> Result<(), LocalFileError> {
     use std::os::unix::fs::MetadataExt as _;
+    let user = rustix::process::geteuid().as_raw();
+    judge_access(path, metadata.mode() & 0o7777, metadata.uid(), user)
+}
+
+/// Nobody but `user` and root may use the file, with one exception: a file of root's that our group may read.
+/// So does Kubernetes mount a Secret for a process that is not root (`fsGroup`, mode 0440), and it knows no tighter way.
+#[cfg(unix)]
+fn judge_access(path: &Path, mode: u32, owner: u32, user: u32) -> Result<(), LocalFileError> {
     const GROUP_AND_OTHERS: u32 = 0o077;
+    const GROUP_READS: u32 = 0o040;
     const ROOT: u32 = 0;
 
-    let mode = metadata.mode() & 0o7777;
-    if mode & GROUP_AND_OTHERS != 0 {
+    let mounted = owner == ROOT && user != ROOT;
+    let allowed = if mounted { GROUP_READS } else { 0 };
+    if mode & GROUP_AND_OTHERS & !allowed != 0 {
         return Err(LocalFileError::OpenToOthers {
             path: path.to_owned(),
             mode,
         });
     }
-    let user = rustix::process::geteuid().as_raw();
-    let owner = metadata.uid();
     // Root reads what it likes anyway; its files (mounted volumes) are fine for everybody.
     if owner != user && owner != ROOT {
         return Err(LocalFileError::OtherOwner {
@@ -197,6 +205,35 @@ mod tests {
             assert!(message.contains(&command), "{message}");
             assert!(message.contains(&format!("{mode:04o}")), "{message}");
         }
+    }
+
+    #[test]
+    fn a_mounted_secret_may_be_read_by_our_group_alone() {
+        let judge = |mode, owner, user| judge_access(Path::new("key.pem"), mode, owner, user);
+        assert!(judge(0o440, 0, 1000).is_ok());
+        assert!(judge(0o640, 0, 1000).is_ok());
+        for (mode, owner, user) in [
+            (0o444, 0, 1000),
+            (0o460, 0, 1000),
+            (0o450, 0, 1000),
+            (0o440, 1000, 1000),
+            (0o440, 0, 0),
+        ] {
+            let refused = judge(mode, owner, user);
+            assert!(
+                matches!(refused, Err(LocalFileError::OpenToOthers { .. })),
+                "{mode:o} of {owner} for {user}: {refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_a_file_of_somebody_else() {
+        let refused = judge_access(Path::new("key.pem"), 0o600, 1001, 1000);
+        let Err(LocalFileError::OtherOwner { owner, user, .. }) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!((owner, user), (1001, 1000));
     }
 
     #[test]
