@@ -176,15 +176,15 @@ impl<R: Review> App<R> {
             );
         }
         let deadline = received + answer_within(head.uri.query());
-        let (body, held) = match self.take_in(watch, &mut body).await {
-            Ok(taken) => taken,
+        let (whole, share) = match self.take_in(watch, &mut body).await {
+            Ok(both) => both,
             Err(refusal) => return self.turn_away(watch, refusal, &mut body).await,
         };
-        tracing::trace!(bytes = body.bytes().len(), ?deadline, "a review begins");
+        tracing::trace!(bytes = whole.bytes().len(), ?deadline, "a review begins");
         watch.review_begins(deadline + GRACE);
         let under_way = UnderWay(&self.metrics);
         let review = pin!(async {
-            let mut answer = self.reviewer.review(body.bytes(), deadline).await;
+            let mut answer = self.reviewer.review(whole.bytes(), deadline).await;
             answer.record.caller = watch.caller.name().map(ToOwned::to_owned);
             self.audit.append(&answer.record).await;
             answer
@@ -195,7 +195,7 @@ impl<R: Review> App<R> {
             Outcome::Answered(answer) => {
                 self.metrics.count(&answer.record);
                 log(&answer.record);
-                response(answer, held)
+                response(answer, share)
             }
             Outcome::Late => {
                 self.metrics.count_unanswered("late");
@@ -381,6 +381,10 @@ struct Contained<'a, F> {
     watch: &'a Watch,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made once per review and taken apart at once"
+)]
 enum Outcome {
     Answered(Answer),
     Late,

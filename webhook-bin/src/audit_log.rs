@@ -51,6 +51,9 @@ struct State {
 
 impl AuditLog {
     /// Starts the thread that writes to `destination`.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
     pub fn start(destination: impl Write + Send + 'static) -> io::Result<Self> {
         Self::with_capacity(destination, ROOM)
     }

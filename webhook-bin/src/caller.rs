@@ -117,6 +117,9 @@ impl Caller {
 
     /// Whether the caller may be served now. A client authority that was replaced since the handshake
     /// is asked again, so that taking an authority away takes effect on open connections too.
+    ///
+    /// # Errors
+    /// Why it may not.
     pub fn check(
         &self,
         trust: impl FnOnce() -> Arc<Trust>,

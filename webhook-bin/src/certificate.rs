@@ -34,6 +34,9 @@ pub struct NotACertificate;
 
 impl CertificateFacts {
     /// Reads the certificate's own words.
+    ///
+    /// # Errors
+    /// When the bytes are no certificate.
     pub fn read(der: &CertificateDer<'_>) -> Result<Self, NotACertificate> {
         let certificate = Certificate::from_der(der).map_err(|_| NotACertificate)?;
         let tbs = certificate.tbs_certificate();
@@ -51,7 +54,7 @@ impl CertificateFacts {
             match name {
                 GeneralName::DnsName(name) => facts.dns_names.push(name.to_string()),
                 GeneralName::IpAddress(bytes) => {
-                    facts.ip_addresses.extend(ip_address(bytes.as_bytes()))
+                    facts.ip_addresses.extend(ip_address(bytes.as_bytes()));
                 }
                 _ => {}
             }

@@ -10,7 +10,7 @@ use crate::config::{Config, KeyConfig};
 use crate::tls::TlsStore;
 
 /// A certificate that ends sooner than this is pointed out.
-const SOON: Duration = Duration::from_secs(7 * 86_400);
+const SOON: Duration = Duration::from_hours(7 * 24);
 
 /// The summary of a configuration that is good.
 pub(crate) fn summary(config: &Config) -> String {
@@ -66,13 +66,14 @@ fn write_summary(out: &mut String, config: &Config) -> std::fmt::Result {
         limits.connections,
         limits.drain
     )?;
-    match config.cache.enabled {
-        true => writeln!(
+    if config.cache.enabled {
+        writeln!(
             out,
             "cache        {} content keys for {:?}, {:?} while a key service is not available",
             config.cache.capacity, config.cache.lifetime, config.cache.outage_lifetime
-        )?,
-        false => writeln!(out, "cache        off")?,
+        )?;
+    } else {
+        writeln!(out, "cache        off")?;
     }
     match &config.audit {
         Some(path) => writeln!(out, "audit        {}", path.display())?,
@@ -151,7 +152,7 @@ fn write_fingerprint(out: &mut String, recipient: &RecipientKey) -> std::fmt::Re
 }
 
 fn mebibytes(bytes: usize) -> String {
-    if bytes % (1 << 20) == 0 {
+    if bytes.is_multiple_of(1 << 20) {
         format!("{} MiB", bytes >> 20)
     } else {
         format!("{bytes} bytes")

@@ -51,8 +51,8 @@ impl Default for Limits {
             headers: Duration::from_secs(5),
             body: Duration::from_secs(10),
             answer: Duration::from_secs(30),
-            idle: Duration::from_secs(180),
-            age: Duration::from_secs(300),
+            idle: Duration::from_mins(3),
+            age: Duration::from_mins(5),
             drain: Duration::from_secs(15),
         }
     }
@@ -100,7 +100,7 @@ pub fn answer_within(query: Option<&str>) -> Duration {
         .unwrap_or(DEFAULT_TIMEOUT)
         .min(LONGEST_TIMEOUT);
     let reserve = RESERVE.max(timeout / 10).min(timeout / 2);
-    timeout - reserve
+    timeout.saturating_sub(reserve)
 }
 
 /// Whole and fractional numbers with units, as Go's `time.Duration` prints them; `None` for the rest.

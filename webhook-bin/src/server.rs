@@ -78,6 +78,9 @@ struct Shared<R> {
 
 impl<R: Review> Server<R> {
     /// Binds both ports.
+    ///
+    /// # Errors
+    /// When one of them cannot be had.
     pub async fn bind(parts: Parts<R>, listen: SocketAddr, health: SocketAddr) -> io::Result<Self> {
         let limits = Arc::clone(parts.app.limits());
         let mut http = http1::Builder::new();
@@ -106,11 +109,17 @@ impl<R: Review> Server<R> {
     }
 
     /// Where reviews are answered.
+    ///
+    /// # Errors
+    /// When the system does not know.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
     /// Where health and metrics are answered.
+    ///
+    /// # Errors
+    /// When the system does not know.
     pub fn health_addr(&self) -> io::Result<SocketAddr> {
         self.health.local_addr()
     }
@@ -261,11 +270,12 @@ impl<R: Review> Shared<R> {
         let tls = error
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        match tls {
-            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
-                self.rejected(peer, Rejected::Handshake)
-            }
-            _ => tracing::debug!(%peer, %error, "a handshake failed"),
+        if let Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) =
+            tls
+        {
+            self.rejected(peer, Rejected::Handshake);
+        } else {
+            tracing::debug!(%peer, %error, "a handshake failed");
         }
     }
 

@@ -19,6 +19,9 @@ pub enum LogFormat {
 
 /// Starts logging to standard error: `filter` is a level (`info`) or a list of targets and levels
 /// (`info,kms_backends=debug`).
+///
+/// # Errors
+/// When `filter` is neither.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let builder = tracing_subscriber::fmt()

@@ -85,12 +85,13 @@ impl TlsError {
     /// The file that is at fault.
     pub fn path(&self) -> &Path {
         match self {
+            Self::NoPair { key, .. } => key,
             Self::NotValid(path)
             | Self::NoCertificate(path)
             | Self::NoPrivateKey(path)
+            | Self::Read { path, .. }
+            | Self::Refused { path, .. }
             | Self::TooLong(path) => path,
-            Self::NoPair { key, .. } => key,
-            Self::Read { path, .. } | Self::Refused { path, .. } => path,
         }
     }
 }
@@ -153,6 +154,9 @@ struct Contents {
 
 impl TlsStore {
     /// Reads the files for the first time.
+    ///
+    /// # Errors
+    /// When they cannot be served with.
     pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let hasher = RandomState::new();
@@ -197,6 +201,9 @@ impl TlsStore {
     }
 
     /// Looks at the files and takes new content into service. On any fault the old material stays.
+    ///
+    /// # Errors
+    /// What is wrong with the new content.
     pub fn reload(&self) -> Result<Reload, TlsError> {
         let contents = Contents::read(&self.files)?;
         let seen = contents.seen(&self.hasher);

@@ -1,5 +1,7 @@
 //! The program itself: command line, exit codes, signals, and what it prints.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use std::io::{BufRead, BufReader, Read};
@@ -58,6 +60,7 @@ struct Serving {
 }
 
 impl Serving {
+    #[allow(clippy::zombie_processes, reason = "a test that ends here has failed")]
     fn start(site: &Site, arguments: &[&str]) -> Self {
         let mut child = program()
             .arg("--config")

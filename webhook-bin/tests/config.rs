@@ -1,6 +1,8 @@
 //! What the configuration accepts and refuses, and in which words. The JSON Schema agrees, but for what only
 //! the files can tell.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! The end: unready at once, serving on for a while, what is under way finished, nobody cut off.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! The names that dashboards and alerts rely on.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod common;
 
 use common::{CANARY, Setup, plain_review};

@@ -101,14 +101,14 @@ impl Loader<'_> {
             match connect_for(&uri, &recipient).await {
                 Ok(backend) => backends.push((uri.to_string(), backend)),
                 Err(error) => {
-                    field.problem(self.problems, format!("{:#}", anyhow::Error::from(error)))
+                    field.problem(self.problems, format!("{:#}", anyhow::Error::from(error)));
                 }
             }
         }
         Some(KeyConfig {
             name: name?,
             recipient,
-            aliases: aliases?,
+            aliases,
             namespaces: namespaces?,
             allow_unbound: allow_unbound?,
             is_default: is_default?,
@@ -196,9 +196,9 @@ impl Loader<'_> {
         Some(recipient)
     }
 
-    fn aliases(&mut self, members: &Members<'_>) -> Option<Vec<String>> {
+    fn aliases(&mut self, members: &Members<'_>) -> Vec<String> {
         let Some(field) = members.optional("aliases") else {
-            return Some(Vec::new());
+            return Vec::new();
         };
         let mut aliases: Vec<String> = Vec::new();
         for (field, alias) in field.texts(self.problems) {
@@ -213,7 +213,7 @@ impl Loader<'_> {
                 aliases.push(alias.to_owned());
             }
         }
-        Some(aliases)
+        aliases
     }
 
     fn namespaces(&mut self, members: &Members<'_>) -> Option<NamespaceSet> {

@@ -86,6 +86,9 @@ pub struct Overrides {
 impl Config {
     /// Reads and checks `file`, together with every file that it names. Relative paths start at the
     /// folder of `file`.
+    ///
+    /// # Errors
+    /// Everything that is wrong, with its line.
     pub async fn load(file: &Path, overrides: Overrides) -> Result<Self, Problems> {
         let mut problems = Problems::new(file);
         let text = match read_bounded(file, MAX_FILE) {
@@ -106,11 +109,7 @@ impl Config {
                 None
             }
             Err(error) => {
-                let line = text[..error.valid_up_to()]
-                    .iter()
-                    .filter(|b| **b == b'\n')
-                    .count()
-                    + 1;
+                let line = text[..error.valid_up_to()].split(|b| *b == b'\n').count();
                 problems.add(line as u64, "", "is not UTF-8");
                 None
             }
@@ -121,6 +120,9 @@ impl Config {
     }
 
     /// The registry of the keys, reporting to `observer`.
+    ///
+    /// # Errors
+    /// When the keys contradict each other, which [`Config::load`] has ruled out.
     pub fn registry(&self, observer: &Arc<dyn Observer>) -> Result<Registry, RegistryError> {
         let builder = Registry::builder()
             .cache(self.cache)
@@ -316,7 +318,7 @@ impl<'p> Loader<'p> {
         let poll = tls.optional("poll").and_then(|field| {
             field.duration(
                 self.problems,
-                Duration::from_millis(100)..=Duration::from_secs(3_600),
+                Duration::from_millis(100)..=Duration::from_hours(1),
             )
         });
         let certificate = tls.required(
@@ -344,13 +346,12 @@ impl<'p> Loader<'p> {
                 &None
             };
             let message = format!("{:#}", anyhow::Error::from(error));
-            match at_fault {
-                Some(field) => field.problem(self.problems, message),
-                None => {
-                    let callers = members.optional("callers");
-                    let line = callers.map_or(field.line, |callers| callers.line);
-                    self.problems.add(line, "callers.mtls.clientCa", message);
-                }
+            if let Some(field) = at_fault {
+                field.problem(self.problems, message);
+            } else {
+                let callers = members.optional("callers");
+                let line = callers.map_or(field.line, |callers| callers.line);
+                self.problems.add(line, "callers.mtls.clientCa", message);
             }
             return None;
         }
@@ -495,7 +496,7 @@ impl<'p> Loader<'p> {
         ) else {
             return cache;
         };
-        let range = Duration::from_secs(1)..=Duration::from_secs(86_400);
+        let range = Duration::from_secs(1)..=Duration::from_hours(24);
         if let Some(enabled) = members
             .optional("enabled")
             .and_then(|field| field.flag(self.problems))

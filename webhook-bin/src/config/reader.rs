@@ -19,7 +19,7 @@ pub(super) struct Field<'n> {
 pub(super) struct Members<'n> {
     path: String,
     line: u64,
-    members: &'n [Member],
+    entries: &'n [Member],
     known: &'static [&'static str],
 }
 
@@ -79,7 +79,7 @@ impl<'n> Field<'n> {
         Some(Members {
             path: self.path.clone(),
             line: self.line,
-            members,
+            entries: members,
             known,
         })
     }
@@ -236,7 +236,7 @@ impl<'n> Members<'n> {
             self.known.contains(&name),
             "{name} is missing from the known members"
         );
-        let (_, node) = self.members.iter().find(|(key, _)| key.value == name)?;
+        let (_, node) = self.entries.iter().find(|(key, _)| key.value == name)?;
         Some(Field {
             path: self.path_of(name),
             line: node.referenced.line(),

@@ -179,7 +179,7 @@ impl Client {
     }
 
     async fn read_more(&mut self) -> io::Result<()> {
-        let mut chunk = [0; 16 << 10];
+        let mut chunk = vec![0; 16 << 10];
         match self.stream.read(&mut chunk).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             len => {

@@ -1,6 +1,12 @@
 //! A server in this process with certificates made for the test, and a client that can misbehave.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "each test file uses its part"
+)]
 
 pub mod client;
 pub mod keys;
@@ -217,19 +223,19 @@ impl Running {
         client.response().await.unwrap()
     }
 
-    /// The value of a metric's sample, written as in the exposition; 0 where there is none yet.
-    pub async fn metric(&self, sample: &str) -> f64 {
+    /// The value of a metric's sample, written as in the exposition, in whole numbers; 0 where there is none.
+    pub async fn metric(&self, sample: &str) -> u64 {
         let text = self.get("/metrics").await.text();
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().unwrap())
+        line.map_or(0, |value| value.parse().unwrap())
     }
 
     /// Waits until the sample has the value.
-    pub async fn until_metric(&self, sample: &str, value: f64) {
+    pub async fn until_metric(&self, sample: &str, value: u64) {
         let begun = Instant::now();
-        while (self.metric(sample).await - value).abs() > f64::EPSILON {
+        while self.metric(sample).await != value {
             assert!(
                 begun.elapsed() < PATIENCE,
                 "{sample} never became {value}: {}",
