@@ -176,7 +176,7 @@ mod tests {
             " {\"a\":[1,2.5,null,true,\"x\"]}\n",
             "null",
             r#"{"a":1,"a":2}"#,
-            r#"{"1e999":"1e999 \\" 1e999","b":-0.5e-7}"#,
+            r#"{"1e999":"1e999 \" 1e999","b":-0.5e-7}"#,
         ] {
             assert_eq!(
                 faults(login, &[(".dockerconfigjson", good)]),

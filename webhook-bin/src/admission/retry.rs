@@ -30,7 +30,10 @@ impl FirstTries {
     ) -> Option<u32> {
         let deadline = self.first_deadline(uid, deadline);
         let wanted = wanted.unwrap_or_default();
-        let seconds = (wanted.as_secs() + u64::from(wanted.subsec_nanos() > 0)).max(1);
+        let seconds = wanted
+            .as_secs()
+            .saturating_add(u64::from(wanted.subsec_nanos() > 0))
+            .max(1);
         let left = deadline.saturating_duration_since(Instant::now());
         let needed = Duration::from_secs(seconds).saturating_add(ANOTHER_TRY);
         (left >= needed)
@@ -81,16 +84,16 @@ mod tests {
         let first = now + Duration::from_millis(2500);
         assert_eq!(tries.retry_after("a", first, None), Some(1));
         assert_eq!(
-            tries.first_deadline("a", now + Duration::from_secs(60)),
+            tries.first_deadline("a", now + Duration::from_mins(1)),
             first
         );
-        assert!(tries.first_deadline("b", now + Duration::from_secs(60)) > first);
+        assert!(tries.first_deadline("b", now + Duration::from_mins(1)) > first);
     }
 
     #[test]
     fn forgets_the_oldest() {
         let tries = FirstTries::default();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         for uid in 0..=MOST {
             tries.first_deadline(&uid.to_string(), deadline);
         }
