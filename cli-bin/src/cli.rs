@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "demo")]
 use crate::commands;
 use groups::{BoundsArgs, KeyArgs, PlaceArgs, SealingArgs, ValueArgs};
 

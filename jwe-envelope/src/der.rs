@@ -4,6 +4,7 @@ use zeroize::Zeroizing;
 
 pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const INTEGER: u8 = 0x02;
+#[cfg(feature = "local")]
 pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const SEQUENCE: u8 = 0x30;
 

@@ -40,6 +40,11 @@ pub(crate) struct Jwk<'a> {
     qi: Option<&'a str>,
     k: Option<&'a RawValue>,
     oth: Option<&'a RawValue>,
+    /// An alias of a local key. A public key is named by its thumbprint alone.
+    #[cfg_attr(
+        not(feature = "local"),
+        expect(dead_code, reason = "checked in any case")
+    )]
     pub(crate) kid: Option<Cow<'a, str>>,
     alg: Option<Cow<'a, str>>,
     #[serde(rename = "use")]
