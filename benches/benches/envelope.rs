@@ -25,7 +25,7 @@ fn parse(criterion: &mut Criterion) {
         let text = envelope(&key, &vec![7; len]);
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| Envelope::parse(black_box(text.as_bytes())).expect("ours"))
+            bencher.iter(|| Envelope::parse(black_box(text.as_bytes())).expect("ours"));
         });
     }
     let plain = vec![b'e'; 1 << 20];
@@ -43,7 +43,7 @@ fn seal(criterion: &mut Criterion) {
     ] {
         let key = LocalKey::generate(kind).expect("a new key");
         group.bench_function(name, |bencher| {
-            bencher.iter(|| envelope(&key, black_box(b"hunter2")))
+            bencher.iter(|| envelope(&key, black_box(b"hunter2")));
         });
     }
     group.finish();

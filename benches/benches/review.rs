@@ -72,7 +72,7 @@ fn reviews(criterion: &mut Criterion) {
         let cached = reviewer(key, CacheOptions::default());
         answer(&cached, &body);
         group.bench_function(format!("{name}, cached"), |bencher| {
-            bencher.iter(|| answer(&cached, &body))
+            bencher.iter(|| answer(&cached, &body));
         });
     }
     let key = LocalKey::generate(KeyKind::Rsa(4096)).expect("a new key");
