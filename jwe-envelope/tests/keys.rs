@@ -3,6 +3,8 @@
 
 mod vectors;
 
+use std::fmt::Write as _;
+
 use jwe_envelope::{Curve, KeyError, KeyKind, KeyManagement, LocalKey, RecipientKey};
 use serde_json::{Value, json};
 use vectors::Vector;
@@ -12,7 +14,10 @@ fn file(name: &str) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string");
+        text
+    })
 }
 
 /// A fresh public JWK as a value to damage.

@@ -184,12 +184,12 @@ fn a_key_of_another_length_is_none() {
 fn opens_in_the_buffer_that_was_given() {
     for encryption in ContentEncryption::ALL {
         let key = ContentKey::random(encryption).unwrap();
-        let sealed = encrypt(&key, b"", &[7; 100_000]).unwrap();
+        let sealed = encrypt(&key, b"", &vec![7; 100_000]).unwrap();
         let mut buffer = Vec::with_capacity(sealed.ciphertext.len() + SPARE);
         buffer.extend_from_slice(&sealed.ciphertext);
         let before = buffer.as_ptr();
         let value = decrypt(&key, &sealed.iv, b"", &sealed.tag, buffer).unwrap();
         assert_eq!(value.expose().as_ptr(), before);
-        assert_eq!(value.expose(), [7; 100_000]);
+        assert_eq!(value.expose(), vec![7; 100_000]);
     }
 }
