@@ -89,22 +89,11 @@ pub enum SealError {
     /// content key. Start another act.
     #[error("values of one sealing act must differ in `key` alone and have no `sa`")]
     Binding,
-    /// Opened for `default`, a value could be opened by every workload that asks for no account of its own.
-    #[error("`sa` must name a service account other than \"default\"")]
-    DefaultServiceAccount,
     /// The key is pinned to ECDH-ES without key wrap, which we open and never make.
     #[error(
         "the key is pinned to ECDH-ES, which is opened but never made; pin it to ECDH-ES+A256KW"
     )]
     Direct,
-    /// The envelope would pass the limit of what is opened.
-    #[error("the envelope would be {len} characters, the limit is {limit}")]
-    EnvelopeTooLarge {
-        /// Characters it would have.
-        len: usize,
-        /// Characters allowed.
-        limit: usize,
-    },
     /// What the sealer says of itself is not fit to be written.
     #[error(transparent)]
     Provenance(#[from] crate::provenance::ProvenanceError),

@@ -13,11 +13,9 @@ use crate::provenance::Provenance;
 use crate::recipient::RecipientKey;
 use crate::secret::ContentKey;
 
-/// Longest value: what a Secret may hold in all.
+/// Longest value: what a Secret may hold in all. With the largest headers, and 16 recipients with the longest keys, its
+/// envelope stays within [`MAX_ENVELOPE`](crate::MAX_ENVELOPE).
 pub const LONGEST_VALUE: usize = 1024 * 1024;
-
-/// Longest envelope, in characters. Longer ones are refused by whoever opens, so none is made.
-pub const LONGEST_ENVELOPE: usize = crate::recognize::MAX_ENVELOPE;
 
 /// Most values of one act. Random 96-bit IVs would carry 2³² (NIST SP 800-38D §8.3); no Secret has as many fields as this.
 pub const MOST_VALUES: usize = 4096;
@@ -133,9 +131,6 @@ impl Sealer {
                 limit: LONGEST_VALUE,
             });
         }
-        if binding.service_account() == Some("default") {
-            return Err(SealError::DefaultServiceAccount);
-        }
         let act = match &mut self.act {
             Some(act) => {
                 if act.values >= MOST_VALUES {
@@ -159,16 +154,7 @@ impl Sealer {
         );
         let sealed = content::encrypt(&act.key, &draft.aad_bytes(), value)
             .map_err(|_| SealError::Provider)?;
-        let envelope = draft.finish(&sealed.iv, &sealed.ciphertext, &sealed.tag);
-        // The parts alone; what JSON puts around them does not decide here.
-        let len = envelope.ciphertext.len() + envelope.aad_bytes().len();
-        if len > LONGEST_ENVELOPE {
-            return Err(SealError::EnvelopeTooLarge {
-                len,
-                limit: LONGEST_ENVELOPE,
-            });
-        }
-        Ok(envelope)
+        Ok(draft.finish(&sealed.iv, &sealed.ciphertext, &sealed.tag))
     }
 }
 

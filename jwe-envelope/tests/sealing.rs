@@ -118,10 +118,38 @@ fn a_value_for_a_service_account_is_alone() {
     );
 }
 
+/// No check of the result is needed in the sealer: the longest there can be is one that opens.
 #[test]
-fn the_default_service_account_is_refused() {
-    // The grammar of bindings refuses it already; whichever door it comes through, it does not pass.
-    assert!(bound_to("a").with_service_account("default").is_err());
+fn the_longest_envelope_that_can_be_made_is_accepted() {
+    let long = |len| "a".repeat(len);
+    let clusters: Vec<_> = (10..26)
+        .map(|number| format!("{number}{}", long(251)))
+        .collect();
+    let binding = bound_to(&long(253))
+        .with_audience(clusters.iter().map(String::as_str))
+        .unwrap();
+    let provenance = Provenance::new(1_800_000_000, Some(&long(400)), Some(&long(500))).unwrap();
+    let recipients: Vec<_> = (0..16)
+        .map(|_| {
+            let kind = jwe_envelope::KeyKind::Ec(jwe_envelope::Curve::P521);
+            LocalKey::generate(kind).unwrap().recipient().clone()
+        })
+        .collect();
+    let text = Sealer::new(&recipients)
+        .unwrap()
+        .content_encryption(ContentEncryption::A256CbcHs512)
+        .unwrap()
+        .provenance(provenance)
+        .seal(&vec![0; LONGEST_VALUE], &binding)
+        .unwrap()
+        .to_string();
+    // An RSA-8192 recipient adds 1,366 characters, less than 2 KiB with its header.
+    assert!(
+        text.len() + 16 * 2048 < jwe_envelope::MAX_ENVELOPE,
+        "{}",
+        text.len()
+    );
+    assert!(Envelope::parse(text.as_bytes()).is_ok());
 }
 
 #[test]
