@@ -300,19 +300,4 @@ fn report(ended: Result<(Plaintext, u64), Refused>, io: &mut Io<'_>) -> Result<E
 }
 
 #[cfg(test)]
-mod tests {
-    use super::is_text;
-
-    #[test]
-    fn a_terminal_gets_text_alone() {
-        assert!(is_text("hunter2 ü\n\t".as_bytes()));
-        for bytes in [
-            b"\xff\xfe".as_slice(),
-            b"\x1b[2J",
-            b"a\0b",
-            "\u{9b}31m".as_bytes(),
-        ] {
-            assert!(!is_text(bytes));
-        }
-    }
-}
+mod tests;

@@ -11,3 +11,4 @@ mod schema;
 mod seal;
 mod set;
 mod support;
+mod terminal;

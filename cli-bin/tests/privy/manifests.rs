@@ -557,3 +557,37 @@ fn many_files_are_sealed_together() {
         "no temporary file stays"
     );
 }
+
+/// Whenever the process ends, each file is the old one or the new one, whole.
+#[cfg(unix)]
+#[test]
+fn a_killed_run_leaves_no_file_torn() {
+    let bench = Bench::new();
+    let names: Vec<String> = (0..60).map(|number| format!("{number}.yaml")).collect();
+    for milliseconds in [1, 4, 16, 64, 256] {
+        for name in &names {
+            bench.write(name, MANIFEST);
+        }
+        let mut child = bench.spawn(
+            &[
+                &["seal", "-i", "--key", "payments.card.json"],
+                &refs(&names)[..],
+            ]
+            .concat(),
+        );
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        let _ = child.kill();
+        child.wait().unwrap();
+        for name in &names {
+            let text = bench.text(name);
+            assert!(
+                text == MANIFEST || (text.ends_with("data: {a: b}\n") && !text.contains(CANARY)),
+                "{name}:\n{text}"
+            );
+        }
+    }
+}
+
+fn refs(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}

@@ -1,7 +1,7 @@
 //! A folder of its own, a configuration of its own, and the binary.
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// A value that must not turn up where it does not belong.
 pub(crate) const CANARY: &str = "canary-5kQ9-hunter2";
@@ -95,16 +95,7 @@ impl Bench {
         arguments: &[&str],
         stdin: impl AsRef<[u8]>,
     ) -> Ended {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_privy"))
-            .args(arguments)
-            .current_dir(self.path(folder))
-            .env_clear()
-            .env("PRIVY_CONFIG_DIR", self.path(".configuration"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = self.spawn_in(folder, arguments);
         // A command that refuses early does not read to the end.
         let _ = child.stdin.take().unwrap().write_all(stdin.as_ref());
         let output = child.wait_with_output().unwrap();
@@ -113,6 +104,24 @@ impl Bench {
             stdout: output.stdout,
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// Starts the binary and lets go of it.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        self.spawn_in(".", arguments)
+    }
+
+    fn spawn_in(&self, folder: &str, arguments: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_privy"))
+            .args(arguments)
+            .current_dir(self.path(folder))
+            .env_clear()
+            .env("PRIVY_CONFIG_DIR", self.path(".configuration"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// Seals a value for `payments/db/password`.
