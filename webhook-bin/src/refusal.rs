@@ -337,13 +337,24 @@ impl Refusal {
 /// What the public checks against one key found: the key's name belongs to the words.
 pub(crate) fn refused(error: &RefusedError, entry: &KeyEntry, kid: Option<&str>) -> Refusal {
     let (code, next_step) = match error {
+        RefusedError::BadEphemeral { .. }
+        | RefusedError::BadPartyInfo { .. }
+        | RefusedError::Length { .. } => (
+            Code::Damaged,
+            "copy the whole envelope again from its source, or seal the value anew",
+        ),
         RefusedError::WrongAlgorithm { .. } => (
             Code::WrongKeyAlgorithm,
             "seal the value with the algorithm on the key card",
         ),
+        // `zip`, `crit`, `alg`, `enc` and what later profiles will know of: well-formed, and not for us.
         _ => (Code::Unsupported, "seal the value with `privy seal`"),
     };
-    Refusal::new(code, format!("{error} (key `{}`)", entry.name()), next_step).for_key(kid)
+    let message = match kid {
+        Some(_) => error.to_string(),
+        None => format!("{error} (default key `{}`)", entry.name()),
+    };
+    Refusal::new(code, message, next_step).for_key(kid)
 }
 
 /// What the key service's failure means for the person who reads the denial. Its own words are for the log.

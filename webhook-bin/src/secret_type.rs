@@ -31,13 +31,16 @@ pub(crate) fn check<'p>(
     };
     match secret.secret_type().unwrap_or_default() {
         "kubernetes.io/basic-auth" => {
-            let faults = missing(&["username", "password"]);
+            let mut faults = missing(&["username", "password"]);
             // One of the two is enough.
-            if faults.len() == 2 {
-                faults
-            } else {
-                Vec::new()
+            if faults.len() < 2 {
+                faults.clear();
             }
+            for fault in &mut faults {
+                fault.reason =
+                    "is missing, and a Secret of this type needs `username` or `password`";
+            }
+            faults
         }
         "kubernetes.io/dockercfg" => registry_login(".dockercfg", &missing, &opened),
         "kubernetes.io/dockerconfigjson" => registry_login(".dockerconfigjson", &missing, &opened),

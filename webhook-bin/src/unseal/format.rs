@@ -75,12 +75,15 @@ pub trait Opener: Send + Sync {
 pub struct Jwe;
 
 impl SealedFormat for Jwe {
-    /// `{` opens the JSON serializations; in the compact one it is `e` and one of sixteen characters, because
-    /// the first segment is base64url of an object.
+    /// `{` opens the JSON serializations. The first part of the compact one is base64url of an object, so it
+    /// begins as that of `{` does, or of a blank before it.
     fn may_begin(&self, head: &[u8]) -> bool {
         match head {
             [b'{', ..] => true,
             [b'e', second, ..] => matches!(second, b'w'..=b'z' | b'0'..=b'9' | b'-' | b'_'),
+            [b'C', second, ..] => matches!(second, b'Q'..=b'Z' | b'a'..=b'v'),
+            [b'D', second, ..] => matches!(second, b'Q'..=b'Z' | b'a'..=b'f'),
+            [b'I', second, ..] => second.is_ascii_uppercase(),
             _ => false,
         }
     }

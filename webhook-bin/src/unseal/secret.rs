@@ -457,7 +457,7 @@ fn finish(mut fields: Vec<Field<'_>>, others: Vec<FieldRefusal>) -> Unsealed {
                 if let Some(refusal) = &field.overlooked {
                     field.record.code = Some(refusal.code);
                     warnings.push(format!(
-                        "field `{key}` was opened although {}",
+                        "field `{key}` was opened all the same: {}",
                         refusal.message
                     ));
                 }
