@@ -339,7 +339,7 @@ pub(crate) fn refused(error: &RefusedError, entry: &KeyEntry, kid: Option<&str>)
     let (code, next_step) = match error {
         RefusedError::BadEphemeral { .. }
         | RefusedError::BadPartyInfo { .. }
-        | RefusedError::Length { .. } => (
+        | RefusedError::EncryptedKeyLength { .. } => (
             Code::Damaged,
             "copy the whole envelope again from its source, or seal the value anew",
         ),
