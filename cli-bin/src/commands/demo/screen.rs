@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_command_breaks_outside_quotes_alone() {
-        let lines = wrap_command("privy a --long \"b c d\" --other e", 16);
+        let lines = wrap_command("privy a --long \"b c d\" --other e", 15);
         assert_eq!(lines, ["privy a --long \\", " \"b c d\" \\", " --other e"]);
     }
 
