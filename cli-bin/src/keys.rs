@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::io::{Io, files};
+use crate::place::Fallback;
 use crate::project::Project;
 use crate::report::Failure;
 use crate::text::{printable, shell_word};
@@ -151,12 +152,20 @@ pub struct Choice {
     pub keys: Vec<Rc<SealKey>>,
     /// Namespace of manifests that do not name theirs.
     pub namespace: Option<String>,
-    /// Name of a Secret that is to be made.
+    /// Name of the Secret, where nothing else says.
     pub name: Option<String>,
     rule_clusters: Vec<String>,
 }
 
 impl Choice {
+    /// What the rule says of the place.
+    pub fn fallback(&self) -> Fallback<'_> {
+        Fallback {
+            namespace: self.namespace.as_deref(),
+            name: self.name.as_deref(),
+        }
+    }
+
     /// Clusters that the values are for, where no flag says so: the rule's, or else those of the cards.
     pub fn clusters(&self) -> Vec<String> {
         if !self.rule_clusters.is_empty() {

@@ -7,6 +7,7 @@ use crate::place::{Limits, Part, Target, named_namespace};
 use crate::report::Failure;
 use crate::sealing::Manner;
 use crate::text::printable;
+use crate::value::VALUE_LIMIT;
 
 /// What the flags and rules say of the place of a manifest's values.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +103,7 @@ pub fn seal_plain_values<'a>(
     edits: &mut Edits<'_, 'a>,
 ) -> Result<usize, Failure> {
     let mut act = manner.begin();
-    let mut sealed = 0;
+    let (mut sealed, mut bytes) = (0, 0);
     for field in secret.fields() {
         let at = |failure: Failure| {
             failure.context(format!("field `{}` on line {}", field.path(), field.line()))
@@ -118,6 +119,14 @@ pub fn seal_plain_values<'a>(
                 )));
             }
             Recognized::Plain => {}
+        }
+        bytes += value.len();
+        if bytes > VALUE_LIMIT {
+            return Err(Failure::refused(anyhow!(
+                "the values of the Secret on line {} are larger than 1 MiB together, the most that Kubernetes takes",
+                secret.line()
+            ))
+            .hint("split the Secret in two"));
         }
         let binding = placing.bind(secret, field.key())?;
         let text = act.seal(&value, &binding).map_err(at)?;

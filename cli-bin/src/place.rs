@@ -32,6 +32,15 @@ impl Part {
     }
 }
 
+/// What a rule of `.privy.yaml` says of the place, for what no flag says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fallback<'a> {
+    /// The namespace.
+    pub namespace: Option<&'a str>,
+    /// The Secret's name.
+    pub name: Option<&'a str>,
+}
+
 /// Where one value may be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -44,15 +53,15 @@ pub struct Target {
 }
 
 impl Target {
-    /// The place that the flags give to a single value; `namespace` is the one to fall back on.
+    /// The place that the flags give to a single value; what they leave out comes from the rule of `.privy.yaml`, if any.
     ///
     /// # Errors
     /// Exit 2 when a part is neither given nor left open on purpose.
-    pub fn of_value(args: &PlaceArgs, fallback: Option<&str>) -> Result<Self, Failure> {
+    pub fn of_value(args: &PlaceArgs, rule: Fallback<'_>) -> Result<Self, Failure> {
         if let Some(place) = &args.place {
             return split(place);
         }
-        let namespace = match (&args.namespace, fallback) {
+        let namespace = match (&args.namespace, rule.namespace) {
             _ if args.anywhere => Part::Open,
             (Some(namespace), _) => named_namespace(namespace)?,
             (None, Some(namespace)) => named_namespace(namespace)?,
@@ -64,11 +73,16 @@ impl Target {
         let field = args.field.as_deref().map(Part::new);
         Ok(Self {
             namespace,
-            name: args.name.as_deref().map(Part::new).ok_or_else(|| {
-                Failure::usage(anyhow!("the place lacks the name of the Secret")).hint(
-                    "add --name NAME, or --name '*' to let any Secret of the namespace open it",
-                )
-            })?,
+            name: args
+                .name
+                .as_deref()
+                .or(rule.name)
+                .map(Part::new)
+                .ok_or_else(|| {
+                    Failure::usage(anyhow!("the place lacks the name of the Secret")).hint(
+                        "add --name NAME, or --name '*' to let any Secret of the namespace open it",
+                    )
+                })?,
             field: field.ok_or_else(|| {
                 Failure::usage(anyhow!("the place lacks the field")).hint("add --field FIELD")
             })?,
@@ -214,6 +228,11 @@ impl Limits {
 mod tests {
     use super::*;
 
+    const RULE: Fallback<'_> = Fallback {
+        namespace: Some("payments"),
+        name: Some("db"),
+    };
+
     fn args(namespace: Option<&str>, name: Option<&str>, field: Option<&str>) -> PlaceArgs {
         PlaceArgs {
             namespace: namespace.map(str::to_owned),
@@ -230,18 +249,43 @@ mod tests {
             ..PlaceArgs::default()
         };
         let flags = args(Some("payments"), Some("db"), Some("password"));
-        let target = Target::of_value(&word, None).unwrap();
-        assert_eq!(target, Target::of_value(&flags, None).unwrap());
+        let target = Target::of_value(&word, Fallback::default()).unwrap();
+        assert_eq!(
+            target,
+            Target::of_value(&flags, Fallback::default()).unwrap()
+        );
         assert_eq!(target.describe(), "payments/db/password");
     }
 
     #[test]
     fn what_is_left_open_is_said() {
-        assert!(Target::of_value(&args(Some("payments"), None, Some("password")), None).is_err());
-        assert!(Target::of_value(&args(None, Some("db"), Some("password")), None).is_err());
-        let open = Target::of_value(&args(Some("payments"), Some("*"), Some("*")), None).unwrap();
+        assert!(
+            Target::of_value(
+                &args(Some("payments"), None, Some("password")),
+                Fallback::default()
+            )
+            .is_err()
+        );
+        assert!(
+            Target::of_value(
+                &args(None, Some("db"), Some("password")),
+                Fallback::default()
+            )
+            .is_err()
+        );
+        let open = Target::of_value(
+            &args(Some("payments"), Some("*"), Some("*")),
+            Fallback::default(),
+        )
+        .unwrap();
         assert_eq!((open.name, open.field), (Part::Open, Part::Open));
-        assert!(Target::of_value(&args(Some("*"), Some("db"), Some("password")), None).is_err());
+        assert!(
+            Target::of_value(
+                &args(Some("*"), Some("db"), Some("password")),
+                Fallback::default()
+            )
+            .is_err()
+        );
         for place in [
             "payments/db",
             "payments/db/a/b",
@@ -257,18 +301,18 @@ mod tests {
             ..args(None, Some("db"), Some("password"))
         };
         assert_eq!(
-            Target::of_value(&anywhere, Some("payments"))
-                .unwrap()
-                .namespace,
+            Target::of_value(&anywhere, RULE).unwrap().namespace,
             Part::Open
         );
     }
 
     #[test]
-    fn falls_back_on_the_rules_namespace() {
-        let target =
-            Target::of_value(&args(None, Some("db"), Some("password")), Some("payments")).unwrap();
+    fn falls_back_on_the_rule() {
+        let target = Target::of_value(&args(None, None, Some("password")), RULE).unwrap();
         assert_eq!(target.describe(), "payments/db/password");
+        let target =
+            Target::of_value(&args(Some("other"), Some("*"), Some("password")), RULE).unwrap();
+        assert_eq!(target.describe(), "other/*/password");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub struct Rule {
     pub keys: Vec<String>,
     /// Namespace of manifests that do not name theirs.
     pub namespace: Option<String>,
-    /// Name of the Secret that `privy set` makes.
+    /// Name of the Secret, for single values and for files that `privy set` makes.
     pub name: Option<String>,
     /// Clusters that the values are for.
     pub clusters: Vec<String>,

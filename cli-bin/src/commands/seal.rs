@@ -34,14 +34,14 @@ fn one_value(args: &SealArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         ));
     }
     let mut chooser = Chooser::new(&args.key.key);
-    let placed =
-        args.place.place.is_some() || args.place.namespace.is_some() || args.place.anywhere;
+    let placed = args.place.place.is_some()
+        || args.place.name.is_some() && (args.place.namespace.is_some() || args.place.anywhere);
     let choice = if placed {
         chooser.keys(None, io)?
     } else {
         chooser.keys_and_place(None, io)?
     };
-    let target = Target::of_value(&args.place, choice.namespace.as_deref())?;
+    let target = Target::of_value(&args.place, choice.fallback())?;
     let limits = Limits::of(&args.bounds, &choice.clusters(), io.now)?;
     let binding = target.bind(&limits)?;
     let manner = Manner::new(

@@ -451,6 +451,32 @@ fn text_without_a_secret_is_not_passed_on() {
 }
 
 #[test]
+fn a_secret_larger_than_kubernetes_takes_is_refused_early() {
+    let bench = Bench::new();
+    let half = "x".repeat(600 * 1024);
+    let manifest = |second: &str| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: db, namespace: payments}}\nstringData:\n  a: {half}\n  b: {second}\n"
+        )
+    };
+    bench.write("db.yaml", manifest(&half));
+    bench
+        .run(
+            &["seal", "-i", "--key", "payments.card.json", "db.yaml"],
+            "",
+        )
+        .failed(1, "larger than 1 MiB together")
+        .hints("split");
+    bench.write("db.yaml", manifest("x"));
+    bench
+        .run(
+            &["seal", "-i", "--key", "payments.card.json", "db.yaml"],
+            "",
+        )
+        .succeeded();
+}
+
+#[test]
 fn a_dry_run_writes_nothing() {
     let bench = Bench::new();
     bench.write("db.yaml", MANIFEST);

@@ -42,11 +42,7 @@ fn no_flags_are_needed() {
         .succeeded();
     assert!(bench.text("prod/new.yaml").contains("namespace: payments"));
     let piped = bench
-        .run_in(
-            "prod",
-            &["seal", "--name", "db", "--field", "password"],
-            "x",
-        )
+        .run_in("prod", &["seal", "--field", "password"], "x")
         .succeeded();
     assert!(piped.text().starts_with("eyJ"));
 }
