@@ -1,0 +1,128 @@
+//! What holds of every review: the patch changes opened keys alone, and reviewing the outcome changes nothing.
+#![allow(clippy::unwrap_used, reason = "what fails shall panic")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use support::*;
+use webhook_bin::unseal::{Jwe, SealedFormat};
+
+/// How a field of a generated Secret comes about.
+#[derive(Clone, Debug)]
+enum Content {
+    Plain(Vec<u8>),
+    Sealed(Vec<u8>),
+    Foreign,
+    Null,
+}
+
+fn content() -> impl Strategy<Value = Content> {
+    prop_oneof![
+        3 => vec(any::<u8>(), 0..80).prop_map(Content::Plain),
+        1 => "(eyJ|\\{\")?[ -~]{0,40}".prop_map(|text| Content::Plain(text.into_bytes())),
+        3 => vec(any::<u8>(), 0..80).prop_map(Content::Sealed),
+        1 => Just(Content::Foreign),
+        1 => Just(Content::Null),
+    ]
+}
+
+fn review(fields: &BTreeMap<String, Content>) -> Review {
+    let data: serde_json::Map<String, Value> = fields
+        .iter()
+        .map(|(key, content)| {
+            let value = match content {
+                Content::Plain(bytes) => b64(bytes).into(),
+                Content::Sealed(bytes) => b64(sealed(bytes, key)).into(),
+                Content::Foreign => b64(seal("x", &json!({"kid": "theirs"}))).into(),
+                Content::Null => Value::Null,
+            };
+            (key.clone(), value)
+        })
+        .collect();
+    Review::create(&[]).with("/data", data.into())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_patch_changes_opened_keys_alone_and_a_second_review_changes_nothing(
+        fields in btree_map("[a-zA-Z0-9][a-zA-Z0-9._-]{0,11}", content(), 0..8)
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let bench = Bench::new();
+        let first = review(&fields);
+        let reply = runtime.block_on(bench.review(&first));
+        let malformed = fields.values().any(|content| matches!(content,
+            Content::Plain(bytes) | Content::Sealed(bytes) if Jwe.recognize(bytes).is_some()));
+        if malformed {
+            // A text that happens to claim to be an envelope.
+            prop_assert!(!reply.allowed() || !reply.warnings().is_empty());
+            return Ok(());
+        }
+        prop_assert!(reply.allowed(), "{}", reply.text);
+        let mut expected = first.object().clone();
+        for (key, content) in &fields {
+            if let Content::Sealed(bytes) = content {
+                expected["data"][key] = b64(bytes).into();
+            }
+        }
+        let stored = reply.apply_to(first.object());
+        prop_assert_eq!(&stored, &expected);
+        let opened = fields.values().filter(|content| matches!(content, Content::Sealed(_))).count();
+        prop_assert_eq!(reply.patch().len(), opened);
+
+        let calls = bench.calls();
+        for again in [Review::of("CREATE", &stored, None), Review::of("UPDATE", &stored, Some(&stored))] {
+            let reply = runtime.block_on(bench.review(&again));
+            prop_assert!(reply.allowed() && reply.patch().is_empty(), "{}", reply.text);
+        }
+        prop_assert_eq!(bench.calls(), calls);
+    }
+
+    #[test]
+    fn nothing_that_is_recognized_is_passed_over_by_its_first_bytes(
+        head in prop_oneof![Just(""), Just("eyJ"), Just("{\""), Just("IHsi"), Just("CXsi"), Just("DQp7"), Just("Cnsi"), Just("ewog")],
+        rest in "[ -~]{0,60}",
+        header in "[ \\t\\r\\n]{0,3}",
+    ) {
+        let texts = [
+            format!("{head}{rest}"),
+            format!("{}.a.b.c.d", b64url(format!("{header}{{\"enc\":\"A256GCM\"}}"))),
+            format!("{}.", b64url(format!("{header}{{ \"enc\":1}}"))),
+            format!("{{{header}\"ciphertext\":\"\",\"header\":{{}}}}"),
+        ];
+        for text in texts {
+            let value = text.as_bytes();
+            if Jwe.recognize(value).is_some() {
+                prop_assert!(Jwe.may_begin(&value[..value.len().min(4)]), "{}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_get_an_answer(body in vec(any::<u8>(), 0..200)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let bench = Bench::new();
+        let reply = runtime.block_on(bench.send(&body, Duration::from_secs(1)));
+        prop_assert_eq!(reply.status, 400);
+    }
+
+    #[test]
+    fn a_review_with_a_changed_byte_gets_an_answer(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let bench = Bench::new();
+        let mut body = Review::create(&[("password", "eyJlbmMiOiJBMjU2R0NNIn0.a.b.c.d")]).body().into_bytes();
+        let at = at.index(body.len());
+        body[at] = byte;
+        // Reply::new checks what holds of every answer.
+        let reply = runtime.block_on(bench.send(&body, Duration::from_secs(1)));
+        prop_assert!(reply.patch().is_empty());
+        prop_assert_eq!(bench.calls(), 0);
+    }
+}
