@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::io::read_bounded;
 use crate::report::Failure;
+use crate::text::shell_word;
 
 /// Manifests of more than 16 MiB are no manifests.
 pub const MANIFEST_LIMIT: usize = 16 * 1024 * 1024;
@@ -176,7 +177,33 @@ fn stage(
             existing,
         })
     };
-    write().with_context(failed).map_err(Failure::usage)
+    write()
+        .with_context(failed)
+        .map_err(|error| hint_at_folder(Failure::usage(error), path))
+}
+
+/// A missing folder has an obvious next step.
+fn hint_at_folder(failure: Failure, path: &Path) -> Failure {
+    let folder = parent(path);
+    if folder.exists() {
+        return failure;
+    }
+    let word = shell_word(&folder.display().to_string());
+    failure.hint(format!("make the folder first: mkdir -p {word}"))
+}
+
+/// Refuses a path whose folder is missing, before work is done for it.
+///
+/// # Errors
+/// Exit 2.
+pub fn require_folder(path: &Path) -> Result<(), Failure> {
+    let folder = parent(path);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let missing = anyhow::anyhow!("the folder `{}` does not exist", folder.display());
+    let failure = Failure::usage(missing.context(format!("cannot write `{}`", path.display())));
+    Err(hint_at_folder(failure, path))
 }
 
 /// Puts the file in its place and names the folder, which is to be synced.

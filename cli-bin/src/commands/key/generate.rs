@@ -24,7 +24,7 @@ pub fn run(args: &GenerateArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     } else {
         Existing::Keep
     };
-    refuse_existing(args)?;
+    check_files(args)?;
     let key = LocalKey::generate(kind(args.kind))
         .map_err(|error| Failure::usage(anyhow::Error::new(error).context("cannot make a key")))?;
     let name = args
@@ -54,13 +54,16 @@ pub fn run(args: &GenerateArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
 }
 
 /// Said before a key is made, which takes a moment; the files are still created exclusively.
-fn refuse_existing(args: &GenerateArgs) -> Result<(), Failure> {
+fn check_files(args: &GenerateArgs) -> Result<(), Failure> {
     if args.card.as_ref() == Some(&args.out) {
         return Err(
             Failure::usage(anyhow!("--out and --card name the same file")).hint(
                 "the private key stays with you, the card is for others: give them two files",
             ),
         );
+    }
+    for path in [Some(&args.out), args.card.as_ref()].into_iter().flatten() {
+        files::require_folder(path)?;
     }
     if args.force {
         return Ok(());
