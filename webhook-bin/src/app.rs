@@ -15,11 +15,11 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use crate::admission::{Answer, Reviewer, WipingBody};
 use crate::audit::{AuditRecord, Operation};
 use crate::audit_log::AuditLog;
+use crate::body::{Refusal, Taken, next_data};
 use crate::connection::Watch;
 use crate::decide::Code;
 use crate::limits::{Budget, Limits, Share, answer_within};
@@ -296,82 +296,12 @@ impl<R: Review> App<R> {
     }
 }
 
-/// Why a body was not taken in.
-#[derive(Clone, Copy, Debug)]
-enum Refusal {
-    Broken,
-    Shed(Shed),
-    Slow,
-    TooLarge,
-}
-
 /// What a request holds of the budgets. Part of its answer's bytes, so it is given back when those are
 /// written.
 #[derive(Debug)]
 struct Held {
     bytes: Share,
     _slot: Share,
-}
-
-/// A body: as it came when it came in one piece, which is the usual case, else put together and wiped.
-enum Taken {
-    Nothing,
-    Whole(Bytes),
-    Gathered(Zeroizing<Vec<u8>>),
-}
-
-impl Taken {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Nothing => &[],
-            Self::Whole(bytes) => bytes,
-            Self::Gathered(bytes) => bytes,
-        }
-    }
-
-    fn and(self, data: Bytes, expected: usize) -> Self {
-        let mut gathered = match self {
-            Self::Nothing => return Self::Whole(data),
-            Self::Whole(first) => {
-                let mut gathered = Zeroizing::new(Vec::with_capacity(expected));
-                gathered.extend_from_slice(&first);
-                gathered
-            }
-            Self::Gathered(gathered) => gathered,
-        };
-        // A growing vector would leave its old allocation unwiped.
-        if gathered.capacity() - gathered.len() < data.len() {
-            let mut wider = Zeroizing::new(Vec::with_capacity((gathered.len() + data.len()) * 2));
-            wider.extend_from_slice(&gathered);
-            gathered = wider;
-        }
-        gathered.extend_from_slice(&data);
-        Self::Gathered(gathered)
-    }
-}
-
-/// The next bytes of the body, unless the connection's watch says that it takes too long.
-async fn next_data<B>(watch: &Watch, body: &mut B) -> Result<Option<Bytes>, Refusal>
-where
-    B: hyper::body::Body<Data = Bytes> + Unpin,
-{
-    loop {
-        let frame = std::future::poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
-            Poll::Pending if watch.is_late() => Poll::Ready(Err(Refusal::Slow)),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(frame) => Poll::Ready(Ok(frame)),
-        });
-        match frame.await? {
-            None => return Ok(None),
-            Some(Err(_)) => return Err(Refusal::Broken),
-            // Trailers say nothing to us.
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
-                }
-            }
-        }
-    }
 }
 
 /// A review whose panic ends itself alone, and which ends when its connection's watch says so. The timer

@@ -204,3 +204,148 @@ impl Shared {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::{Instant, SystemTime};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn record(uid: &str) -> AuditRecord {
+        let mut record = AuditRecord::new(SystemTime::UNIX_EPOCH);
+        record.uid = uid.to_owned();
+        record
+    }
+
+    fn uids(text: &[u8]) -> Vec<String> {
+        let lines = text.split_inclusive(|byte| *byte == b'\n');
+        lines
+            .map(|line| {
+                let line: serde_json::Value = serde_json::from_slice(line).unwrap();
+                line["uid"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    }
+
+    /// Hands on what is written, and does as the script says for each write.
+    struct Scripted {
+        written: Written,
+        script: mpsc::Receiver<io::Result<usize>>,
+    }
+
+    impl Write for Scripted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // A script that has ended takes everything.
+            let most = self.script.recv().unwrap_or(Ok(usize::MAX))?;
+            let len = most.min(bytes.len());
+            self.written
+                .lock()
+                .unwrap()
+                .extend_from_slice(&bytes[..len]);
+            Ok(len)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    type Written = Arc<Mutex<Vec<u8>>>;
+    type Script = mpsc::Sender<io::Result<usize>>;
+
+    fn scripted() -> (Scripted, Script, Written) {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (send, script) = mpsc::channel();
+        let destination = Scripted {
+            written: Arc::clone(&written),
+            script,
+        };
+        (destination, send, written)
+    }
+
+    #[tokio::test]
+    async fn keeps_the_order_and_writes_everything_before_the_end() {
+        let (destination, script, written) = scripted();
+        drop(script);
+        let log = AuditLog::start(destination).unwrap();
+        let expected: Vec<String> = (0..2_000).map(|number: u32| number.to_string()).collect();
+        for uid in &expected {
+            log.append(&record(uid)).await;
+        }
+        log.finish();
+        assert_eq!(uids(&written.lock().unwrap()), expected);
+    }
+
+    #[tokio::test]
+    async fn goes_on_where_a_write_fell_short_or_failed() {
+        let (destination, script, written) = scripted();
+        let log = AuditLog::start(destination).unwrap();
+        log.append(&record("a")).await;
+        log.append(&record("b")).await;
+        script.send(Ok(10)).unwrap();
+        script.send(Err(io::ErrorKind::Interrupted.into())).unwrap();
+        script.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
+        drop(script);
+        log.finish();
+        assert_eq!(uids(&written.lock().unwrap()), ["a", "b"]);
+        assert_eq!(log.failed_writes(), 1);
+    }
+
+    #[tokio::test]
+    async fn makes_reviews_wait_rather_than_lose_a_line() {
+        let (destination, script, written) = scripted();
+        let log = Arc::new(AuditLog::with_capacity(destination, 200).unwrap());
+        // The first batch is stuck in its write; these fill the room behind it.
+        log.append(&record("stuck")).await;
+        let begun = Instant::now();
+        while !log.shared.lock().lines.is_empty() {
+            assert!(begun.elapsed() < PATIENCE);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for uid in ["1", "2", "3"] {
+            if !log.try_append(&record(uid)) {
+                break;
+            }
+        }
+        let waiting = tokio::spawn({
+            let log = Arc::clone(&log);
+            async move { log.append(&record("late")).await }
+        });
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        assert!(!waiting.is_finished());
+        drop(script);
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .unwrap()
+            .unwrap();
+        log.finish();
+        let uids = uids(&written.lock().unwrap());
+        assert_eq!(
+            (
+                uids.first().unwrap().as_str(),
+                uids.last().unwrap().as_str()
+            ),
+            ("stuck", "late")
+        );
+    }
+
+    #[test]
+    fn ends_although_its_destination_is_gone() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let log = AuditLog::start(Gone).unwrap();
+        assert!(log.try_append(&record("lost with the process")));
+        log.finish();
+        assert!(log.failed_writes() > 1);
+    }
+}

@@ -156,3 +156,52 @@ fn allowed_name(
         .find(|name| allowed_names.iter().any(|allowed| allowed == name));
     known.map(ToOwned::to_owned).ok_or(Rejected::Name)
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::server::WebPkiClientVerifier;
+
+    use super::*;
+
+    #[test]
+    fn loopback_is_this_host_alone() {
+        let trust = Trust {
+            verifier: WebPkiClientVerifier::no_client_auth(),
+            generation: 0,
+        };
+        for (peer, expected) in [
+            ("127.0.0.1:1", Ok(())),
+            ("127.8.9.1:1", Ok(())),
+            ("[::1]:1", Ok(())),
+            ("[::ffff:127.0.0.1]:1", Ok(())),
+            ("10.0.0.1:1", Err(Rejected::NotLoopback)),
+            ("[::ffff:10.0.0.1]:1", Err(Rejected::NotLoopback)),
+            ("[fe80::1]:1", Err(Rejected::NotLoopback)),
+        ] {
+            let caller =
+                Caller::identify(&CallerMode::Loopback, peer.parse().unwrap(), None, &trust);
+            let standing = caller.check(|| unreachable!("there is no certificate to ask about"), 1);
+            assert_eq!(standing, expected, "{peer}");
+        }
+    }
+
+    #[test]
+    fn no_certificate_is_no_name() {
+        let trust = Trust {
+            verifier: WebPkiClientVerifier::no_client_auth(),
+            generation: 0,
+        };
+        let mode = CallerMode::Mtls {
+            allowed_names: vec![String::new()],
+        };
+        for chain in [
+            None,
+            Some(&[][..]),
+            Some(&[CertificateDer::from(vec![1, 2, 3])][..]),
+        ] {
+            let caller = Caller::identify(&mode, "127.0.0.1:1".parse().unwrap(), chain, &trust);
+            assert!(caller.check(|| unreachable!("refused before"), 0).is_err());
+            assert_eq!(caller.name(), None);
+        }
+    }
+}

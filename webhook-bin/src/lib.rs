@@ -22,6 +22,8 @@ pub mod args;
 #[cfg(feature = "server")]
 pub mod audit_log;
 #[cfg(feature = "server")]
+mod body;
+#[cfg(feature = "server")]
 pub mod caller;
 #[cfg(feature = "server")]
 pub mod certificate;

@@ -134,3 +134,16 @@ async fn reports_when_the_certificate_ends() {
     let server = Setup::default().start().await;
     assert!(server.metric("privy_tls_cert_not_after_seconds").await > 1_700_000_000);
 }
+
+#[tokio::test]
+async fn is_not_ready_with_an_expired_certificate() {
+    let setup = Setup::default();
+    setup.pki.install(&setup.pki.expired_server_pair());
+    let server = setup.start().await;
+    let answer = server.get("/readyz").await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("[-] certificate\n"), "{answer:?}");
+    server.pki.install(&server.pki.server_pair());
+    server.until_metric(REPLACED, 1).await;
+    assert_eq!(server.get("/readyz").await.status, 200);
+}
