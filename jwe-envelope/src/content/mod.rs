@@ -11,10 +11,9 @@ mod aes_gcm;
 mod tests;
 
 use aws_lc_rs::error::Unspecified;
-use zeroize::Zeroize;
 
 use crate::error::OpenError;
-use crate::secret::{ContentKey, Plaintext};
+use crate::secret::{ContentKey, Plaintext, wipe};
 
 /// Room that a ciphertext's buffer should have beyond the ciphertext, so that opening never has to grow it.
 pub(crate) const SPARE: usize = 16;
@@ -48,7 +47,7 @@ pub(crate) fn encrypt(
             tag,
         }),
         Err(error) => {
-            buffer.zeroize();
+            wipe(&mut buffer);
             Err(error)
         }
     }
@@ -72,7 +71,7 @@ pub(crate) fn decrypt(
         aes_cbc_hmac::decrypt(key, iv, aad, tag, &mut buffer)
     };
     if result.is_err() {
-        buffer.zeroize();
+        wipe(&mut buffer);
         return Err(OpenError);
     }
     Ok(Plaintext::new(buffer))
