@@ -26,8 +26,14 @@ const KUBERNETES: GeneralPurpose = GeneralPurpose::new(
 /// # Errors
 /// [`WalkError::Base64`] when the API server would not accept the text either. It does not repeat any of it.
 pub fn decode(text: &str) -> Result<Vec<u8>, WalkError> {
-    let joined = has_line_break(text).then(|| without_line_breaks(text));
-    let text = joined.as_ref().map_or(text.as_bytes(), |joined| joined);
+    match decode_joined(text.as_bytes()) {
+        // Line breaks are rare: looked for only where they can be what is wrong.
+        Err(_) if has_line_break(text) => decode_joined(&without_line_breaks(text)),
+        result => result,
+    }
+}
+
+fn decode_joined(text: &[u8]) -> Result<Vec<u8>, WalkError> {
     let mut decoded = vec![0; text.len().div_ceil(4) * 3];
     match KUBERNETES.decode_slice(text, &mut decoded) {
         Ok(length) => {

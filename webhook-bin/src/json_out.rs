@@ -2,8 +2,18 @@
 
 /// Appends a JSON string, quotes included.
 pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
     let mut rest = text.as_bytes();
+    // Nearly every text is written as it is. Without an early end the loop becomes vector instructions.
+    if !rest
+        .iter()
+        .fold(false, |found, byte| found | needs_escape(*byte))
+    {
+        out.extend_from_slice(rest);
+        out.push(b'"');
+        return;
+    }
     while let Some(at) = rest.iter().position(|byte| needs_escape(*byte)) {
         out.extend_from_slice(&rest[..at]);
         match rest[at] {
