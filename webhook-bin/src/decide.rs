@@ -75,9 +75,9 @@ pub enum Use<'a> {
 /// What a request does to one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// An update brings another value than the one that is stored.
+    /// An update brings another text than the one that is stored under this key.
     Changed,
-    /// The Secret is new.
+    /// The Secret is new, or has not had this key.
     Created,
     /// An update repeats what is stored.
     Unchanged,
@@ -94,9 +94,28 @@ pub enum Decision<O> {
     Unwrap {
         /// What opening it takes.
         opening: O,
-        /// What would have been refused, had policy not made it a warning.
-        overlooked: Option<Refusal>,
+        /// What stands against it, and yet is no reason to refuse it now.
+        reservation: Option<Reservation>,
     },
+}
+
+/// What stands against a value that is opened all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reservation {
+    /// It holds unless the opened value is the one that is stored: then nothing is introduced. A manifest that is
+    /// applied again brings the envelope, while the API server has what was in it.
+    UnlessStored(Refusal),
+    /// Policy makes it a warning.
+    Warned(Refusal),
+}
+
+impl Reservation {
+    fn for_key(self, kid: Option<&str>) -> Self {
+        match self {
+            Self::UnlessStored(refusal) => Self::UnlessStored(refusal.for_key(kid)),
+            Self::Warned(refusal) => Self::Warned(refusal.for_key(kid)),
+        }
+    }
 }
 
 /// Why a value stays as it is.
@@ -198,15 +217,13 @@ fn judge<'e>(
             })),
         };
     }
-    let named = |refusal: Refusal, candidates: &mut std::iter::Peekable<Candidates<'e>>| {
-        refusal.for_key(candidates.peek().and_then(|candidate| candidate.kid))
-    };
-    let overlooked = match binding {
+    let kid = candidates.peek().and_then(|candidate| candidate.kid);
+    let reservation = match binding {
         Some(binding) => check_binding(binding, site, policy, now)
-            .map_err(|refusal| named(refusal, &mut candidates))?
-            .map(|refusal| named(refusal, &mut candidates)),
+            .map_err(|refusal| refusal.for_key(kid))?
+            .map(|reservation| reservation.for_key(kid)),
         None if matches!(site.caller, Use::RunTime { .. }) => {
-            return Err(named(Refusal::admission_only(), &mut candidates));
+            return Err(Refusal::admission_only().for_key(kid));
         }
         None => None,
     };
@@ -226,20 +243,20 @@ fn judge<'e>(
     match (first, first_refusal) {
         (Some(first), _) => Ok(Decision::Unwrap {
             opening: Attempts { first, second },
-            overlooked,
+            reservation,
         }),
         (None, Some(refusal)) => Err(refusal),
         (None, None) => unreachable!("there is a candidate, and it became an attempt or a refusal"),
     }
 }
 
-/// Place, cluster and service account must fit; time must, unless policy says otherwise.
+/// Place, cluster and service account must fit; time must where a value is introduced, unless policy says otherwise.
 fn check_binding(
     binding: &Binding,
     site: &Site<'_>,
     policy: &Policy,
     now: u64,
-) -> Result<Option<Refusal>, Refusal> {
+) -> Result<Option<Reservation>, Refusal> {
     match (site.caller, binding.service_account()) {
         (Use::Admission { .. }, Some(bound)) => return Err(Refusal::run_time_only(bound)),
         (Use::RunTime { .. }, None) => return Err(Refusal::admission_only()),
@@ -262,12 +279,20 @@ fn check_binding(
     let early = binding
         .not_before()
         .is_some_and(|from| now.saturating_add(skew) < from);
-    if early {
-        Err(Refusal::not_yet_valid(&mismatch))
-    } else if policy.expired == Expired::Warn && !at_run_time {
-        Ok(Some(Refusal::expired(&mismatch)))
+    let refusal = if early {
+        Refusal::not_yet_valid(&mismatch)
     } else {
-        Err(Refusal::expired(&mismatch))
+        Refusal::expired(&mismatch)
+    };
+    match site.caller {
+        Use::Admission { .. } if !early && policy.expired == Expired::Warn => {
+            Ok(Some(Reservation::Warned(refusal)))
+        }
+        Use::Admission {
+            change: Change::Changed,
+            ..
+        } => Ok(Some(Reservation::UnlessStored(refusal))),
+        Use::Admission { .. } | Use::RunTime { .. } => Err(refusal),
     }
 }
 

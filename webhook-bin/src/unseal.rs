@@ -8,7 +8,9 @@ use jwe_envelope::{Plaintext, Recognized, recognize};
 use kms_backends::{Category, OpenFailure, Opened, Registry, UnwrapError};
 use tokio::time::Instant;
 
-use crate::decide::{Attempt, Attempts, Code, Decision, Leave, Policy, Refusal, Site, decide};
+use crate::decide::{
+    Attempt, Attempts, Code, Decision, Leave, Policy, Refusal, Reservation, Site, decide,
+};
 use crate::refusal::unwrap_failed;
 
 mod format;
@@ -95,7 +97,15 @@ pub async fn open_value(
 ) -> Result<Plaintext, OpenRefusal> {
     let recognized = recognize(value.trim_ascii_start());
     let opening = match decide(&recognized, site, policy, registry, now) {
-        Decision::Unwrap { opening, .. } => opening,
+        Decision::Unwrap {
+            opening,
+            reservation: None | Some(Reservation::Warned(_)),
+        } => opening,
+        // Nothing is stored that one value could be compared with.
+        Decision::Unwrap {
+            reservation: Some(Reservation::UnlessStored(refusal)),
+            ..
+        } => return Err(refusal.into()),
         Decision::Refuse(refusal) | Decision::Leave(Leave::Unopenable(refusal)) => {
             return Err(refusal.into());
         }

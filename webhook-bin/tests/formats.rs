@@ -56,7 +56,7 @@ impl SealedValue for Mirrored<'_> {
         }
         Decision::Unwrap {
             opening: Box::new(Mirrored { ..*self }),
-            overlooked: None,
+            reservation: None,
         }
     }
 }

@@ -566,6 +566,28 @@ async fn times_bound_the_introduction_of_a_value() {
 }
 
 #[tokio::test]
+async fn a_manifest_applied_again_after_its_time_introduces_nothing() {
+    let bench = Bench::new();
+    for (member, at, code) in [
+        ("exp", NOW - 61, "expired"),
+        ("nbf", NOW + 61, "not-yet-valid"),
+    ] {
+        let value = timed(member, at);
+        let data = [("password", value.as_str())];
+        let again = bench
+            .review(&Review::update(&[("password", "hunter2")], &data))
+            .await;
+        assert!(again.allowed(), "{}", again.text);
+        assert_eq!(again.warnings().len(), 1, "{}", again.text);
+        assert!(!again.patch().is_empty(), "ciphertext must not be stored");
+        for stored in [("password", "hunter3"), ("user", "hunter2")] {
+            let reply = bench.review(&Review::update(&[stored], &data)).await;
+            assert_eq!(reply.refusal(), Some(code), "{stored:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_expired_value_is_served_with_a_warning_where_policy_says_so() {
     let policy = Policy {
         expired: Expired::Warn,

@@ -124,13 +124,13 @@ impl SealedValue for JweValue<'_> {
             Decision::Refuse(refusal) => Decision::Refuse(refusal),
             Decision::Unwrap {
                 opening,
-                overlooked,
+                reservation,
             } => Decision::Unwrap {
                 opening: Box::new(JweOpener {
                     attempts: opening,
                     registry,
                 }),
-                overlooked,
+                reservation,
             },
         }
     }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::join::join_all;
 use super::{Context, OpenRefusal, Opener, SealedFormat, SealedValue};
 use crate::audit::{FieldOutcome, FieldRecord};
-use crate::decide::{Change, Code, Decision, Leave, Refusal, Site, Use};
+use crate::decide::{Change, Code, Decision, Leave, Refusal, Reservation, Site, Use};
 use crate::secret_type;
 
 /// The annotation that names, with commas between, the fields which the application opens itself.
@@ -33,6 +33,18 @@ pub(crate) struct Subject<'r> {
     pub(crate) namespace: &'r str,
     /// Its name, or the beginning of the one that it will get.
     pub(crate) name: ObjectName<'r>,
+}
+
+impl Subject<'_> {
+    /// Whether exactly this value is stored under this key.
+    fn is_stored(&self, key: &str, value: &[u8]) -> bool {
+        self.stored
+            .and_then(|stored| stored.get(key))
+            .filter(|entry| entry.decoded_len() == value.len())
+            .and_then(|entry| entry.decode().ok())
+            .map(Zeroizing::new)
+            .is_some_and(|stored| stored.as_slice() == value)
+    }
 }
 
 /// What became of a Secret.
@@ -134,7 +146,8 @@ fn candidates<'r>(subject: &Subject<'r>, formats: &[Box<dyn SealedFormat>]) -> V
             None => Change::Created,
             Some(stored) => match stored.get(entry.key) {
                 Some(old) if old.value == entry.value => Change::Unchanged,
-                _ => Change::Changed,
+                Some(_) => Change::Changed,
+                None => Change::Created,
             },
         };
         found.push(Candidate {
@@ -214,8 +227,7 @@ struct Field<'c> {
     candidate: &'c Candidate<'c>,
     record: FieldRecord,
     state: State<'c>,
-    /// What policy made a warning.
-    overlooked: Option<Refusal>,
+    reservation: Option<Reservation>,
 }
 
 enum State<'c> {
@@ -243,15 +255,15 @@ impl<'c> Field<'c> {
             code: None,
             source: None,
         };
-        let mut overlooked = None;
+        let mut reservation = None;
         let state = match sealed.decide(index, subject, context) {
             Decision::Leave(leave) => State::Left(leave),
             Decision::Refuse(refusal) => State::Refused(refusal.into()),
             Decision::Unwrap {
                 opening,
-                overlooked: warning,
+                reservation: against,
             } => {
-                overlooked = warning;
+                reservation = against;
                 record.key = Some(opening.key().to_owned());
                 State::ToOpen(opening)
             }
@@ -260,7 +272,7 @@ impl<'c> Field<'c> {
             candidate: sealed.candidate,
             record,
             state,
-            overlooked,
+            reservation,
         }
     }
 
@@ -340,15 +352,17 @@ fn check_opened(
     subject: &Subject<'_>,
     formats: &[Box<dyn SealedFormat>],
 ) -> Vec<FieldRefusal> {
-    let immutable = subject.stored.filter(|stored| stored.immutable());
+    let immutable = subject.stored.is_some_and(AdmittedSecret::immutable);
     for field in &mut *fields {
         let Some(value) = field.opened() else {
             continue;
         };
         let refusal = if is_sealed(value, formats) {
             Refusal::nested()
-        } else if immutable.is_some_and(|stored| !is_stored(stored, field.candidate.key, value)) {
-            changes_immutable()
+        } else if let Some(refusal) = unless_stored(field, immutable)
+            && !subject.is_stored(field.candidate.key, value)
+        {
+            refusal
         } else {
             continue;
         };
@@ -363,19 +377,18 @@ fn check_opened(
     others
 }
 
+/// Why the value may only be the one that is stored, if so it is.
+fn unless_stored(field: &Field<'_>, immutable: bool) -> Option<Refusal> {
+    match &field.reservation {
+        Some(Reservation::UnlessStored(refusal)) => Some(refusal.clone()),
+        Some(Reservation::Warned(_)) | None => immutable.then(changes_immutable),
+    }
+}
+
 fn is_sealed(value: &[u8], formats: &[Box<dyn SealedFormat>]) -> bool {
     formats.iter().any(|format| {
         format.may_begin(&value[..value.len().min(4)]) && format.recognize(value).is_some()
     })
-}
-
-fn is_stored(stored: &AdmittedSecret<'_>, key: &str, value: &[u8]) -> bool {
-    stored
-        .get(key)
-        .filter(|entry| entry.decoded_len() == value.len())
-        .and_then(|entry| entry.decode().ok())
-        .map(Zeroizing::new)
-        .is_some_and(|stored| stored.as_slice() == value)
 }
 
 fn check_type(fields: &mut [Field<'_>], secret: &AdmittedSecret<'_>) -> Vec<FieldRefusal> {
@@ -454,7 +467,9 @@ fn finish(mut fields: Vec<Field<'_>>, others: Vec<FieldRefusal>) -> Unsealed {
                 patch
                     .replace(&FieldPath::data(key), plaintext.expose())
                     .expect("`data` holds any bytes, and no key stands in it twice");
-                if let Some(refusal) = &field.overlooked {
+                if let Some(Reservation::UnlessStored(refusal) | Reservation::Warned(refusal)) =
+                    &field.reservation
+                {
                     field.record.code = Some(refusal.code);
                     warnings.push(format!(
                         "field `{key}` was opened all the same: {}",
