@@ -328,7 +328,7 @@ fn entry<'s>((key, value): &'s (Text<'_>, Option<Text<'_>>)) -> Entry<'s> {
 }
 
 /// Hands every member of the object to `take`, refuses members that stand twice; false for `null`.
-fn walk_object<'a>(
+pub(crate) fn walk_object<'a>(
     cursor: &mut Cursor<'a>,
     name: &'static str,
     mut take: impl FnMut(&str, &mut Cursor<'a>) -> Result<(), WalkError>,

@@ -41,6 +41,15 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
+    /// Steps over one value of any type and gives its text.
+    pub(crate) fn raw_value(&mut self) -> Result<&'a str, JsonFault> {
+        self.peek();
+        let start = self.at;
+        self.skip_value()?;
+        // A value begins and ends with ASCII characters.
+        Ok(&self.text[start..self.at])
+    }
+
     /// The next byte that is not blank.
     pub(crate) fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();

@@ -91,6 +91,7 @@ mod json;
 mod manifest;
 mod patch;
 mod path;
+mod reader;
 mod text;
 mod wipe;
 
@@ -105,3 +106,4 @@ pub use manifest::{
 };
 pub use patch::{PatchBuilder, SecretPatch};
 pub use path::{FieldPath, Section, validate_key};
+pub use reader::JsonReader;

@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
-use serde_json::value::RawValue;
+use secret_walker::{JsonReader, WalkError};
 
 use crate::audit::{AuditRecord, Operation, User};
 
@@ -41,8 +39,9 @@ impl<'b> Request<'b> {
                 error.valid_up_to()
             ))
         })?;
-        let review: Review<'b> =
-            serde_json::from_str(text).map_err(|error| Unreadable(describe(&error)))?;
+        let mut review = Review::default();
+        JsonReader::read_object(text, |name, value| review.member(name, value))
+            .map_err(|error| Unreadable(format!("the body is not an AdmissionReview: {error}")))?;
         review.check()
     }
 
@@ -60,54 +59,79 @@ impl<'b> Request<'b> {
     }
 }
 
-/// Serde's own words may quote what they stumbled upon, and that may be a value of a Secret.
-fn describe(error: &serde_json::Error) -> String {
-    use serde_json::error::Category;
-    let what = match error.classify() {
-        Category::Syntax | Category::Io => "the body is not JSON",
-        Category::Eof => "the body ends in the middle",
-        Category::Data => {
-            "a member has another type than an AdmissionReview gives it, or stands twice"
-        }
-    };
-    format!("{what}, at line {} column {}", error.line(), error.column())
-}
-
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Review<'b> {
-    #[serde(borrow, rename = "apiVersion")]
     api_version: Option<Text<'b>>,
-    #[serde(borrow)]
     kind: Option<Text<'b>>,
-    #[serde(borrow)]
     request: Option<RawRequest<'b>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default)]
 struct RawRequest<'b> {
-    #[serde(borrow)]
     uid: Option<Text<'b>>,
-    #[serde(borrow)]
     kind: Option<Kind<'b>>,
-    #[serde(borrow)]
     sub_resource: Option<Text<'b>>,
-    #[serde(borrow)]
     namespace: Option<Text<'b>>,
-    #[serde(borrow)]
     name: Option<Text<'b>>,
-    #[serde(borrow)]
     operation: Option<Text<'b>>,
-    #[serde(borrow)]
-    user_info: Option<UserInfo<'b>>,
-    #[serde(borrow)]
-    object: Option<&'b RawValue>,
-    #[serde(borrow)]
-    old_object: Option<&'b RawValue>,
+    user: UserInfo<'b>,
+    object: Option<&'b str>,
+    old_object: Option<&'b str>,
     dry_run: Option<bool>,
 }
 
+/// A string or nothing for `null`.
+fn text<'b>(
+    member: &'static str,
+    value: &mut JsonReader<'_, 'b>,
+) -> Result<Option<Text<'b>>, WalkError> {
+    Ok(value.string(member)?.map(Text))
+}
+
+impl<'b> RawRequest<'b> {
+    fn member(&mut self, name: &str, value: &mut JsonReader<'_, 'b>) -> Result<(), WalkError> {
+        match name {
+            "uid" => self.uid = text("request.uid", value)?,
+            "kind" => {
+                let mut kind = Kind::default();
+                if value.object("request.kind", |name, value| kind.member(name, value))? {
+                    self.kind = Some(kind);
+                }
+            }
+            "subResource" => self.sub_resource = text("request.subResource", value)?,
+            "namespace" => self.namespace = text("request.namespace", value)?,
+            "name" => self.name = text("request.name", value)?,
+            "operation" => self.operation = text("request.operation", value)?,
+            "userInfo" => {
+                value.object("request.userInfo", |name, value| {
+                    self.user.member(name, value)
+                })?;
+            }
+            "object" => self.object = value.raw()?,
+            "oldObject" => self.old_object = value.raw()?,
+            "dryRun" => self.dry_run = value.flag("request.dryRun")?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
 impl<'b> Review<'b> {
+    fn member(&mut self, name: &str, value: &mut JsonReader<'_, 'b>) -> Result<(), WalkError> {
+        match name {
+            "apiVersion" => self.api_version = text("apiVersion", value)?,
+            "kind" => self.kind = text("kind", value)?,
+            "request" => {
+                let mut request = RawRequest::default();
+                if value.object("request", |name, value| request.member(name, value))? {
+                    self.request = Some(request);
+                }
+            }
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+
     fn check(self) -> Result<Request<'b>, Unreadable> {
         let missing = |member: &str| Unreadable(format!("the review has no {member}"));
         let found = |text: Option<Text<'_>>| {
@@ -156,10 +180,10 @@ impl<'b> Review<'b> {
                 .filter(|name| !name.as_str().is_empty()),
             namespace: request.namespace.unwrap_or_default(),
             name: request.name.filter(|name| !name.as_str().is_empty()),
-            object: request.object.map(RawValue::get),
-            old_object: request.old_object.map(RawValue::get),
+            object: request.object,
+            old_object: request.old_object,
             dry_run: request.dry_run.unwrap_or_default(),
-            user: request.user_info.unwrap_or_default(),
+            user: request.user,
         })
     }
 }
@@ -169,14 +193,23 @@ fn is(found: Option<&Text<'_>>, expected: &str) -> bool {
 }
 
 /// `request.kind`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Kind<'b> {
-    #[serde(borrow, default)]
     group: Text<'b>,
-    #[serde(borrow, default)]
     version: Text<'b>,
-    #[serde(borrow, default, rename = "kind")]
     name: Text<'b>,
+}
+
+impl<'b> Kind<'b> {
+    fn member(&mut self, name: &str, value: &mut JsonReader<'_, 'b>) -> Result<(), WalkError> {
+        match name {
+            "group" => self.group = text("request.kind.group", value)?.unwrap_or_default(),
+            "version" => self.version = text("request.kind.version", value)?.unwrap_or_default(),
+            "kind" => self.name = text("request.kind.kind", value)?.unwrap_or_default(),
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
 }
 
 impl Kind<'_> {
@@ -198,16 +231,44 @@ impl fmt::Display for Kind<'_> {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 struct UserInfo<'b> {
-    #[serde(borrow)]
     username: Option<Text<'b>>,
-    #[serde(borrow)]
     uid: Option<Text<'b>>,
-    #[serde(borrow)]
-    groups: Option<Vec<Text<'b>>>,
-    #[serde(borrow)]
-    extra: Option<Extra<'b>>,
+    groups: Vec<Text<'b>>,
+    /// In the order of the review, because an audit line has no use for a map.
+    extra: Vec<(String, Vec<Text<'b>>)>,
+}
+
+impl<'b> UserInfo<'b> {
+    fn member(&mut self, name: &str, value: &mut JsonReader<'_, 'b>) -> Result<(), WalkError> {
+        match name {
+            "username" => self.username = text("request.userInfo.username", value)?,
+            "uid" => self.uid = text("request.userInfo.uid", value)?,
+            "groups" => self.groups = texts("request.userInfo.groups", value)?,
+            "extra" => {
+                value.object("request.userInfo.extra", |name, value| {
+                    let values = texts("every value of request.userInfo.extra", value)?;
+                    self.extra.push((name.to_owned(), values));
+                    Ok(())
+                })?;
+            }
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+fn texts<'b>(
+    member: &'static str,
+    value: &mut JsonReader<'_, 'b>,
+) -> Result<Vec<Text<'b>>, WalkError> {
+    let mut texts = Vec::new();
+    value.array(member, |element| {
+        texts.extend(text(member, element)?);
+        Ok(())
+    })?;
+    Ok(texts)
 }
 
 impl UserInfo<'_> {
@@ -220,13 +281,12 @@ impl UserInfo<'_> {
         User {
             name: self.username.as_ref().map_or_else(String::new, text),
             uid: self.uid.as_ref().map_or_else(String::new, text),
-            groups: self.groups.as_deref().map_or_else(Vec::new, texts),
+            groups: texts(&self.groups),
             extra: self
                 .extra
                 .iter()
-                .flat_map(|extra| &extra.0)
                 .take(MOST)
-                .map(|(key, values)| (text(key), texts(values.as_deref().unwrap_or_default())))
+                .map(|(key, values)| (within(key, LONGEST), texts(values)))
                 .collect(),
         }
     }
@@ -243,37 +303,6 @@ fn within(text: &str, longest: usize) -> String {
     format!("{}…", &text[..end])
 }
 
-/// `userInfo.extra` in the order of the review, because an audit line has no use for a map.
-#[derive(Debug)]
-struct Extra<'b>(Vec<(Text<'b>, Option<Vec<Text<'b>>>)>);
-
-impl<'de: 'b, 'b> Deserialize<'de> for Extra<'b> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries<'b>(std::marker::PhantomData<&'b ()>);
-
-        impl<'de: 'b, 'b> Visitor<'de> for Entries<'b> {
-            type Value = Extra<'b>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> Result<Extra<'b>, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Extra(entries))
-            }
-        }
-
-        deserializer.deserialize_map(Entries(std::marker::PhantomData))
-    }
-}
-
 /// A string of the review: borrowed where no escape stands in it. No value of a Secret is ever read into one.
 #[derive(Debug, Default)]
 pub(super) struct Text<'b>(Cow<'b, str>);
@@ -281,30 +310,6 @@ pub(super) struct Text<'b>(Cow<'b, str>);
 impl Text<'_> {
     pub(super) fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl<'de: 'b, 'b> Deserialize<'de> for Text<'b> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyText<'b>(std::marker::PhantomData<&'b ()>);
-
-        impl<'de: 'b, 'b> Visitor<'de> for AnyText<'b> {
-            type Value = Text<'b>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'b>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Text<'b>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-
-        deserializer.deserialize_str(AnyText(std::marker::PhantomData))
     }
 }
 

@@ -152,7 +152,7 @@ pub(super) fn hostile_reviews() -> Vec<(&'static str, Vec<u8>, Answer)> {
         plain()
             .body()
             .replacen('{', &format!("{{\"x\":{},", deep(10_000)), 1),
-        Allowed,
+        Invalid,
     );
 
     text("no object", removed(sealed_one(), "object"), Denied(400));
@@ -209,7 +209,7 @@ pub(super) fn hostile_reviews() -> Vec<(&'static str, Vec<u8>, Answer)> {
             r#"{{"metadata":{{"name":"db","x":{}}},"data":{{}}}}"#,
             deep(1000)
         )),
-        Denied(400),
+        Invalid,
     );
     text(
         "names that differ",
@@ -423,7 +423,7 @@ pub(super) fn hostile_reviews() -> Vec<(&'static str, Vec<u8>, Answer)> {
             r#""kind":"Secret","version""#,
             r#""kind":"Thing","version""#,
         ),
-        Denied(400),
+        Invalid,
     );
     text(
         "userInfo null",
