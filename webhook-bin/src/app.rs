@@ -1,5 +1,6 @@
 //! The application: from a request's head to its answer, without a socket.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -156,6 +157,7 @@ impl<R: Review> App<R> {
             close_after(&mut response);
         }
         watch.answer_ready();
+        after_the_others().await;
         response
     }
 
@@ -336,6 +338,21 @@ impl<F: Future<Output = Answer>> Future for Contained<'_, F> {
             }
         }
     }
+}
+
+/// Lets the connections that are ready as well be served before this answer is written. Answers then leave
+/// together, and the caller's machine is woken once for all of them rather than once for each: under load that
+/// is worth more than all parsing.
+async fn after_the_others() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Counts a review whose caller hung up.
