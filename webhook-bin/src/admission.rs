@@ -26,6 +26,10 @@ use answer::Reply;
 use request::Request;
 use retry::FirstTries;
 
+/// How the annotations begin in which a later release may find envelopes. Passing them over in silence would
+/// leave a Secret without its values.
+const SEALED_ANNOTATION: &str = "privyseal.dev/data.";
+
 /// Answers reviews: the keys, the policy, the formats and a clock.
 pub struct Reviewer {
     /// The keys that are served.
@@ -177,6 +181,14 @@ impl Reviewer {
         let unsealed = unseal(&subject, &self.formats, context, deadline).await;
         record.fields = unsealed.fields;
         *warnings = unsealed.warnings;
+        warnings.extend(
+            secret
+                .annotations()
+                .filter(|(name, _)| name.starts_with(SEALED_ANNOTATION))
+                .map(|(name, _)| {
+                    format!("annotation `{name}` is not opened: put the envelope into `data`")
+                }),
+        );
         match unsealed.outcome {
             Outcome::Allowed(patch) => {
                 record.outcome = match (&patch, record.fields.is_empty()) {
