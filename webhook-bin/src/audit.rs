@@ -7,7 +7,9 @@ use jwe_envelope::EnvelopeDigest;
 use kms_backends::KeySource;
 
 use crate::decide::Code;
-use crate::json_out::{push_digits, push_flag, push_member, push_number, push_string, push_text};
+use crate::json_out::{
+    push_any_member, push_digits, push_flag, push_member, push_number, push_string, push_text,
+};
 
 /// One review, as the audit log and the metrics see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -258,7 +260,7 @@ impl User {
             push_member(out, "extra");
             out.push(b'{');
             for (key, values) in &self.extra {
-                push_member(out, key);
+                push_any_member(out, key);
                 push_list(out, values);
             }
             out.push(b'}');
@@ -394,10 +396,13 @@ mod tests {
             name: "system:serviceaccount:flux:apply".into(),
             uid: "1".into(),
             groups: vec!["system:authenticated".into(), "g\n".into()],
-            extra: vec![(
-                "authentication.kubernetes.io/pod-name".into(),
-                vec!["p".into()],
-            )],
+            extra: vec![
+                (
+                    "authentication.kubernetes.io/pod-name".into(),
+                    vec!["p".into()],
+                ),
+                ("q\"\n".into(), Vec::new()),
+            ],
         };
         record.caller = Some("kube-apiserver".into());
         record.outcome = ReviewOutcome::Denied;
@@ -421,7 +426,7 @@ mod tests {
                 "time": "1970-01-01T00:00:01.500Z", "uid": "705ab4f5", "operation": "CREATE", "dryRun": false,
                 "namespace": "payments", "name": "db\n\"", "user": "system:serviceaccount:flux:apply",
                 "userUid": "1", "groups": ["system:authenticated", "g\n"],
-                "extra": {"authentication.kubernetes.io/pod-name": ["p"]}, "caller": "kube-apiserver",
+                "extra": {"authentication.kubernetes.io/pod-name": ["p"], "q\"\n": []}, "caller": "kube-apiserver",
                 "outcome": "denied", "code": "wrong-place",
                 "fields": [{"field": "password", "kid": "k", "key": "payments", "outcome": "refused",
                     "code": "wrong-place", "source": "unwrapped"}],

@@ -39,29 +39,43 @@ fn needs_escape(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f)
 }
 
-/// Appends `"name":`, with a comma before it unless it is the first member.
-pub(crate) fn push_member(out: &mut Vec<u8>, name: &str) {
-    if !matches!(out.last(), None | Some(b'{')) {
-        out.push(b',');
-    }
+/// Appends `"name":`, with a comma before it unless it is the first member. The name is one of ours and needs no
+/// escape; for any other there is [`push_any_member`].
+pub(crate) fn push_member(out: &mut Vec<u8>, name: &'static str) {
+    debug_assert!(!name.bytes().any(needs_escape));
+    push_comma(out);
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// The same for a name that somebody else chose.
+pub(crate) fn push_any_member(out: &mut Vec<u8>, name: &str) {
+    push_comma(out);
     push_string(out, name);
     out.push(b':');
 }
 
+fn push_comma(out: &mut Vec<u8>) {
+    if !matches!(out.last(), None | Some(b'{')) {
+        out.push(b',');
+    }
+}
+
 /// Appends a member whose value is a string.
-pub(crate) fn push_text(out: &mut Vec<u8>, name: &str, value: &str) {
+pub(crate) fn push_text(out: &mut Vec<u8>, name: &'static str, value: &str) {
     push_member(out, name);
     push_string(out, value);
 }
 
 /// Appends a member whose value is a number.
-pub(crate) fn push_number(out: &mut Vec<u8>, name: &str, value: u64) {
+pub(crate) fn push_number(out: &mut Vec<u8>, name: &'static str, value: u64) {
     push_member(out, name);
     push_digits(out, value, 1);
 }
 
 /// Appends a member whose value is `true` or `false`.
-pub(crate) fn push_flag(out: &mut Vec<u8>, name: &str, value: bool) {
+pub(crate) fn push_flag(out: &mut Vec<u8>, name: &'static str, value: bool) {
     push_member(out, name);
     out.extend_from_slice(if value { b"true" } else { b"false" });
 }

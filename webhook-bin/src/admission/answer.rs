@@ -236,7 +236,7 @@ fn push_annotations(out: &mut Vec<u8>, record: &AuditRecord) {
 }
 
 /// Annotations are strings.
-fn push_number_text(out: &mut Vec<u8>, name: &str, value: usize) {
+fn push_number_text(out: &mut Vec<u8>, name: &'static str, value: usize) {
     push_member(out, name);
     out.push(b'"');
     crate::json_out::push_digits(out, value as u64, 1);
