@@ -109,7 +109,7 @@ impl Drop for Plaintext {
 
 /// Wipes the whole allocation, as `zeroize` does, but with block writes: one volatile write per byte would show in the time
 /// that opening 1 MiB takes. The barrier is what keeps the compiler from dropping writes that nobody reads.
-pub(crate) fn wipe(bytes: &mut Vec<u8>) {
+pub fn wipe(bytes: &mut Vec<u8>) {
     bytes.spare_capacity_mut().zeroize();
     bytes.fill(0);
     zeroize::optimization_barrier(bytes.as_slice());

@@ -110,7 +110,7 @@ fn cached(arguments: &Arguments, webhook: &Path) -> Result<()> {
     ratios.sort_by(f64::total_cmp);
     println!(
         "webhook / no-op: median {:.2}, from {:.2} to {:.2}\n",
-        ratios[ratios.len() / 2],
+        ratios[(ratios.len() - 1) / 2],
         ratios[0],
         ratios[ratios.len() - 1]
     );
@@ -175,7 +175,7 @@ fn uncached(arguments: &Arguments, webhook: &Path) -> Result<()> {
     ratios.sort_by(f64::total_cmp);
     println!(
         "webhook / bare aws-lc: median {:.3}",
-        ratios[ratios.len() / 2]
+        ratios[(ratios.len() - 1) / 2]
     );
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use bytes::Bytes;
+use jwe_envelope::secret::wipe;
 use secret_walker::SecretPatch;
-use zeroize::Zeroizing;
 
 use crate::audit::{AuditRecord, FieldOutcome, push_digest};
 use crate::json_out::{push_flag, push_member, push_number, push_string, push_text};
@@ -34,7 +34,7 @@ pub struct Answer {
 
 /// Bytes that are wiped when the last owner drops them.
 #[derive(Default)]
-pub struct WipingBody(Zeroizing<Vec<u8>>);
+pub struct WipingBody(Vec<u8>);
 
 impl WipingBody {
     /// Hands the bytes on without a copy; they are wiped when the last clone is gone.
@@ -43,7 +43,13 @@ impl WipingBody {
     }
 
     fn plain(text: &str) -> Self {
-        Self(Zeroizing::new(text.as_bytes().to_vec()))
+        Self(text.as_bytes().to_vec())
+    }
+}
+
+impl Drop for WipingBody {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
     }
 }
 
@@ -85,12 +91,12 @@ impl Reply {
             status: 200,
             retry_after: None,
             content_type: "application/json",
-            body: WipingBody(self.write_review(&record, warnings)),
+            body: self.write_review(&record, warnings),
             record,
         }
     }
 
-    fn write_review(self, record: &AuditRecord, warnings: &[String]) -> Zeroizing<Vec<u8>> {
+    fn write_review(self, record: &AuditRecord, warnings: &[String]) -> WipingBody {
         const PATCH: &[u8] = br#","patchType":"JSONPatch","patch":""#;
         const END: &[u8] = b"\"}}";
         let mut out = Vec::with_capacity(1024);
@@ -112,18 +118,19 @@ impl Reply {
         push_annotations(&mut out, record);
         let Self::Allowed(Some(patch)) = self else {
             out.extend_from_slice(b"}}");
-            return Zeroizing::new(out);
+            return WipingBody(out);
         };
         // The patch comes last and the buffer has its final size before: no copy of it is left behind.
         let length = patch.base64_len();
         out.reserve_exact(PATCH.len() + length + END.len());
-        let mut out = Zeroizing::new(out);
+        let mut body = WipingBody(out);
+        let out = &mut body.0;
         out.extend_from_slice(PATCH);
         let start = out.len();
         out.resize(start + length, 0);
         patch.write_base64(&mut out[start..]);
         out.extend_from_slice(END);
-        out
+        body
     }
 }
 

@@ -121,11 +121,11 @@ struct Candidate<'r> {
 }
 
 enum Bytes {
-    Decoded(Zeroizing<Vec<u8>>),
+    Decoded(Plaintext),
     NotBase64,
     /// From `stringData`. The API server folds that into `data` before it asks anybody, so only a caller that
     /// is not an API server sends it.
-    Text(Zeroizing<Vec<u8>>),
+    Text(Plaintext),
 }
 
 /// Decodes what may be sealed. All other values are passed over by their first bytes.
@@ -155,7 +155,7 @@ fn candidates<'r>(subject: &Subject<'r>, formats: &[Box<dyn SealedFormat>]) -> V
             change,
             leave: asked(entry.key),
             bytes: entry.decode().map_or(Bytes::NotBase64, |value| {
-                Bytes::Decoded(Zeroizing::new(value))
+                Bytes::Decoded(Plaintext::new(value))
             }),
         });
     }
@@ -166,7 +166,7 @@ fn candidates<'r>(subject: &Subject<'r>, formats: &[Box<dyn SealedFormat>]) -> V
                 key: entry.key,
                 change: Change::Changed,
                 leave: asked(entry.key),
-                bytes: Bytes::Text(Zeroizing::new(value.to_vec())),
+                bytes: Bytes::Text(Plaintext::new(value.to_vec())),
             });
         }
     }
@@ -183,9 +183,11 @@ impl<'c> Sealed<'c> {
     fn recognize(candidate: &'c Candidate<'c>, formats: &[Box<dyn SealedFormat>]) -> Option<Self> {
         let value = match &candidate.bytes {
             Bytes::NotBase64 => None,
-            Bytes::Decoded(value) | Bytes::Text(value) => {
-                Some(formats.iter().find_map(|format| format.recognize(value))?)
-            }
+            Bytes::Decoded(value) | Bytes::Text(value) => Some(
+                formats
+                    .iter()
+                    .find_map(|format| format.recognize(value.expose()))?,
+            ),
         };
         Some(Self { candidate, value })
     }
@@ -435,7 +437,7 @@ fn check_size(fields: &mut [Field<'_>], secret: &AdmittedSecret<'_>) {
     let mut total: usize = secret.data().map(|entry| entry.decoded_len()).sum();
     for field in &*fields {
         if let (Some(value), Bytes::Decoded(envelope)) = (field.opened(), &field.candidate.bytes) {
-            total = total - envelope.len() + value.len();
+            total = total - envelope.expose().len() + value.len();
         }
     }
     if total <= LARGEST_SECRET {
