@@ -13,7 +13,7 @@ fuzz_target!(|text: &str| {
         if let Ok(value) = entry.decode() {
             assert!(value.len() <= entry.decoded_len(), "the length is promised before decoding");
             assert!(value.starts_with(&head[..filled]), "the head is the value's beginning");
-            patch.replace(&FieldPath::data(entry.key()), &value).expect("a key that was read can be written");
+            patch.replace(&FieldPath::data(entry.key), &value).expect("a key that was read can be written");
         }
     }
     let operations = patch.len();
