@@ -14,7 +14,7 @@ use aws_lc_rs::rsa::{
 use benches::{load, noop, review, setup::Setup};
 use clap::{Parser, Subcommand};
 use jwe_envelope::{Curve, KeyKind};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 #[derive(Parser)]
 struct Arguments {
@@ -278,7 +278,6 @@ fn on_core<T>(core: usize, act: impl FnOnce() -> Result<T>) -> Result<T> {
     {
         others.set(other);
     }
-    let _ = sched_getaffinity(None);
     sched_setaffinity(None, &others)?;
     done
 }
