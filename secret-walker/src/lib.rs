@@ -107,3 +107,7 @@ pub use manifest::{
 pub use patch::{PatchBuilder, SecretPatch};
 pub use path::{FieldPath, Section, validate_key};
 pub use reader::JsonReader;
+
+/// Prefix of the annotation that holds a sealed value in the *annotation layout*: what follows it is the key of
+/// `data` that the value belongs to.
+pub const ANNOTATION_PREFIX: &str = "privyseal.dev/data.";
