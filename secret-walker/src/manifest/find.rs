@@ -65,11 +65,15 @@ impl<'f, 'a> Finder<'f, 'a> {
         path: &mut Vec<usize>,
         of_secrets: bool,
     ) -> Result<(), WalkError> {
-        for pair in node
+        let mut members = node
             .entries()
             .iter()
-            .filter(|pair| pair.key.scalar_str() == Some("items"))
-        {
+            .filter(|pair| pair.key.scalar_str() == Some("items"));
+        let first = members.next();
+        if let Some(second) = members.next() {
+            return Err(self.twice(second, "the list"));
+        }
+        if let Some(pair) = first {
             match &pair.value.kind {
                 Kind::Alias => return Err(self.alias(&pair.value, "`items`".to_owned())),
                 Kind::Sequence { items } => {
