@@ -335,16 +335,15 @@ fn refuses_a_list_whose_items_stand_twice() {
         "kind: List\napiVersion: v1\nitems: []\nitems:\n",
         "- {apiVersion: v1, kind: Secret, stringData: {a: canary}}\n"
     );
-    let error = Manifest::parse(list.as_bytes()).expect_err("which items count is anyone's guess");
-    assert_eq!(
-        error.to_string(),
+    assert_file_refused(
+        list,
         concat!(
             "line 4, column 1: the list has the key \"items\" twice\n",
             "  |\n",
             "4 | items: …\n",
             "  | ^\n",
             "hint: keep one of the two"
-        )
+        ),
     );
 }
 
