@@ -340,7 +340,7 @@ fn refuses_a_list_whose_items_stand_twice() {
         concat!(
             "line 4, column 1: the list has the key \"items\" twice\n",
             "  |\n",
-            "4 | items: …\n",
+            "4 | items:\n",
             "  | ^\n",
             "hint: keep one of the two"
         ),
