@@ -1,55 +1,124 @@
 //! Where a private key is, as an operator writes it.
 
+mod aws;
+mod azure;
+mod file;
+mod gcp;
+mod pkcs11;
+mod plugin;
+#[cfg(test)]
+mod tests;
+mod vault;
+
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
+
+pub use aws::AwsKey;
+pub use azure::AzureKey;
+pub use file::FileKey;
+pub use gcp::GcpKey;
+pub use pkcs11::Pkcs11Key;
+pub use plugin::PluginKey;
+pub use vault::VaultKey;
 
 /// A reference to a private key that this build can serve: valid by construction.
 ///
 /// | written | backend | feature |
 /// |---|---|---|
 /// | `file:/etc/privy/payments.pem`, `file:payments.pem` | PEM or JWK file | `local` |
+/// | `gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/3` | Google Cloud KMS | `gcp` |
+/// | `aws-kms://arn:aws:kms:eu-central-1:111122223333:key/ID` | AWS KMS | `aws` |
+/// | `azure-kv://vault-name-or-host/key/version` | Azure Key Vault, Managed HSM | `azure` |
+/// | `vault-transit://mount/key#3` | Vault or OpenBao, Transit | `vault` |
+/// | `pkcs11:token=T;object=O?module-path=/lib/m.so&pin-source=file:/run/pin` | a PKCS#11 token ([RFC 7512](https://www.rfc-editor.org/rfc/rfc7512)) | `pkcs11` |
+/// | `kms-plugin:/run/kms.sock?key=payments.wrapped` | Kubernetes KMS v2 plugin | `kms-plugin` |
 ///
-/// The path is taken as written, without percent-decoding. References come from configuration alone; nothing
-/// in an envelope ever becomes part of one.
+/// Google, Azure and Vault keep versions of a key. A reference may leave the version out: then it means every version
+/// that can decrypt, and [`Connector::versions`](crate::Connector::versions) lists them.
+///
+/// Names are held to the alphabet of each service, which has neither `/` nor `..`, because some of the services' client
+/// libraries build request paths of them. File paths are taken as written, without percent-decoding. References come from
+/// configuration alone; nothing in an envelope ever becomes part of one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyUri(Target);
 
+/// What a [`KeyUri`] names, by service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Target {
-    File(PathBuf),
+#[non_exhaustive]
+pub enum Target {
+    /// `aws-kms:`
+    Aws(AwsKey),
+    /// `azure-kv:`
+    Azure(AzureKey),
+    /// `file:`
+    File(FileKey),
+    /// `gcp-kms:`
+    Gcp(GcpKey),
+    /// `pkcs11:`
+    Pkcs11(Pkcs11Key),
+    /// `kms-plugin:`
+    Plugin(PluginKey),
+    /// `vault-transit:`
+    Vault(VaultKey),
 }
 
-/// Schemes of backends that this build does not contain, and the feature that brings each.
-const NOT_IN_THIS_BUILD: [(&str, &str); 5] = [
-    ("aws-kms", "aws"),
-    ("azure-kv", "azure"),
-    ("gcp-kms", "gcp"),
-    ("pkcs11", "pkcs11"),
-    ("vault-transit", "vault"),
-];
-
 impl KeyUri {
+    /// What it names.
+    pub fn target(&self) -> &Target {
+        &self.0
+    }
+
     /// The scheme, without its colon.
     pub fn scheme(&self) -> &'static str {
         match self.0 {
+            Target::Aws(_) => "aws-kms",
+            Target::Azure(_) => "azure-kv",
             Target::File(_) => "file",
+            Target::Gcp(_) => "gcp-kms",
+            Target::Pkcs11(_) => "pkcs11",
+            Target::Plugin(_) => "kms-plugin",
+            Target::Vault(_) => "vault-transit",
         }
     }
 
     /// The file, for `file:` references.
     pub fn file(&self) -> Option<&Path> {
         match &self.0 {
-            Target::File(path) => Some(path),
+            Target::File(key) => Some(key.path()),
+            _ => None,
         }
     }
 
-    /// Reads a relative `file:` path from the folder `base`, say that of the configuration file.
+    /// Whether it names a key that has versions, and none of them.
+    pub fn lacks_version(&self) -> bool {
+        match &self.0 {
+            Target::Azure(key) => key.version().is_none(),
+            Target::Gcp(key) => key.version().is_none(),
+            Target::Vault(key) => key.version().is_none(),
+            Target::Aws(_) | Target::File(_) | Target::Pkcs11(_) | Target::Plugin(_) => false,
+        }
+    }
+
+    /// The version that it names, where it names one.
+    pub fn version(&self) -> Option<String> {
+        match &self.0 {
+            Target::Azure(key) => key.version().map(str::to_owned),
+            Target::Gcp(key) => key.version().map(|version| version.to_string()),
+            Target::Vault(key) => key.version().map(|version| version.to_string()),
+            Target::Aws(_) | Target::File(_) | Target::Pkcs11(_) | Target::Plugin(_) => None,
+        }
+    }
+
+    /// Reads relative paths (of files, sockets, modules) from the folder `base`, say that of the configuration file.
     #[must_use]
     pub fn relative_to(self, base: &Path) -> Self {
-        match self.0 {
-            Target::File(path) => Self(Target::File(base.join(path))),
-        }
+        Self(match self.0 {
+            Target::File(key) => Target::File(key.relative_to(base)),
+            Target::Pkcs11(key) => Target::Pkcs11(key.relative_to(base)),
+            Target::Plugin(key) => Target::Plugin(key.relative_to(base)),
+            other => other,
+        })
     }
 }
 
@@ -58,26 +127,70 @@ impl FromStr for KeyUri {
 
     fn from_str(text: &str) -> Result<Self, KeyUriError> {
         if text.len() > LONGEST || text.chars().any(char::is_control) {
-            return Err(KeyUriError::Malformed(cut(text)));
+            return Err(malformed(
+                text,
+                "it is too long or holds control characters",
+            ));
         }
         let (scheme, rest) = text
             .split_once(':')
             .filter(|(scheme, _)| is_scheme(scheme))
             .ok_or_else(|| KeyUriError::NoScheme(cut(text)))?;
-        if scheme == "file" {
-            return file(text, rest);
+        let parsed = match scheme {
+            "aws-kms" => AwsKey::parse(rest).map(Target::Aws),
+            "azure-kv" => AzureKey::parse(rest).map(Target::Azure),
+            "file" => FileKey::parse(rest).map(Target::File),
+            "gcp-kms" => GcpKey::parse(rest).map(Target::Gcp),
+            "kms-plugin" => PluginKey::parse(rest).map(Target::Plugin),
+            "pkcs11" => Pkcs11Key::parse(rest).map(Target::Pkcs11),
+            "vault-transit" => VaultKey::parse(rest).map(Target::Vault),
+            _ => return Err(KeyUriError::UnknownScheme(cut(scheme))),
+        };
+        let target = parsed.map_err(|why| malformed(text, why))?;
+        Self(target).served_by_this_build()
+    }
+}
+
+impl KeyUri {
+    fn served_by_this_build(self) -> Result<Self, KeyUriError> {
+        let (feature, present) = match self.0 {
+            Target::Aws(_) => ("aws", cfg!(feature = "aws")),
+            Target::Azure(_) => ("azure", cfg!(feature = "azure")),
+            Target::File(_) => ("local", cfg!(feature = "local")),
+            Target::Gcp(_) => ("gcp", cfg!(feature = "gcp")),
+            Target::Pkcs11(_) => ("pkcs11", cfg!(feature = "pkcs11")),
+            Target::Plugin(_) => ("kms-plugin", cfg!(feature = "kms-plugin")),
+            Target::Vault(_) => ("vault", cfg!(feature = "vault")),
+        };
+        if present {
+            Ok(self)
+        } else {
+            Err(KeyUriError::NotInThisBuild {
+                scheme: self.scheme(),
+                feature,
+            })
         }
-        match NOT_IN_THIS_BUILD.iter().find(|(name, _)| *name == scheme) {
-            Some(&(scheme, feature)) => Err(KeyUriError::NotInThisBuild { scheme, feature }),
-            None => Err(KeyUriError::UnknownScheme(cut(scheme))),
-        }
+    }
+}
+
+impl From<Target> for KeyUri {
+    /// Whoever has a target got it from a reference; backends make those of single versions in this way.
+    fn from(target: Target) -> Self {
+        Self(target)
     }
 }
 
 impl fmt::Display for KeyUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.scheme())?;
         match &self.0 {
-            Target::File(path) => write!(f, "file:{}", path.display()),
+            Target::Aws(key) => write!(f, "//{key}"),
+            Target::Azure(key) => write!(f, "//{key}"),
+            Target::File(key) => key.fmt(f),
+            Target::Gcp(key) => write!(f, "//{key}"),
+            Target::Pkcs11(key) => key.fmt(f),
+            Target::Plugin(key) => key.fmt(f),
+            Target::Vault(key) => write!(f, "//{key}"),
         }
     }
 }
@@ -86,9 +199,14 @@ impl fmt::Display for KeyUri {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyUriError {
-    /// Too long, with control characters, or without a path.
-    #[error("key reference {0:?} is malformed; write `file:` and the path of a PEM or JWK file")]
-    Malformed(String),
+    /// Not the form of its scheme.
+    #[error("key reference {text:?} is malformed: {why}")]
+    Malformed {
+        /// As written, cut short.
+        text: String,
+        /// What is wrong, and what it should look like.
+        why: &'static str,
+    },
     /// No `scheme:` in front.
     #[error("key reference {0:?} has no scheme; for a file, write `file:` before its path")]
     NoScheme(String),
@@ -102,36 +220,30 @@ pub enum KeyUriError {
         /// The feature that brings it.
         feature: &'static str,
     },
-    /// `file://host/path`.
-    #[error(
-        "key reference {0:?} names a host; a file is `file:/absolute/path` or `file:relative/path`"
-    )]
-    RemoteFile(String),
     /// No backend of that name.
-    #[error("key reference scheme {0:?} is unknown; this build serves `file:`")]
+    #[error(
+        "key reference scheme {0:?} is unknown; known are `file:`, `gcp-kms:`, `aws-kms:`, `azure-kv:`, \
+         `vault-transit:`, `pkcs11:` and `kms-plugin:`"
+    )]
     UnknownScheme(String),
 }
 
 /// Configured text is bounded as well: it ends up in messages.
 const LONGEST: usize = 4096;
 
-fn file(text: &str, rest: &str) -> Result<KeyUri, KeyUriError> {
-    if !cfg!(feature = "local") {
-        return Err(KeyUriError::NotInThisBuild {
-            scheme: "file",
-            feature: "local",
-        });
+fn malformed(text: &str, why: &'static str) -> KeyUriError {
+    KeyUriError::Malformed {
+        text: without_pin(text),
+        why,
     }
-    let path = match rest.strip_prefix("//") {
-        None => rest,
-        // RFC 8089 §2: an empty host is this machine.
-        Some(path) if path.starts_with('/') && !path.starts_with("//") => path,
-        Some(_) => return Err(KeyUriError::RemoteFile(cut(text))),
-    };
-    if path.is_empty() || path.ends_with('/') {
-        return Err(KeyUriError::Malformed(cut(text)));
+}
+
+/// A PIN does not belong into a reference, and where somebody writes one nevertheless, not into a message either.
+fn without_pin(text: &str) -> String {
+    match text.find("pin-value") {
+        Some(at) => format!("{}pin-value…", cut(&text[..at])),
+        None => cut(text),
     }
-    Ok(KeyUri(Target::File(PathBuf::from(path))))
 }
 
 fn is_scheme(word: &str) -> bool {
@@ -142,99 +254,25 @@ fn is_scheme(word: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
+/// Whether `word` has 1 to `most` characters, each a letter, a digit or one of `others`.
+fn is_word(word: &str, most: usize, others: &[u8]) -> bool {
+    (1..=most).contains(&word.len())
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || others.contains(&b))
+}
+
+/// A positive decimal number without leading zeros, as services count versions.
+fn version_number(text: &str) -> Option<u64> {
+    let legal = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+    text.parse().ok().filter(|_| legal)
+}
+
 /// Text from outside, cut short so that a message stays a message.
 pub(crate) fn cut(text: &str) -> String {
     const SHOWN: usize = 80;
     match text.char_indices().nth(SHOWN) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[cfg(feature = "local")]
-    #[test]
-    fn reads_files() {
-        for (text, path) in [
-            ("file:/etc/privy/a.pem", "/etc/privy/a.pem"),
-            ("file:///etc/privy/a.pem", "/etc/privy/a.pem"),
-            ("file:a.pem", "a.pem"),
-            ("file:../keys/a b%20.jwk", "../keys/a b%20.jwk"),
-        ] {
-            let uri: KeyUri = text.parse().unwrap();
-            assert_eq!(uri.file(), Some(Path::new(path)));
-            assert_eq!(uri.scheme(), "file");
-            assert_eq!(uri.to_string(), format!("file:{path}"));
-            assert_eq!(uri.to_string().parse::<KeyUri>().unwrap(), uri);
-        }
-    }
-
-    #[cfg(feature = "local")]
-    #[test]
-    fn relative_paths_start_at_the_configuration() {
-        let base = Path::new("/etc/privy");
-        let uri: KeyUri = "file:a.pem".parse().unwrap();
-        assert_eq!(uri.relative_to(base).to_string(), "file:/etc/privy/a.pem");
-        let uri: KeyUri = "file:/a.pem".parse().unwrap();
-        assert_eq!(uri.relative_to(base).to_string(), "file:/a.pem");
-    }
-
-    #[cfg(not(feature = "local"))]
-    #[test]
-    fn files_need_the_local_feature() {
-        let error = "file:/a.pem".parse::<KeyUri>().unwrap_err();
-        assert!(error.to_string().contains("feature `local`"), "{error}");
-    }
-
-    #[test]
-    fn names_the_feature_that_a_backend_needs() {
-        for (text, feature) in [
-            ("gcp-kms://projects/p/locations/l", "`gcp`"),
-            ("aws-kms://arn:aws:kms:eu:1:key/2", "`aws`"),
-            ("azure-kv://vault/keys/k/1", "`azure`"),
-            ("vault-transit://transit/payments#3", "`vault`"),
-            ("pkcs11:token=a;object=b", "`pkcs11`"),
-        ] {
-            let message = text.parse::<KeyUri>().unwrap_err().to_string();
-            assert!(message.contains("not in this build"), "{message}");
-            assert!(message.contains(feature), "{message}");
-        }
-    }
-
-    #[test]
-    fn refuses_what_is_no_reference() {
-        for text in [
-            "",
-            "a.pem",
-            "/etc/a.pem",
-            "C:/a.pem",
-            "https://kms",
-            "FILE:/a.pem",
-            ":a",
-            "file:",
-            "file:/a/",
-            "file:/a\n",
-            "file://host/a.pem",
-            "file:////host/a.pem",
-            "file:/a\0b",
-            "file-x:/a",
-        ] {
-            assert!(text.parse::<KeyUri>().is_err(), "{text:?}");
-        }
-        assert!(
-            format!("file:{}", "a".repeat(5000))
-                .parse::<KeyUri>()
-                .is_err()
-        );
-    }
-
-    #[test]
-    fn errors_stay_short() {
-        let text = "x".repeat(4000);
-        let message = text.parse::<KeyUri>().unwrap_err().to_string();
-        assert!(message.len() < 250, "{message}");
     }
 }

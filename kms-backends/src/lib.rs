@@ -80,33 +80,53 @@
 //! | feature | adds |
 //! |---|---|
 //! | `local` | module `local`: a private key from a PEM or JWK file, `file:` references |
+//! | `gcp` | `gcp-kms:` references: Google Cloud KMS |
+//! | `aws` | `aws-kms:` references: AWS KMS |
+//! | `azure` | `azure-kv:` references: Azure Key Vault and Managed HSM |
+//! | `vault` | `vault-transit:` references: the Transit engine of HashiCorp Vault and OpenBao |
+//! | `pkcs11` | `pkcs11:` references: a token behind a PKCS#11 module |
+//! | `kms-plugin` | `kms-plugin:` references: a private key wrapped by a Kubernetes KMS v2 plugin |
 //! | `conformance` | module `conformance`: what every backend shows, as reusable tests |
 //! | `testing` | module `testing`: a scripted key service and a recording observer |
 //!
-//! None is on by default. Backends for cloud key services join as further features; nothing else changes.
+//! None is on by default. What each service's answers mean, and what is asked again, is a table in
+//! `docs/key-services.md`.
 
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(feature = "azure")]
+pub mod azure;
 mod cache;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod connect;
 pub mod error;
 mod flight;
+#[cfg(feature = "gcp")]
+pub mod gcp;
 mod health;
 mod key_entry;
 mod key_unwrap;
-mod key_uri;
+pub mod key_uri;
+#[cfg(feature = "kms-plugin")]
+pub mod kms_plugin;
 pub mod layer;
 #[cfg(feature = "local")]
 pub mod local;
 mod namespaces;
 mod observer;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
 mod registry;
+mod service;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "vault")]
+pub mod vault;
 
 pub use cache::CacheOptions;
-pub use connect::{ConnectError, connect, connect_for};
+pub use connect::{ConnectError, Connector, KeyServices, connect, connect_for};
 pub use error::{Category, UnwrapError};
 pub use health::{Health, KeyStatus};
 pub use key_entry::{KeyEntry, KeyEntryBuilder};
@@ -115,3 +135,4 @@ pub use key_uri::{KeyUri, KeyUriError};
 pub use namespaces::{NamespaceSet, NamespaceSetError};
 pub use observer::{CacheEvent, Observer, Unobserved};
 pub use registry::{KeySource, OpenFailure, Opened, Registry, RegistryBuilder, RegistryError};
+pub use service::{CallLimits, KeyService, KeyVersion};
