@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-#[cfg(feature = "demo")]
 use crate::commands;
 use groups::{BoundsArgs, KeyArgs, PlaceArgs, SealingArgs, ValueArgs};
 
@@ -57,6 +56,8 @@ pub enum Command {
     /// Make, show and trust keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Print the manifests that put the webhook into a cluster
+    Render(Box<commands::render::Args>),
     /// Show the whole journey on this machine: no cloud, no cluster
     #[cfg(feature = "demo")]
     Demo(commands::demo::Args),

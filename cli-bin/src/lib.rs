@@ -62,6 +62,7 @@ fn dispatch(cli: Cli, io: &mut Io<'_>) -> Result<Exit, Failure> {
         Command::Inspect(args) => commands::inspect::run(&args, io),
         Command::Key(command) => commands::key::run(&command, io),
         Command::Open(args) => commands::open::run(&args, io),
+        Command::Render(args) => commands::render::run(&args, io),
         Command::Seal(args) => commands::seal::run(&args, io),
         Command::Set(args) => commands::set::run(&args, io),
     }

@@ -6,5 +6,6 @@ pub mod demo;
 pub mod inspect;
 pub mod key;
 pub mod open;
+pub mod render;
 pub mod seal;
 pub mod set;

@@ -7,6 +7,7 @@ mod key;
 mod manifests;
 mod open;
 mod project;
+mod render;
 mod schema;
 mod seal;
 mod set;

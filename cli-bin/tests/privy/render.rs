@@ -1,0 +1,349 @@
+//! `privy render`: manifests that a cluster accepts, with what the flags say in the right places.
+use serde_json::Value;
+
+use crate::support::{Bench, Ended};
+
+const CA: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+/// [`CA`] as `caBundle`, and what stands for it in the examples.
+const BUNDLE: &str =
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUIKLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=";
+const PLACEHOLDER: &str = "UmVwbGFjZSBtZQ==";
+
+fn bench() -> Bench {
+    let bench = Bench::empty();
+    bench.write("ca.crt", CA);
+    bench
+}
+
+fn render(bench: &Bench, arguments: &[&str]) -> Ended {
+    bench.run(&[&["render"], arguments].concat(), "")
+}
+
+fn documents(text: &[u8]) -> Vec<Value> {
+    let text = std::str::from_utf8(text).unwrap();
+    text.split("---\n")
+        .filter(|document| {
+            document
+                .lines()
+                .any(|line| !line.is_empty() && !line.starts_with('#'))
+        })
+        .map(|document| serde_saphyr::from_str(document).unwrap())
+        .collect()
+}
+
+fn find<'d>(documents: &'d [Value], kind: &str) -> &'d Value {
+    documents
+        .iter()
+        .find(|document| document["kind"] == kind)
+        .unwrap_or_else(|| panic!("there is no {kind}"))
+}
+
+fn kinds(documents: &[Value]) -> Vec<&str> {
+    documents
+        .iter()
+        .map(|document| document["kind"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_backstop_comes_first_and_the_registration_last() {
+    let rendered = documents(&render(&bench(), &["--ca", "ca.crt"]).succeeded().stdout);
+    assert_eq!(
+        kinds(&rendered),
+        [
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicyBinding",
+            "Namespace",
+            "ServiceAccount",
+            "RoleBinding",
+            "Deployment",
+            "PodDisruptionBudget",
+            "Service",
+            "APIService",
+            "MutatingWebhookConfiguration",
+        ]
+    );
+}
+
+#[test]
+fn the_webhook_has_no_right_on_secrets_or_anything_that_it_does_not_need() {
+    for flags in [
+        &["--ca", "ca.crt"][..],
+        &["--ca", "ca.crt", "--subject-access-review"],
+    ] {
+        for document in documents(&render(&bench(), flags).succeeded().stdout) {
+            for rule in document["rules"].as_array().into_iter().flatten() {
+                assert_eq!(
+                    rule["resources"],
+                    serde_json::json!(["subjectaccessreviews"])
+                );
+                assert_eq!(rule["verbs"], serde_json::json!(["create"]));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_pod_is_restricted() {
+    let rendered = documents(&render(&bench(), &["--ca", "ca.crt"]).succeeded().stdout);
+    let pod = &find(&rendered, "Deployment")["spec"]["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(
+        pod["securityContext"]["seccompProfile"]["type"],
+        "RuntimeDefault"
+    );
+    let container = &pod["containers"][0]["securityContext"];
+    assert_eq!(container["readOnlyRootFilesystem"], true);
+    assert_eq!(container["allowPrivilegeEscalation"], false);
+    assert_eq!(
+        container["capabilities"]["drop"],
+        serde_json::json!(["ALL"])
+    );
+    let token = &pod["volumes"][3]["projected"]["sources"][0]["serviceAccountToken"];
+    assert_eq!(token["expirationSeconds"], 600);
+}
+
+#[test]
+fn who_asks_nothing_of_the_api_server_gets_no_token() {
+    let flags = ["--ca", "ca.crt", "--callers", "mtls"];
+    let rendered = documents(&render(&bench(), &flags).succeeded().stdout);
+    let pod = find(&rendered, "Deployment")["spec"]["template"]["spec"].to_string();
+    assert!(!pod.contains("serviceAccountToken\""), "{pod}");
+    assert!(!pod.contains("token"), "{pod}");
+    assert!(!kinds(&rendered).contains(&"APIService"));
+}
+
+#[test]
+fn each_way_of_calling_has_its_address() {
+    for (flags, expected) in [
+        (
+            &[][..],
+            serde_json::json!({ "service": { "namespace": "default", "name": "kubernetes", "port": 443, "path": "/apis/admission.privyseal.dev/v1/secretreviews" } }),
+        ),
+        (
+            &["--callers", "mtls", "-n", "seals"],
+            serde_json::json!({ "service": { "namespace": "seals", "name": "privy-webhook", "port": 443, "path": "/mutate" }, "caBundle": BUNDLE }),
+        ),
+        (
+            &["--callers", "loopback", "--url", "https://127.0.0.1:10250"],
+            serde_json::json!({ "url": "https://127.0.0.1:10250/mutate", "caBundle": BUNDLE }),
+        ),
+        (
+            &[
+                "--callers",
+                "mtls",
+                "--external-name",
+                "farm.example",
+                "--port",
+                "8443",
+            ],
+            serde_json::json!({ "service": { "namespace": "privy-seal", "name": "privy-webhook", "port": 8443, "path": "/mutate" }, "caBundle": BUNDLE }),
+        ),
+    ] {
+        let rendered = documents(
+            &render(&bench(), &[&["--ca", "ca.crt"], flags].concat())
+                .succeeded()
+                .stdout,
+        );
+        let webhook = &find(&rendered, "MutatingWebhookConfiguration")["webhooks"];
+        let last = webhook.as_array().unwrap().last().unwrap();
+        assert_eq!(last["clientConfig"], expected, "{flags:?}");
+        assert_eq!(last["failurePolicy"], "Fail");
+        if let Some(service) = rendered
+            .iter()
+            .find(|document| document["kind"] == "Service")
+        {
+            let port = &service["spec"]["ports"][0]["port"];
+            assert_eq!(*port, if flags.contains(&"8443") { 8443 } else { 443 });
+        }
+    }
+}
+
+#[test]
+fn names_images_and_exemptions_go_where_they_belong() {
+    let flags = [
+        "--ca",
+        "ca.crt",
+        "-n",
+        "seals",
+        "--image",
+        "registry.example/privy-webhook@sha256:00",
+        "--exempt",
+        "velero",
+        "--unseal",
+        "shop/deployer",
+        "--unseal",
+        "shop/argo",
+    ];
+    let ended = render(&bench(), &flags).succeeded();
+    let text = String::from_utf8(ended.stdout.clone()).unwrap();
+    assert!(!text.contains("namespace: privy-seal"), "{text}");
+    let rendered = documents(&ended.stdout);
+    let webhook = &find(&rendered, "MutatingWebhookConfiguration")["webhooks"][0];
+    assert_eq!(
+        webhook["namespaceSelector"]["matchExpressions"][0]["values"],
+        serde_json::json!(["kube-system", "seals", "velero"])
+    );
+    assert_eq!(find(&rendered, "Namespace")["metadata"]["name"], "seals");
+    let pod = &find(&rendered, "Deployment")["spec"]["template"]["spec"];
+    assert_eq!(
+        pod["containers"][0]["image"],
+        "registry.example/privy-webhook@sha256:00"
+    );
+    let grants: Vec<_> = rendered
+        .iter()
+        .filter(|document| {
+            document["kind"] == "RoleBinding" && document["metadata"]["namespace"] == "shop"
+        })
+        .map(|document| {
+            (
+                &document["metadata"]["name"],
+                &document["subjects"][0]["name"],
+            )
+        })
+        .collect();
+    assert_eq!(grants.len(), 2);
+    assert_eq!(
+        (grants[0].0.as_str(), grants[0].1.as_str()),
+        (Some("privy-unseal-deployer"), Some("deployer"))
+    );
+    assert_eq!(
+        (grants[1].0.as_str(), grants[1].1.as_str()),
+        (Some("privy-unseal-argo"), Some("argo"))
+    );
+}
+
+#[test]
+fn configuration_and_cards_arrive_byte_for_byte() {
+    let bench = bench();
+    bench
+        .run(
+            &[
+                "key",
+                "generate",
+                "--kind",
+                "p256",
+                "--name",
+                "pay",
+                "--namespace",
+                "payments",
+                "--out",
+                "pay.pem",
+                "--card",
+                "pay.card.json",
+            ],
+            "",
+        )
+        .succeeded();
+    let flags = ["--ca", "ca.crt", "--card", "pay.card.json"];
+    let rendered = documents(&render(&bench, &flags).succeeded().stdout);
+    let data = &find(&rendered, "ConfigMap")["data"];
+    assert_eq!(data["pay.card.json"], bench.text("pay.card.json"));
+    let made: Value = serde_saphyr::from_str(data["webhook.yaml"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        made["keys"][0]["namespaces"],
+        serde_json::json!(["payments"])
+    );
+    assert_eq!(
+        made["keys"][0]["unwrap"],
+        serde_json::json!(["file:/etc/privy/keys/pay.pem"])
+    );
+
+    for odd in [
+        "version: 1\n",
+        " leading\n",
+        "no end",
+        "two ends\n\n",
+        "tab\there\r\n",
+        "\u{feff}mark\n",
+        "#\n\n\nlate\n",
+    ] {
+        bench.write("odd.yaml", odd);
+        let flags = ["--ca", "ca.crt", "--config", "odd.yaml"];
+        let rendered = documents(&render(&bench, &flags).succeeded().stdout);
+        assert_eq!(find(&rendered, "ConfigMap")["data"]["webhook.yaml"], odd);
+    }
+}
+
+#[test]
+fn the_examples_are_what_it_prints() {
+    let example = |name: &str| {
+        std::fs::read_to_string(format!(
+            "{}/../examples/cluster/{name}",
+            env!("CARGO_MANIFEST_DIR")
+        ))
+        .unwrap()
+    };
+    let bench = bench();
+    let backstop = render(&bench, &["--only", "backstop"]).succeeded();
+    assert_eq!(
+        String::from_utf8(backstop.stdout).unwrap(),
+        example("10-backstop.yaml")
+    );
+    let webhook = render(
+        &bench,
+        &[
+            "--callers",
+            "mtls",
+            "--url",
+            "https://127.0.0.1:10250",
+            "--ca",
+            "ca.crt",
+            "--only",
+            "registration",
+        ],
+    )
+    .succeeded();
+    let text = String::from_utf8(webhook.stdout)
+        .unwrap()
+        .replace(BUNDLE, PLACEHOLDER);
+    assert_eq!(text, example("20-webhook.yaml"));
+}
+
+#[test]
+fn what_would_not_work_is_refused_with_the_next_step() {
+    let bench = bench();
+    bench.write(
+        "key.pem",
+        "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n",
+    );
+    bench.write("text", "hello\n");
+    for (flags, expected) in [
+        (&["--ca", "key.pem"][..], "holds a private key"),
+        (&["--ca", "text"], "holds no certificate"),
+        (&["--ca", "missing"], "missing"),
+        (&["--only", "webhook"], "--ca is missing"),
+        (
+            &["--ca", "ca.crt", "--url", "https://10.0.0.1"],
+            "--external-name",
+        ),
+        (
+            &["--ca", "ca.crt", "--callers", "loopback"],
+            "--url https://127.0.0.1:10250",
+        ),
+        (&["--ca", "ca.crt", "-n", "a b"], "DNS name"),
+        (
+            &["--ca", "ca.crt", "--image", "a\nb: c"],
+            "name of an image",
+        ),
+        (
+            &["--ca", "ca.crt", "--callers", "mtls", "--url", "http://x"],
+            "https://",
+        ),
+        (
+            &["--ca", "ca.crt", "--unseal", "shop/default"],
+            "service account of its own",
+        ),
+        (&["--ca", "ca.crt", "--card", "text"], "is no key card"),
+    ] {
+        let ended = render(&bench, flags);
+        assert_eq!(ended.code, 2, "{flags:?}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains(expected),
+            "{flags:?}: {}",
+            ended.stderr
+        );
+        assert!(ended.stdout.is_empty());
+    }
+}
