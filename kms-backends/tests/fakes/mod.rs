@@ -1,0 +1,13 @@
+//! Key services in this process that speak each service's protocol over a real socket, remember every request, and can be
+//! told to throttle, stall, cut connections and lie.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test program uses a part of it"
+)]
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+pub mod http;
+pub mod table;
+#[cfg(feature = "vault")]
+pub mod vault;
