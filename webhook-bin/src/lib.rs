@@ -1,8 +1,10 @@
 //! The admission webhook that opens sealed Secrets: what it answers, and the server around it.
 //!
-//! Without the feature `server` the crate is the decision alone, as the command line uses it.
+//! Without the feature `server` the crate is the decision alone, as the command line uses it, with `config` also the
+//! reader of the configuration that it decides by.
 
 pub mod decide;
+pub mod filter;
 mod refusal;
 pub mod unseal;
 
@@ -12,8 +14,8 @@ pub mod admission;
 pub mod audit;
 #[cfg(feature = "server")]
 mod json_out;
-#[cfg(feature = "server")]
-mod secret_type;
+#[cfg(feature = "config")]
+pub mod secret_type;
 
 #[cfg(feature = "server")]
 pub mod app;
@@ -29,7 +31,7 @@ pub mod caller;
 pub mod certificate;
 #[cfg(feature = "server")]
 mod check_config;
-#[cfg(feature = "server")]
+#[cfg(feature = "config")]
 pub mod config;
 #[cfg(feature = "server")]
 mod connection;

@@ -8,15 +8,15 @@ use serde::de::IgnoredAny;
 
 /// What the API server would say of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TypeFault {
+pub struct TypeFault {
     /// The key of `data`, or what stands in its place.
-    pub(crate) field: &'static str,
+    pub field: &'static str,
     /// What is wrong with it.
-    pub(crate) reason: &'static str,
+    pub reason: &'static str,
 }
 
 /// Checks the Secret as it will be stored: `opened` gives the new value of a field that was opened.
-pub(crate) fn check<'p>(
+pub fn check<'p>(
     secret: &AdmittedSecret<'_>,
     opened: impl Fn(&str) -> Option<&'p [u8]>,
 ) -> Vec<TypeFault> {

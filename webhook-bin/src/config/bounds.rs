@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use kms_backends::CacheOptions;
 
-use super::Loader;
 use super::reader::{Field, Members};
+use super::rules::Loader;
 use crate::limits::Limits;
 
 impl Loader<'_> {

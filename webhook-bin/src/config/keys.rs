@@ -1,14 +1,20 @@
 //! The `keys` of the configuration: public key, policy and the holders of the private half.
 
+#[cfg(feature = "server")]
 use std::sync::Arc;
 
 use jwe_envelope::{KeyCard, KeyError, KeyManagement, RecipientKey};
+#[cfg(feature = "server")]
 use kms_backends::layer::Layered;
-use kms_backends::{KeyEntry, KeyUri, NamespaceSet, Observer, connect_for};
+#[cfg(feature = "server")]
+use kms_backends::{KeyEntry, Observer, connect_for};
+use kms_backends::{KeyUri, NamespaceSet};
 
 use super::problem::quoted;
 use super::reader::{Field, Members};
-use super::{KeyConfig, Loader, read_bounded};
+use super::rules::{KeyRule, Loader, read_bounded};
+#[cfg(feature = "server")]
+use super::serving::KeyConfig;
 
 /// Longer than any key card (64 KiB).
 const MAX_KEY_FILE: u64 = 64 << 10;
@@ -27,6 +33,7 @@ const KNOWN: &[&str] = &[
     "unwrap",
 ];
 
+#[cfg(feature = "server")]
 impl KeyConfig {
     /// The registry's entry, its backends observed.
     pub(super) fn entry(&self, observer: &Arc<dyn Observer>) -> KeyEntry {
@@ -53,8 +60,83 @@ impl KeyConfig {
     }
 }
 
+/// What one entry says, as far as it could be read.
+struct Written<'n> {
+    name: Option<String>,
+    recipient: Option<RecipientKey>,
+    aliases: Vec<String>,
+    namespaces: Option<NamespaceSet>,
+    allow_unbound: Option<bool>,
+    is_default: Option<bool>,
+    references: Option<Vec<(Field<'n>, KeyUri)>>,
+}
+
+impl Written<'_> {
+    fn rule(self) -> Option<KeyRule> {
+        self.references?;
+        Some(KeyRule {
+            name: self.name?,
+            recipient: self.recipient?,
+            aliases: self.aliases,
+            namespaces: self.namespaces?,
+            allow_unbound: self.allow_unbound?,
+            is_default: self.is_default?,
+        })
+    }
+}
+
+#[cfg(feature = "server")]
 impl Loader<'_> {
+    /// The keys, connected.
     pub(super) async fn keys(&mut self, members: &Members<'_>) -> Option<Vec<KeyConfig>> {
+        let (mut rules, mut keys) = (Vec::new(), Vec::new());
+        for field in self.key_fields(members)? {
+            let Some(written) = self.written(&field) else {
+                continue;
+            };
+            let mut backends = Vec::new();
+            if let (Some(recipient), Some(references)) = (&written.recipient, &written.references) {
+                for (field, uri) in references {
+                    // Connecting also tells whether the private key is the public key's other half.
+                    match connect_for(uri, recipient).await {
+                        Ok(backend) => backends.push((uri.to_string(), backend)),
+                        Err(error) => field
+                            .problem(self.problems, format!("{:#}", anyhow::Error::from(error))),
+                    }
+                }
+            }
+            if let Some(rule) = written.rule() {
+                self.contradictions(&field, &rule, &rules);
+                rules.push(rule.clone());
+                keys.push(KeyConfig {
+                    name: rule.name,
+                    recipient: rule.recipient,
+                    aliases: rule.aliases,
+                    namespaces: rule.namespaces,
+                    allow_unbound: rule.allow_unbound,
+                    is_default: rule.is_default,
+                    backends,
+                });
+            }
+        }
+        Some(keys)
+    }
+}
+
+impl Loader<'_> {
+    /// The keys as they are described, nobody contacted.
+    pub(super) fn key_rules(&mut self, members: &Members<'_>) -> Option<Vec<KeyRule>> {
+        let mut rules = Vec::new();
+        for field in self.key_fields(members)? {
+            if let Some(rule) = self.written(&field).and_then(Written::rule) {
+                self.contradictions(&field, &rule, &rules);
+                rules.push(rule);
+            }
+        }
+        Some(rules)
+    }
+
+    fn key_fields<'n>(&mut self, members: &Members<'n>) -> Option<Vec<Field<'n>>> {
         let field = members.required(self.problems, "keys", "list at least one key")?;
         let fields = field.list(self.problems)?;
         if fields.is_empty() || fields.len() > MAX_KEYS {
@@ -64,17 +146,10 @@ impl Loader<'_> {
             );
             return None;
         }
-        let mut keys = Vec::new();
-        for field in fields {
-            if let Some(key) = self.key(&field).await {
-                self.contradictions(&field, &key, &keys);
-                keys.push(key);
-            }
-        }
-        Some(keys)
+        Some(fields)
     }
 
-    async fn key(&mut self, field: &Field<'_>) -> Option<KeyConfig> {
+    fn written<'n>(&mut self, field: &Field<'n>) -> Option<Written<'n>> {
         let members = field.members(self.problems, KNOWN)?;
         let name = members
             .required(
@@ -83,36 +158,19 @@ impl Loader<'_> {
                 "give the key a name for people, logs and metrics",
             )
             .and_then(|field| self.key_name(&field));
-        let recipient = self.recipient(&members);
-        let aliases = self.aliases(&members);
-        let namespaces = self.namespaces(&members);
         let flag = |loader: &mut Self, name| {
             members
                 .optional(name)
                 .map_or(Some(false), |field| field.flag(loader.problems))
         };
-        let allow_unbound = flag(self, "allowUnbound");
-        let is_default = flag(self, "default");
-        let references = self.references(&members);
-        let recipient = recipient?;
-        let mut backends = Vec::new();
-        for (field, uri) in references? {
-            // Connecting also tells whether the private key is the public key's other half.
-            match connect_for(&uri, &recipient).await {
-                Ok(backend) => backends.push((uri.to_string(), backend)),
-                Err(error) => {
-                    field.problem(self.problems, format!("{:#}", anyhow::Error::from(error)));
-                }
-            }
-        }
-        Some(KeyConfig {
-            name: name?,
-            recipient,
-            aliases,
-            namespaces: namespaces?,
-            allow_unbound: allow_unbound?,
-            is_default: is_default?,
-            backends,
+        Some(Written {
+            name,
+            recipient: self.recipient(&members),
+            aliases: self.aliases(&members),
+            namespaces: self.namespaces(&members),
+            allow_unbound: flag(self, "allowUnbound"),
+            is_default: flag(self, "default"),
+            references: self.references(&members),
         })
     }
 
@@ -263,7 +321,7 @@ impl Loader<'_> {
     }
 
     /// What this key and one of `earlier` cannot both say.
-    fn contradictions(&mut self, field: &Field<'_>, key: &KeyConfig, earlier: &[KeyConfig]) {
+    fn contradictions(&mut self, field: &Field<'_>, key: &KeyRule, earlier: &[KeyRule]) {
         let member = |name: &str| format!("{}.{name}", field.path);
         let line = |name: &str| field.line_of(name);
         if key.aliases.iter().any(|alias| alias == key.recipient.kid()) {

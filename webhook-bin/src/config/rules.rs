@@ -1,0 +1,198 @@
+//! What the configuration decides by: its keys and its policy, without connections, certificates and addresses.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use jwe_envelope::RecipientKey;
+use kms_backends::NamespaceSet;
+
+use super::document::{self, Node};
+use super::problem::Problems;
+use super::reader::{Field, Members};
+use crate::decide::{Expired, Foreign, Policy};
+
+/// Many times what a thousand keys need.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The part of a webhook's configuration that decides what becomes of a value.
+///
+/// Whoever checks manifests beforehand reads it with the webhook's own reader and needs nothing else of it: neither
+/// the certificates nor a key service, which stay where the webhook runs.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The keys served, in the order of the file.
+    pub keys: Vec<KeyRule>,
+    /// What the administrator wants beyond that.
+    pub policy: Policy,
+}
+
+/// What the configuration says of one key.
+#[derive(Clone, Debug)]
+pub struct KeyRule {
+    /// For people, logs and metrics.
+    pub name: String,
+    /// The public key, pinned to one algorithm.
+    pub recipient: RecipientKey,
+    /// Further `kid` values that mean this key.
+    pub aliases: Vec<String>,
+    /// Which namespaces may use it.
+    pub namespaces: NamespaceSet,
+    /// Whether envelopes without `bind` are opened.
+    pub allow_unbound: bool,
+    /// Whether envelopes without `kid` are tried with this key.
+    pub is_default: bool,
+}
+
+impl Rules {
+    /// Reads and checks keys and policy of `file`, together with the public keys that it names. Members about
+    /// the server itself may be there and are not looked at.
+    ///
+    /// # Errors
+    /// Everything that is wrong with keys and policy, with its line.
+    pub fn load(file: &Path) -> Result<Self, Problems> {
+        let mut problems = Problems::new(file);
+        let rules = document_of(file, &mut problems).and_then(|root| {
+            Loader::new(file, Overrides::default(), &mut problems).rules(&Field::root(&root))
+        });
+        rules
+            .filter(|_| problems.is_empty())
+            .ok_or_else(|| problems.sorted())
+    }
+}
+
+/// What the command line adds to the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Overrides {
+    /// Serve callers that prove nothing, where the file names no way to.
+    pub allow_unauthenticated_callers: bool,
+}
+
+/// Reads a configuration while it notes what is wrong.
+#[cfg_attr(
+    not(feature = "server"),
+    allow(dead_code, reason = "the server's members alone are about them")
+)]
+pub(super) struct Loader<'p> {
+    pub(super) file: &'p Path,
+    pub(super) folder: &'p Path,
+    pub(super) overrides: Overrides,
+    pub(super) problems: &'p mut Problems,
+}
+
+/// The members of the file.
+pub(super) const ROOT: &[&str] = &[
+    "version", "listen", "health", "tls", "callers", "cluster", "keys", "policy", "limits",
+    "cache", "audit",
+];
+
+impl<'p> Loader<'p> {
+    pub(super) fn new(file: &'p Path, overrides: Overrides, problems: &'p mut Problems) -> Self {
+        Self {
+            file,
+            folder: file.parent().unwrap_or(Path::new("")),
+            overrides,
+            problems,
+        }
+    }
+
+    fn rules(mut self, root: &Field<'_>) -> Option<Rules> {
+        let members = root.members(self.problems, ROOT)?;
+        self.version(&members);
+        let policy = self.policy(&members);
+        let keys = self.key_rules(&members);
+        Some(Rules {
+            keys: keys?,
+            policy: policy?,
+        })
+    }
+
+    pub(super) fn version(&mut self, members: &Members<'_>) {
+        let Some(field) = members.required(self.problems, "version", "write `version: 1`") else {
+            return;
+        };
+        field.integer(self.problems, 1..=1);
+    }
+
+    pub(super) fn policy(&mut self, members: &Members<'_>) -> Option<Policy> {
+        let cluster = members.optional("cluster").and_then(|field| {
+            let text = field.text(self.problems)?;
+            if !is_cluster_name(text) {
+                field.problem(
+                    self.problems,
+                    "must be 1 to 253 characters of a-z, A-Z, 0-9, `-`, `.`, `_`, `:` and `/`",
+                );
+                return None;
+            }
+            Some(text.to_owned())
+        });
+        let mut policy = Policy {
+            cluster,
+            ..Policy::default()
+        };
+        if let Some(field) = members.optional("policy") {
+            let members = field.members(self.problems, &["foreign", "expired"])?;
+            if let Some(field) = members.optional("foreign") {
+                policy.foreign = field.word(
+                    self.problems,
+                    &[("warn", Foreign::Warn), ("deny", Foreign::Deny)],
+                )?;
+            }
+            if let Some(field) = members.optional("expired") {
+                policy.expired = field.word(
+                    self.problems,
+                    &[("deny", Expired::Deny), ("warn", Expired::Warn)],
+                )?;
+            }
+        }
+        Some(policy)
+    }
+
+    /// A path, taken from the folder of the configuration file when it is relative.
+    pub(super) fn path(&mut self, field: &Field<'_>) -> Option<PathBuf> {
+        field.text(self.problems).map(|text| self.folder.join(text))
+    }
+}
+
+/// The file as it was written; what keeps it from being read is noted.
+pub(super) fn document_of(file: &Path, problems: &mut Problems) -> Option<Node> {
+    let text = match read_bounded(file, MAX_FILE) {
+        Ok(text) => text,
+        Err(message) => {
+            problems.add(0, "", message);
+            return None;
+        }
+    };
+    match std::str::from_utf8(&text).map(document::parse) {
+        Ok(Ok(root)) => Some(root),
+        Ok(Err(problem)) => {
+            problems.push(problem);
+            None
+        }
+        Err(error) => {
+            let line = text[..error.valid_up_to()].split(|b| *b == b'\n').count();
+            problems.add(line as u64, "", "is not UTF-8");
+            None
+        }
+    }
+}
+
+fn is_cluster_name(text: &str) -> bool {
+    text.len() <= 253
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._:/".contains(&b))
+}
+
+/// A whole file of at most `most` bytes, or what to say of it.
+pub(super) fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let file = File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let mut bytes = Vec::new();
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > most {
+        return Err(format!("is longer than {most} bytes"));
+    }
+    Ok(bytes)
+}

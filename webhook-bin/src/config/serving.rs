@@ -1,0 +1,303 @@
+//! The whole configuration, as the server needs it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jwe_envelope::RecipientKey;
+use kms_backends::{CacheOptions, KeyUnwrap, NamespaceSet, Observer, Registry, RegistryError};
+
+use super::problem::{self, Problems};
+use super::reader::{Field, Members};
+use super::rules::{Loader, Overrides, ROOT, document_of};
+use crate::caller::CallerMode;
+use crate::decide::Policy;
+use crate::limits::Limits;
+use crate::tls::{TlsFiles, TlsStore};
+
+/// A configuration that can be served: files read, keys paired, nothing contradictory.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file that it comes from.
+    pub file: PathBuf,
+    /// Where reviews are answered.
+    pub listen: SocketAddr,
+    /// Where health and metrics are answered, in plain HTTP.
+    pub health: SocketAddr,
+    /// The server's certificate and the clients' authorities.
+    pub tls: TlsFiles,
+    /// How often those files are looked at.
+    pub tls_poll: Duration,
+    /// How callers prove themselves.
+    pub callers: CallerMode,
+    /// The keys served, in the order of the file.
+    pub keys: Vec<KeyConfig>,
+    /// What the administrator wants beyond that.
+    pub policy: Policy,
+    /// Bounds of the server.
+    pub limits: Limits,
+    /// How content keys are cached.
+    pub cache: CacheOptions,
+    /// The audit log's file; standard output when there is none.
+    pub audit: Option<PathBuf>,
+}
+
+/// One key entry.
+#[derive(Clone, Debug)]
+pub struct KeyConfig {
+    /// For people, logs and metrics.
+    pub name: String,
+    /// The public key, pinned to one algorithm.
+    pub recipient: RecipientKey,
+    /// Further `kid` values that mean this key.
+    pub aliases: Vec<String>,
+    /// Which namespaces may use it.
+    pub namespaces: NamespaceSet,
+    /// Whether envelopes without `bind` are opened.
+    pub allow_unbound: bool,
+    /// Whether envelopes without `kid` are tried with this key.
+    pub is_default: bool,
+    /// Who holds the private half: reference and connection, in the order in which they are asked.
+    pub backends: Vec<(String, Arc<dyn KeyUnwrap>)>,
+}
+
+impl Config {
+    /// Reads and checks `file`, together with every file that it names. Relative paths start at the
+    /// folder of `file`.
+    ///
+    /// # Errors
+    /// Everything that is wrong, with its line.
+    pub async fn load(file: &Path, overrides: Overrides) -> Result<Self, Problems> {
+        let mut problems = Problems::new(file);
+        let config = match document_of(file, &mut problems) {
+            Some(root) => {
+                Loader::new(file, overrides, &mut problems)
+                    .load(&Field::root(&root))
+                    .await
+            }
+            None => None,
+        };
+        config
+            .filter(|_| problems.is_empty())
+            .ok_or_else(|| problems.sorted())
+    }
+
+    /// The registry of the keys, reporting to `observer`.
+    ///
+    /// # Errors
+    /// When the keys contradict each other, which [`Config::load`] has ruled out.
+    pub fn registry(&self, observer: &Arc<dyn Observer>) -> Result<Registry, RegistryError> {
+        let builder = Registry::builder()
+            .cache(self.cache)
+            .observer(Arc::clone(observer));
+        self.keys
+            .iter()
+            .fold(builder, |builder, key| builder.key(key.entry(observer)))
+            .build()
+    }
+}
+
+impl Loader<'_> {
+    async fn load(mut self, root: &Field<'_>) -> Option<Config> {
+        let members = root.members(self.problems, ROOT)?;
+        self.version(&members);
+        let listen = self.address(
+            members.optional("listen"),
+            SocketAddr::from(([0, 0, 0, 0], 10_250)),
+        );
+        let health = self.health(&members);
+        if listen.is_some() && listen == health && listen.is_some_and(|listen| listen.port() != 0) {
+            let field = members
+                .optional("health")
+                .or_else(|| members.optional("listen"));
+            let line = field.map_or(root.line, |field| field.line);
+            self.problems.add(
+                line,
+                "health.listen",
+                "must differ from `listen`; health is answered on a port of its own",
+            );
+        }
+        let callers = self.callers(root, &members, listen);
+        let client_ca = callers
+            .as_ref()
+            .and_then(|(_, client_ca)| client_ca.clone());
+        let tls = self.tls(&members, client_ca);
+        let policy = self.policy(&members);
+        let limits = self.limits(&members);
+        let cache = self.cache(&members);
+        let audit = self.audit(&members);
+        let keys = self.keys(&members).await;
+        let (tls, tls_poll) = tls?;
+        Some(Config {
+            file: self.file.to_owned(),
+            listen: listen?,
+            health: health?,
+            tls,
+            tls_poll,
+            callers: callers?.0,
+            keys: keys?,
+            policy: policy?,
+            limits,
+            cache,
+            audit,
+        })
+    }
+
+    fn address(&mut self, field: Option<Field<'_>>, default: SocketAddr) -> Option<SocketAddr> {
+        let Some(field) = field else {
+            return Some(default);
+        };
+        let text = field.text(self.problems)?;
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            field.problem(
+                self.problems,
+                format!("must be an address and a port such as `0.0.0.0:10250` or `[::1]:10250`, not {}", problem::quoted(text)),
+            );
+        }
+        parsed
+    }
+
+    fn health(&mut self, members: &Members<'_>) -> Option<SocketAddr> {
+        let default = SocketAddr::from(([0, 0, 0, 0], 10_251));
+        let Some(field) = members.optional("health") else {
+            return Some(default);
+        };
+        let members = field.members(self.problems, &["listen"])?;
+        self.address(members.optional("listen"), default)
+    }
+
+    fn callers(
+        &mut self,
+        root: &Field<'_>,
+        members: &Members<'_>,
+        listen: Option<SocketAddr>,
+    ) -> Option<(CallerMode, Option<PathBuf>)> {
+        let hint = "say how callers prove themselves: `mtls` with the API server's client certificate, or `loopback`";
+        let Some(field) = members.optional("callers") else {
+            if self.overrides.allow_unauthenticated_callers {
+                return Some((CallerMode::Anyone, None));
+            }
+            self.problems.add(
+                root.line,
+                "",
+                format!("`callers` is missing; {hint}. Whoever reaches this webhook could have values opened, so it does not start without (or, at your own risk, with --allow-unauthenticated-callers)"),
+            );
+            return None;
+        };
+        let modes = field.members(self.problems, &["mtls", "loopback"])?;
+        match (modes.optional("mtls"), modes.optional("loopback")) {
+            (Some(mtls), None) => self.mtls(&mtls),
+            (None, Some(loopback)) => {
+                loopback.members(self.problems, &[])?;
+                if listen.is_some_and(|listen| !listen.ip().to_canonical().is_loopback()) {
+                    loopback.problem(
+                        self.problems,
+                        "needs `listen` on a loopback address such as `127.0.0.1:10250`",
+                    );
+                    return None;
+                }
+                Some((CallerMode::Loopback, None))
+            }
+            (Some(_), Some(_)) => {
+                field.problem(
+                    self.problems,
+                    "must name one way, `mtls` or `loopback`, not both",
+                );
+                None
+            }
+            (None, None) => {
+                field.problem(self.problems, format!("names no way; {hint}"));
+                None
+            }
+        }
+    }
+
+    fn mtls(&mut self, field: &Field<'_>) -> Option<(CallerMode, Option<PathBuf>)> {
+        let members = field.members(self.problems, &["clientCa", "allowedNames"])?;
+        let client_ca = members
+            .required(
+                self.problems,
+                "clientCa",
+                "name the PEM file of the authority that signs the API server's client certificate",
+            )
+            .and_then(|field| self.path(&field));
+        let names = members.required(
+            self.problems,
+            "allowedNames",
+            "list the names that the API server's client certificate carries; without it, everyone with a certificate of that authority could ask",
+        )?;
+        let allowed_names: Vec<String> = names
+            .texts(self.problems)
+            .into_iter()
+            .map(|(_, name)| name.to_owned())
+            .collect();
+        if allowed_names.is_empty() {
+            names.problem(self.problems, "must list at least one name");
+            return None;
+        }
+        Some((CallerMode::Mtls { allowed_names }, Some(client_ca?)))
+    }
+
+    fn tls(
+        &mut self,
+        members: &Members<'_>,
+        client_ca: Option<PathBuf>,
+    ) -> Option<(TlsFiles, Duration)> {
+        let field = members.required(
+            self.problems,
+            "tls",
+            "name the certificate and the private key that the webhook serves with",
+        )?;
+        let tls = field.members(self.problems, &["certificate", "privateKey", "poll"])?;
+        let poll = tls.optional("poll").and_then(|field| {
+            field.duration(
+                self.problems,
+                Duration::from_millis(100)..=Duration::from_hours(1),
+            )
+        });
+        let certificate = tls.required(
+            self.problems,
+            "certificate",
+            "name the PEM file of the certificate chain",
+        );
+        let private_key = tls.required(
+            self.problems,
+            "privateKey",
+            "name the PEM file of the certificate's private key",
+        );
+        let files = TlsFiles {
+            certificate: self.path(certificate.as_ref()?)?,
+            private_key: self.path(private_key.as_ref()?)?,
+            client_ca,
+        };
+        // Opened once to say here and now what is wrong with them.
+        if let Err(error) = TlsStore::open(files.clone()) {
+            let at_fault = if error.path() == files.certificate {
+                &certificate
+            } else if error.path() == files.private_key {
+                &private_key
+            } else {
+                &None
+            };
+            let message = format!("{:#}", anyhow::Error::from(error));
+            if let Some(field) = at_fault {
+                field.problem(self.problems, message);
+            } else {
+                let callers = members.optional("callers");
+                let line = callers.map_or(field.line, |callers| callers.line);
+                self.problems.add(line, "callers.mtls.clientCa", message);
+            }
+            return None;
+        }
+        Some((files, poll.unwrap_or(Duration::from_secs(10))))
+    }
+
+    fn audit(&mut self, members: &Members<'_>) -> Option<PathBuf> {
+        let field = members.optional("audit")?;
+        let members = field.members(self.problems, &["file"])?;
+        let field = members.optional("file")?;
+        self.path(&field)
+    }
+}
