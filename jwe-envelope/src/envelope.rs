@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::OnceLock;
 
 use aws_lc_rs::digest;
 
 use crate::algorithm::{ContentEncryption, KeyManagement};
 use crate::binding::Binding;
 use crate::error::{ParseError, RefusedError, cut};
+use crate::open::Remembered;
 use crate::provenance::Provenance;
 use crate::recognize::examine;
 use crate::{base64url, compact, header, json};
@@ -56,6 +58,8 @@ pub struct Envelope<'a> {
     pub(crate) encryption: Result<ContentEncryption, RefusedError>,
     pub(crate) binding: Option<Binding>,
     pub(crate) provenance: Option<Provenance>,
+    /// Made when it is first asked for.
+    pub(crate) digest: OnceLock<EnvelopeDigest>,
 }
 
 /// One recipient of an envelope, as its headers describe it.
@@ -72,6 +76,8 @@ pub struct Recipient<'a> {
     /// `apu` and `apv`: strict base64url, at most 512 bytes decoded.
     pub(crate) party_u: Option<Cow<'a, str>>,
     pub(crate) party_v: Option<Cow<'a, str>>,
+    /// The checks against the key that it was last held against: a caller may keep an envelope and open it again.
+    pub(crate) checked: Remembered,
 }
 
 impl Recipient<'_> {
@@ -84,6 +90,7 @@ impl Recipient<'_> {
             ephemeral: self.ephemeral.map(owned),
             party_u: self.party_u.map(owned),
             party_v: self.party_v.map(owned),
+            checked: self.checked,
         }
     }
 
@@ -142,6 +149,10 @@ impl<'a> Envelope<'a> {
 
     /// SHA-256 over `protected.iv.ciphertext.tag[.aad]` as received.
     pub fn digest(&self) -> EnvelopeDigest {
+        *self.digest.get_or_init(|| self.compute_digest())
+    }
+
+    fn compute_digest(&self) -> EnvelopeDigest {
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(self.protected.as_deref().unwrap_or_default().as_bytes());
         for part in [&self.iv, &self.ciphertext, &self.tag]
@@ -193,6 +204,7 @@ impl<'a> Envelope<'a> {
             encryption: self.encryption,
             binding: self.binding,
             provenance: self.provenance,
+            digest: self.digest,
         }
     }
 }
@@ -267,6 +279,7 @@ impl Draft {
             ephemeral: recipient.ephemeral.clone().map(Cow::Owned),
             party_u: None,
             party_v: None,
+            checked: Remembered::default(),
         });
         Self {
             envelope: Envelope {
@@ -281,6 +294,7 @@ impl Draft {
                 encryption: Ok(encryption),
                 binding: binding.cloned(),
                 provenance: provenance.cloned(),
+                digest: OnceLock::new(),
             },
         }
     }

@@ -5,6 +5,7 @@
 //! there on [`Opening::content_key`] and [`Opening::open`] know a single error (RFC 7516 §11.5): a refused ciphertext, a wrong
 //! content key, a bad length and a bad tag cannot be told apart, by text or by the work that was done.
 
+mod checked;
 mod ephemeral;
 mod request;
 #[cfg(test)]
@@ -13,42 +14,25 @@ mod tests;
 pub use ephemeral::EphemeralKey;
 pub use request::{InputsDigest, Rejected, UnwrapRequest};
 
+pub(crate) use checked::Remembered;
+use checked::{Checked, Way};
+
 use std::fmt;
+use std::sync::Arc;
 
-use aws_lc_rs::digest::{Context, SHA256};
-
-use crate::algorithm::{ContentEncryption, Curve, KeyManagement, OaepHash};
-use crate::envelope::{Envelope, Recipient};
+use crate::envelope::Envelope;
 use crate::error::{OpenError, RefusedError};
 use crate::kdf::concat_kdf;
 use crate::recipient::RecipientKey;
 use crate::secret::{ContentKey, Plaintext, SecretBytes};
 use crate::{base64url, content, key_wrap};
 
-/// Longest `apu` or `apv`, decoded.
-const LONGEST_PARTY_INFO: usize = 512;
-
 const RANDOMNESS: &str = "the operating system has randomness";
 
 /// An envelope and the key it will be opened with, every public check passed.
 pub struct Opening<'e> {
     envelope: &'e Envelope<'e>,
-    encryption: ContentEncryption,
-    algorithm: KeyManagement,
-    encrypted_key: Vec<u8>,
-    way: Way,
-}
-
-/// How the content key is reached.
-enum Way {
-    Agree(Agreement),
-    Decrypt(OaepHash),
-}
-
-struct Agreement {
-    ephemeral: EphemeralKey,
-    party_u: Vec<u8>,
-    party_v: Vec<u8>,
+    checked: Arc<Checked>,
 }
 
 impl Envelope<'_> {
@@ -75,41 +59,12 @@ impl Envelope<'_> {
                 asked: recipient.saturating_add(1),
                 found,
             })?;
-        let algorithm: KeyManagement = recipient.algorithm.parse()?;
-        if algorithm != key.algorithm() {
-            return Err(RefusedError::WrongAlgorithm {
-                found: algorithm,
-                pinned: key.algorithm(),
-            });
-        }
-        let encryption = self.encryption.clone()?;
-        if algorithm == KeyManagement::EcdhEs && found != 1 {
-            return Err(RefusedError::DirectWithSeveral(found));
-        }
-        let expected = encrypted_key_len(key, encryption);
-        let found = base64url::decoded_len(recipient.encrypted_key.len());
-        if found != expected {
-            return Err(RefusedError::EncryptedKeyLength { found, expected });
-        }
-        let way = match (key.curve(), algorithm.oaep_hash()) {
-            (Some(curve), None) => Way::Agree(Agreement::check(recipient, curve)?),
-            (None, Some(hash)) => Way::Decrypt(hash),
-            // A key's pin fits its kind by construction, and `alg` is the pin.
-            _ => {
-                return Err(RefusedError::WrongAlgorithm {
-                    found: algorithm,
-                    pinned: key.algorithm(),
-                });
-            }
-        };
-        // RFC 7516 §5.2 step 2 was done by the parser: the text decodes.
-        let encrypted_key = base64url::decode(&recipient.encrypted_key).unwrap_or_default();
+        let checked = recipient.checked.get_or_check(key, || {
+            Checked::new(recipient, found, &self.encryption, key)
+        })?;
         Ok(Opening {
             envelope: self,
-            encryption,
-            algorithm,
-            encrypted_key,
-            way,
+            checked,
         })
     }
 }
@@ -122,13 +77,13 @@ impl Opening<'_> {
 
     /// What to ask of the key's holder.
     pub fn request(&self) -> UnwrapRequest<'_> {
-        match &self.way {
+        match &self.checked.way {
             Way::Agree(agreement) => UnwrapRequest::Agree {
                 ephemeral: &agreement.ephemeral,
             },
             Way::Decrypt(padding) => UnwrapRequest::Decrypt {
                 padding: *padding,
-                ciphertext: &self.encrypted_key,
+                ciphertext: &self.checked.encrypted_key,
             },
         }
     }
@@ -137,32 +92,7 @@ impl Opening<'_> {
     /// `apv`, `ek` (which no served algorithm has yet) and the encrypted key, each with its length before it. Equal digests
     /// mean equal content keys, so it may be the key of a cache.
     pub fn inputs_digest(&self, entry: &str) -> InputsDigest {
-        let (curve, epk, apu, apv): (&str, &[u8], &[u8], &[u8]) = match &self.way {
-            Way::Decrypt(_) => ("", b"", b"", b""),
-            Way::Agree(agreement) => (
-                agreement.ephemeral.curve().as_str(),
-                agreement.ephemeral.as_bytes(),
-                &agreement.party_u,
-                &agreement.party_v,
-            ),
-        };
-        let ek: &[u8] = b"";
-        let mut context = Context::new(&SHA256);
-        for part in [
-            entry.as_bytes(),
-            self.algorithm.as_str().as_bytes(),
-            self.encryption.as_str().as_bytes(),
-            curve.as_bytes(),
-            epk,
-            apu,
-            apv,
-            ek,
-            &self.encrypted_key,
-        ] {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        InputsDigest::from_digest(&context.finish())
+        self.checked.inputs_digest(entry)
     }
 
     /// The content key out of the key service's answer: Concat KDF and AES key unwrap are done here, so the answer is the
@@ -175,7 +105,7 @@ impl Opening<'_> {
     /// # Panics
     /// When the operating system has no randomness to give; a key that can be guessed would be worse.
     pub fn content_key(&self, answer: Result<SecretBytes, Rejected>) -> ContentKey {
-        let substitute = ContentKey::random(self.encryption).expect(RANDOMNESS);
+        let substitute = ContentKey::random(self.checked.encryption).expect(RANDOMNESS);
         let answer = answer
             .unwrap_or_else(|Rejected| SecretBytes::random(self.answer_len()).expect(RANDOMNESS));
         self.derive(answer).unwrap_or(substitute)
@@ -188,7 +118,7 @@ impl Opening<'_> {
     /// # Errors
     /// [`OpenError`], whatever the reason.
     pub fn open(&self, key: &ContentKey) -> Result<Plaintext, OpenError> {
-        if key.encryption() != self.encryption {
+        if key.encryption() != self.checked.encryption {
             return Err(OpenError);
         }
         let mut iv = [0; 16];
@@ -211,15 +141,15 @@ impl Opening<'_> {
 
     /// How long an honest answer is.
     fn answer_len(&self) -> usize {
-        match &self.way {
-            Way::Decrypt(_) => self.encryption.key_len(),
+        match &self.checked.way {
+            Way::Decrypt(_) => self.checked.encryption.key_len(),
             Way::Agree(agreement) => agreement.ephemeral.curve().coordinate_len(),
         }
     }
 
     fn derive(&self, answer: SecretBytes) -> Option<ContentKey> {
-        let Way::Agree(agreement) = &self.way else {
-            return ContentKey::new(answer, self.encryption);
+        let Way::Agree(agreement) = &self.checked.way else {
+            return ContentKey::new(answer, self.checked.encryption);
         };
         let z = answer.expose();
         // RFC 8037 §3.2.1: an all-zero secret means a point of small order. No honest agreement on the other curves
@@ -228,16 +158,19 @@ impl Opening<'_> {
             return None;
         }
         let derive = |name, len| concat_kdf(z, name, &agreement.party_u, &agreement.party_v, len);
-        match self.algorithm.key_wrap_len() {
+        match self.checked.algorithm.key_wrap_len() {
             // Direct: the derived key is the content key, and `enc` names it.
             None => {
-                let key = derive(self.encryption.as_str(), self.encryption.key_len())?;
-                ContentKey::new(key, self.encryption)
+                let key = derive(
+                    self.checked.encryption.as_str(),
+                    self.checked.encryption.key_len(),
+                )?;
+                ContentKey::new(key, self.checked.encryption)
             }
             Some(len) => {
-                let wrapping_key = derive(self.algorithm.as_str(), len)?;
-                let key = key_wrap::unwrap(wrapping_key.expose(), &self.encrypted_key)?;
-                ContentKey::new(key, self.encryption)
+                let wrapping_key = derive(self.checked.algorithm.as_str(), len)?;
+                let key = key_wrap::unwrap(wrapping_key.expose(), &self.checked.encrypted_key)?;
+                ContentKey::new(key, self.checked.encryption)
             }
         }
     }
@@ -247,39 +180,9 @@ impl Opening<'_> {
 impl fmt::Debug for Opening<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opening")
-            .field("algorithm", &self.algorithm)
-            .field("encryption", &self.encryption)
+            .field("algorithm", &self.checked.algorithm)
+            .field("encryption", &self.checked.encryption)
             .finish_non_exhaustive()
-    }
-}
-
-impl Agreement {
-    /// SP 800-56A §5.6.2.3 before the key is used: a point that is not on the key's curve would leak the key.
-    fn check(recipient: &Recipient<'_>, curve: Curve) -> Result<Self, RefusedError> {
-        let ephemeral = EphemeralKey::from_epk(recipient.ephemeral.as_deref(), curve)?;
-        Ok(Self {
-            ephemeral,
-            party_u: party_info("apu", recipient.party_u.as_deref())?,
-            party_v: party_info("apv", recipient.party_v.as_deref())?,
-        })
-    }
-}
-
-fn party_info(member: &'static str, text: Option<&str>) -> Result<Vec<u8>, RefusedError> {
-    let Some(text) = text else {
-        return Ok(Vec::new());
-    };
-    if base64url::decoded_len(text.len()) > LONGEST_PARTY_INFO {
-        return Err(RefusedError::BadPartyInfo { member });
-    }
-    base64url::decode(text).ok_or(RefusedError::BadPartyInfo { member })
-}
-
-fn encrypted_key_len(key: &RecipientKey, encryption: ContentEncryption) -> usize {
-    match (key.modulus_len(), key.algorithm().key_wrap_len()) {
-        (Some(modulus), _) => modulus,
-        (None, Some(_)) => encryption.key_len() + key_wrap::OVERHEAD,
-        (None, None) => 0,
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use crate::algorithm::{ContentEncryption, KeyManagement};
 use crate::base64url;
 use crate::envelope::{Envelope, Recipient, Serialization};
 use crate::error::{ParseError, RefusedError, cut};
 use crate::header::{Header, MAX_HEADER, Standing, checked_base64};
+use crate::open::Remembered;
 use crate::strict_json::{self, Members};
 
 /// Recipients of one envelope.
@@ -97,6 +99,7 @@ impl<'a> Parts<'a> {
             provenance: protected.provenance.take(),
             encryption,
             protected: protected_text,
+            digest: OnceLock::new(),
         };
         lengths(&envelope)?;
         Ok(envelope)
@@ -160,6 +163,7 @@ fn recipient<'a>(
             .iter()
             .find_map(|header| header.party_v.as_ref())
             .map(owned),
+        checked: Remembered::default(),
     })
 }
 

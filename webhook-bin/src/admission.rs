@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::audit::{AuditRecord, Operation, ReviewOutcome};
 use crate::decide::{Code, Policy, Refusal};
 use crate::refusal::cut;
+use crate::unseal::recent::Recent;
 use crate::unseal::secret::{self, FieldRefusal, Outcome, unseal};
 use crate::unseal::{Context, Jwe, SealedFormat};
 
@@ -39,6 +40,7 @@ pub struct Reviewer {
     formats: Vec<Box<dyn SealedFormat>>,
     clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
     first_tries: FirstTries,
+    recent: Recent,
 }
 
 impl fmt::Debug for Reviewer {
@@ -60,6 +62,7 @@ impl Reviewer {
             formats: vec![Box::new(Jwe)],
             clock: Box::new(SystemTime::now),
             first_tries: FirstTries::default(),
+            recent: Recent::default(),
         }
     }
 
@@ -178,7 +181,7 @@ impl Reviewer {
             namespace: request.namespace.as_str(),
             name,
         };
-        let unsealed = unseal(&subject, &self.formats, context, deadline).await;
+        let unsealed = unseal(&subject, &self.formats, &self.recent, context, deadline).await;
         record.fields = unsealed.fields;
         *warnings = unsealed.warnings;
         warnings.extend(

@@ -8,7 +8,7 @@ use kms_backends::KeySource;
 
 use crate::decide::Code;
 use crate::json_out::{
-    push_any_member, push_digits, push_flag, push_member, push_number, push_string, push_text,
+    push_any_member, push_flag, push_member, push_number, push_string, push_text,
 };
 
 /// One review, as the audit log and the metrics see it.
@@ -309,10 +309,12 @@ fn push_list(out: &mut Vec<u8>, texts: &[String]) {
 /// The same text as the digest's `Display`, without the formatter.
 pub(crate) fn push_digest(out: &mut Vec<u8>, digest: &EnvelopeDigest) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.extend_from_slice(b"sha256:");
-    for byte in digest.as_bytes() {
-        out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    let mut hex = [[0; 2]; 32];
+    for (pair, byte) in hex.iter_mut().zip(digest.as_bytes()) {
+        *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
     }
+    out.extend_from_slice(b"sha256:");
+    out.extend_from_slice(hex.as_flattened());
 }
 
 /// RFC 3339 in UTC with milliseconds, in quotes.
@@ -320,20 +322,23 @@ fn push_time(out: &mut Vec<u8>, time: SystemTime) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let (year, month, day) = civil_date(days);
-    out.push(b'"');
-    for (value, width, after) in [
-        (year, 4, b'-'),
-        (month, 2, b'-'),
-        (day, 2, b'T'),
-        (second / 3600, 2, b':'),
-        (second / 60 % 60, 2, b':'),
-        (second % 60, 2, b'.'),
-        (u64::from(since.subsec_millis()), 3, b'Z'),
+    let mut text = *b"\"0000-00-00T00:00:00.000Z\"";
+    for (value, digits) in [
+        (year, 1..5),
+        (month, 6..8),
+        (day, 9..11),
+        (second / 3600, 12..14),
+        (second / 60 % 60, 15..17),
+        (second % 60, 18..20),
+        (u64::from(since.subsec_millis()), 21..24),
     ] {
-        push_digits(out, value, width);
-        out.push(after);
+        let mut rest = value;
+        for digit in text[digits].iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
     }
-    out.push(b'"');
+    out.extend_from_slice(&text);
 }
 
 /// Year, month and day of the Gregorian calendar, so many days after 1970-01-01. Counted from 1 March of year 0,

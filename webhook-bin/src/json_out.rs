@@ -41,6 +41,11 @@ fn needs_escape(byte: u8) -> bool {
 
 /// Appends `"name":`, with a comma before it unless it is the first member. The name is one of ours and needs no
 /// escape; for any other there is [`push_any_member`].
+#[allow(
+    clippy::inline_always,
+    reason = "a name of known length is copied without a call"
+)]
+#[inline(always)]
 pub(crate) fn push_member(out: &mut Vec<u8>, name: &'static str) {
     debug_assert!(!name.bytes().any(needs_escape));
     push_comma(out);
@@ -63,18 +68,33 @@ fn push_comma(out: &mut Vec<u8>) {
 }
 
 /// Appends a member whose value is a string.
+#[allow(
+    clippy::inline_always,
+    reason = "a name of known length is copied without a call"
+)]
+#[inline(always)]
 pub(crate) fn push_text(out: &mut Vec<u8>, name: &'static str, value: &str) {
     push_member(out, name);
     push_string(out, value);
 }
 
 /// Appends a member whose value is a number.
+#[allow(
+    clippy::inline_always,
+    reason = "a name of known length is copied without a call"
+)]
+#[inline(always)]
 pub(crate) fn push_number(out: &mut Vec<u8>, name: &'static str, value: u64) {
     push_member(out, name);
     push_digits(out, value, 1);
 }
 
 /// Appends a member whose value is `true` or `false`.
+#[allow(
+    clippy::inline_always,
+    reason = "a name of known length is copied without a call"
+)]
+#[inline(always)]
 pub(crate) fn push_flag(out: &mut Vec<u8>, name: &'static str, value: bool) {
     push_member(out, name);
     out.extend_from_slice(if value { b"true" } else { b"false" });

@@ -17,6 +17,8 @@ mod format;
 #[cfg(feature = "server")]
 mod join;
 #[cfg(feature = "server")]
+pub(crate) mod recent;
+#[cfg(feature = "server")]
 pub(crate) mod secret;
 
 pub use format::{BoxFuture, Context, Facts, Jwe, Opener, SealedFormat, SealedValue};

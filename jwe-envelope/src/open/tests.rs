@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::algorithm::ContentEncryption;
 use crate::binding::{Binding, Place};
 use crate::recipient::RecipientKey;
 use crate::seal::Sealer;

@@ -6,8 +6,9 @@
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use jwe_envelope::{EnvelopeDigest, Recognized, recognize};
+use jwe_envelope::{Envelope, EnvelopeDigest, Recognized, recognize};
 use kms_backends::{Opened, Registry};
 use tokio::time::Instant;
 
@@ -52,6 +53,12 @@ pub trait SealedFormat: Debug + Send + Sync + 'static {
 pub trait SealedValue: Send + Sync {
     /// What may be said about it.
     fn facts(&self) -> Facts;
+
+    /// The same value, to be kept beyond the review: whoever applies a manifest again brings the same text, and need
+    /// not have it read again. `None` when the format has nothing worth keeping.
+    fn keep(&self) -> Option<Arc<dyn SealedValue>> {
+        None
+    }
 
     /// Leave, refuse or open; no I/O, no key is touched.
     fn decide<'o>(
@@ -111,6 +118,15 @@ impl SealedValue for JweValue<'_> {
                 .map(|kid| crate::refusal::cut(kid).to_owned()),
             digest: Some(envelope.digest()),
         }
+    }
+
+    /// Digest and public checks are kept with it.
+    fn keep(&self) -> Option<Arc<dyn SealedValue>> {
+        let Recognized::Sealed(envelope) = &self.0 else {
+            return None;
+        };
+        let envelope = Envelope::clone(envelope).into_owned();
+        Some(Arc::new(JweValue(Recognized::Sealed(Box::new(envelope)))))
     }
 
     fn decide<'o>(

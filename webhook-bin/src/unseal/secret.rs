@@ -1,11 +1,14 @@
 //! One Secret: walk, recognize, decide, open all sealed fields together, patch. All or none.
 
+use std::sync::Arc;
+
 use jwe_envelope::{ObjectName, Plaintext};
 use secret_walker::{AdmittedSecret, FieldPath, PatchBuilder, SecretPatch};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::join::join_all;
+use super::recent::Recent;
 use super::{Context, OpenRefusal, Opener, SealedFormat, SealedValue};
 use crate::audit::{FieldOutcome, FieldRecord};
 use crate::decide::{Change, Code, Decision, Leave, Refusal, Reservation, Site, Use};
@@ -89,10 +92,11 @@ impl FieldRefusal {
 pub(crate) async fn unseal(
     subject: &Subject<'_>,
     formats: &[Box<dyn SealedFormat>],
+    recent: &Recent,
     context: &Context<'_>,
     deadline: Instant,
 ) -> Unsealed {
-    let candidates = candidates(subject, formats);
+    let candidates = candidates(subject, formats, recent);
     let sealed: Vec<Sealed<'_>> = candidates
         .iter()
         .filter_map(|candidate| Sealed::recognize(candidate, formats))
@@ -109,12 +113,19 @@ pub(crate) async fn unseal(
     if !fields.iter().any(Field::is_refused) {
         others = check_opened(&mut fields, subject, formats);
     }
+    for (field, sealed) in fields.iter().zip(&sealed) {
+        if field.opened().is_some() {
+            sealed.remember(recent);
+        }
+    }
     finish(fields, others)
 }
 
 /// A value that may be sealed, by its first bytes.
 struct Candidate<'r> {
     key: &'r str,
+    /// As it stands in the review.
+    text: &'r str,
     change: Change,
     leave: bool,
     bytes: Bytes,
@@ -122,6 +133,8 @@ struct Candidate<'r> {
 
 enum Bytes {
     Decoded(Plaintext),
+    /// The same text was opened lately; its bytes need not be looked at again.
+    Kept(Arc<dyn SealedValue>),
     NotBase64,
     /// From `stringData`. The API server folds that into `data` before it asks anybody, so only a caller that
     /// is not an API server sends it.
@@ -129,7 +142,11 @@ enum Bytes {
 }
 
 /// Decodes what may be sealed. All other values are passed over by their first bytes.
-fn candidates<'r>(subject: &Subject<'r>, formats: &[Box<dyn SealedFormat>]) -> Vec<Candidate<'r>> {
+fn candidates<'r>(
+    subject: &Subject<'r>,
+    formats: &[Box<dyn SealedFormat>],
+    recent: &Recent,
+) -> Vec<Candidate<'r>> {
     let secret = subject.secret;
     let leave = secret.annotation(LEAVE_ANNOTATION);
     let asked = |key: &str| leave.is_some_and(|named| named.split(',').any(|n| n.trim() == key));
@@ -150,20 +167,26 @@ fn candidates<'r>(subject: &Subject<'r>, formats: &[Box<dyn SealedFormat>]) -> V
                 None => Change::Created,
             },
         };
+        let text = entry.value.unwrap_or_default();
+        let decode = || match entry.decode() {
+            Ok(value) => Bytes::Decoded(Plaintext::new(value)),
+            Err(_) => Bytes::NotBase64,
+        };
         found.push(Candidate {
             key: entry.key,
+            text,
             change,
             leave: asked(entry.key),
-            bytes: entry.decode().map_or(Bytes::NotBase64, |value| {
-                Bytes::Decoded(Plaintext::new(value))
-            }),
+            bytes: recent.get(text).map_or_else(decode, Bytes::Kept),
         });
     }
     for entry in secret.string_data() {
-        let value = entry.value.unwrap_or_default().as_bytes();
+        let text = entry.value.unwrap_or_default();
+        let value = text.as_bytes();
         if may_begin(&value[..value.len().min(4)]) {
             found.push(Candidate {
                 key: entry.key,
+                text,
                 change: Change::Changed,
                 leave: asked(entry.key),
                 bytes: Bytes::Text(Plaintext::new(value.to_vec())),
@@ -176,20 +199,42 @@ fn candidates<'r>(subject: &Subject<'r>, formats: &[Box<dyn SealedFormat>]) -> V
 /// A value that is sealed, or that cannot be read at all.
 struct Sealed<'c> {
     candidate: &'c Candidate<'c>,
-    value: Option<Box<dyn SealedValue + 'c>>,
+    value: Option<Value<'c>>,
+}
+
+enum Value<'c> {
+    Kept(&'c Arc<dyn SealedValue>),
+    Read(Box<dyn SealedValue + 'c>),
+}
+
+impl<'c> Value<'c> {
+    fn get(&self) -> &(dyn SealedValue + 'c) {
+        match self {
+            Self::Kept(value) => value.as_ref(),
+            Self::Read(value) => value.as_ref(),
+        }
+    }
 }
 
 impl<'c> Sealed<'c> {
     fn recognize(candidate: &'c Candidate<'c>, formats: &[Box<dyn SealedFormat>]) -> Option<Self> {
         let value = match &candidate.bytes {
             Bytes::NotBase64 => None,
-            Bytes::Decoded(value) | Bytes::Text(value) => Some(
+            Bytes::Kept(value) => Some(Value::Kept(value)),
+            Bytes::Decoded(value) | Bytes::Text(value) => Some(Value::Read(
                 formats
                     .iter()
                     .find_map(|format| format.recognize(value.expose()))?,
-            ),
+            )),
         };
         Some(Self { candidate, value })
+    }
+
+    /// Keeps what was read for the next time that the same text comes by.
+    fn remember(&self, recent: &Recent) {
+        if let Some(Value::Read(value)) = &self.value {
+            recent.keep(self.candidate.text, || value.keep());
+        }
     }
 
     fn decide(
@@ -212,7 +257,7 @@ impl<'c> Sealed<'c> {
                         leave: candidate.leave,
                     },
                 };
-                return value.decide(&site, context);
+                return value.get().decide(&site, context);
             }
             (None, _) => not_base64(),
         };
@@ -246,7 +291,7 @@ impl<'c> Field<'c> {
         subject: &Subject<'_>,
         context: &Context<'c>,
     ) -> Self {
-        let facts = sealed.value.as_ref().map(|value| value.facts());
+        let facts = sealed.value.as_ref().map(|value| value.get().facts());
         let facts = facts.unwrap_or_default();
         let mut record = FieldRecord {
             field: sealed.candidate.key.to_owned(),
@@ -436,8 +481,8 @@ fn check_size(fields: &mut [Field<'_>], secret: &AdmittedSecret<'_>) {
     }
     let mut total: usize = secret.data().map(|entry| entry.decoded_len()).sum();
     for field in &*fields {
-        if let (Some(value), Bytes::Decoded(envelope)) = (field.opened(), &field.candidate.bytes) {
-            total = total - envelope.expose().len() + value.len();
+        if let (Some(value), Some(entry)) = (field.opened(), secret.get(field.candidate.key)) {
+            total = total - entry.decoded_len() + value.len();
         }
     }
     if total <= LARGEST_SECRET {
@@ -517,7 +562,7 @@ fn finish(mut fields: Vec<Field<'_>>, others: Vec<FieldRefusal>) -> Unsealed {
 
 fn field_path(candidate: &Candidate<'_>) -> String {
     let section = match candidate.bytes {
-        Bytes::Decoded(_) | Bytes::NotBase64 => "data",
+        Bytes::Decoded(_) | Bytes::Kept(_) | Bytes::NotBase64 => "data",
         Bytes::Text(_) => "stringData",
     };
     format!("{section}/{}", candidate.key)
