@@ -7,6 +7,8 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod http;
 pub mod table;
 #[cfg(feature = "vault")]

@@ -1,0 +1,466 @@
+//! AWS KMS, spoken to over a socket.
+#![cfg(feature = "aws")]
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+mod fakes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fakes::aws::{FakeAws, Lie, error};
+use fakes::http::Fault;
+use jwe_envelope::{
+    Binding, Curve, Envelope, KeyKind, KeyManagement, Place, RecipientKey, Sealer, UnwrapRequest,
+};
+use kms_backends::aws::{AwsIdentity, AwsOptions, StaticCredentials};
+use kms_backends::{
+    Category, Connector, KeyEntry, KeyServices, KeyUnwrap, KeyUnwrapExt as _, KeyUri, NamespaceSet,
+    OpenFailure, OwnedRequest, Registry, UnwrapError, conformance,
+};
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn connector(aws: &FakeAws) -> Connector {
+    let mut services = KeyServices::default();
+    services.aws.endpoint = Some(aws.server.url());
+    services.aws.identity = AwsIdentity::Static(StaticCredentials::new(
+        "AKIAEXAMPLE".into(),
+        "canary-secret".into(),
+        None,
+    ));
+    services.aws.limits.attempt_timeout = SECOND;
+    Connector::new(services)
+}
+
+async fn holder(connector: &Connector, arn: &str, recipient: &RecipientKey) -> Arc<dyn KeyUnwrap> {
+    let uri: KeyUri = format!("aws-kms://{arn}").parse().unwrap();
+    connector.connect(&uri, recipient).await.unwrap()
+}
+
+fn sealed(recipient: &RecipientKey) -> String {
+    let place = Place::new("payments", "db", "password").unwrap();
+    let mut sealer = Sealer::new(std::slice::from_ref(recipient)).unwrap();
+    sealer
+        .seal(b"hunter2", &Binding::exact(&place))
+        .unwrap()
+        .to_string()
+}
+
+fn request_of(text: &str, recipient: &RecipientKey) -> OwnedRequest {
+    let envelope = Envelope::parse(text.as_bytes()).unwrap();
+    let opening = envelope.opening(0, recipient).unwrap();
+    OwnedRequest::try_from(&opening.request()).unwrap()
+}
+
+async fn unwrap(
+    holder: &Arc<dyn KeyUnwrap>,
+    recipient: &RecipientKey,
+) -> Result<Vec<u8>, UnwrapError> {
+    let request = request_of(&sealed(recipient), recipient);
+    let secret = holder
+        .unwrap_within(&request.as_request(), 10 * SECOND)
+        .await?;
+    Ok(secret.expose().to_vec())
+}
+
+const KINDS: [(KeyKind, Option<KeyManagement>); 5] = [
+    (KeyKind::Rsa(2048), None),
+    (KeyKind::Rsa(2048), Some(KeyManagement::RsaOaep)),
+    (KeyKind::Ec(Curve::P256), None),
+    (KeyKind::Ec(Curve::P384), None),
+    (KeyKind::Ec(Curve::P521), None),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keeps_the_contract_of_every_backend() {
+    let aws = FakeAws::start().await;
+    for (kind, algorithm) in KINDS {
+        let (arn, recipient) = aws.add(kind, algorithm);
+        let connector = connector(&aws);
+        conformance::check(
+            async || holder(&connector, &arn, &recipient).await,
+            &recipient,
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn aws_sees_the_wrapped_key_and_nothing_else() {
+    use base64::Engine as _;
+    let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let aws = FakeAws::start().await;
+    for kind in [KeyKind::Rsa(2048), KeyKind::Ec(Curve::P256)] {
+        let (arn, recipient) = aws.add(kind, None);
+        let holder = holder(&connector(&aws), &arn, &recipient).await;
+        let request = request_of(&sealed(&recipient), &recipient);
+        holder
+            .unwrap_within(&request.as_request(), 10 * SECOND)
+            .await
+            .unwrap();
+        let requests = aws.server.requests();
+        let [sent] = &requests[..] else {
+            panic!("{} requests", requests.len());
+        };
+        let expected = match request.as_request() {
+            UnwrapRequest::Decrypt { ciphertext, .. } => serde_json::json!({
+                "KeyId": arn, "CiphertextBlob": base64(ciphertext), "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"}),
+            UnwrapRequest::Agree { ephemeral } => serde_json::json!({
+                "KeyId": arn, "PublicKey": base64(&ephemeral.to_spki_der()), "KeyAgreementAlgorithm": "ECDH"}),
+            _ => panic!("a new kind"),
+        };
+        assert_eq!(sent.json(), expected);
+        assert_eq!(sent.path, "/");
+        assert!(
+            sent.header("authorization")
+                .unwrap()
+                .contains("/eu-central-1/kms/")
+        );
+        aws.server.forget();
+    }
+}
+
+#[tokio::test]
+async fn gives_the_public_key() {
+    let aws = FakeAws::start().await;
+    for (kind, algorithm) in KINDS {
+        let (arn, recipient) = aws.add(kind, algorithm);
+        let uri: KeyUri = format!("aws-kms://{arn}").parse().unwrap();
+        let deadline = Instant::now() + 10 * SECOND;
+        let found = connector(&aws)
+            .public_key(&uri, algorithm, deadline)
+            .await
+            .unwrap();
+        assert_eq!(found, recipient);
+        let versions = connector(&aws)
+            .versions(&uri, algorithm, deadline)
+            .await
+            .unwrap();
+        assert_eq!(versions.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn other_algorithms_are_refused_before_any_call() {
+    let aws = FakeAws::start().await;
+    for (kind, algorithm) in [
+        (KeyKind::Rsa(2048), Some(KeyManagement::RsaOaep512)),
+        (KeyKind::Ec(Curve::X25519), None),
+    ] {
+        let (arn, recipient) = aws.add(kind, algorithm);
+        let uri: KeyUri = format!("aws-kms://{arn}").parse().unwrap();
+        let error = connector(&aws).connect(&uri, &recipient).await.unwrap_err();
+        assert!(error.to_string().contains("RSA-OAEP-256"), "{error}");
+    }
+    assert!(aws.server.requests().is_empty());
+}
+
+mod lies {
+    use super::*;
+
+    #[tokio::test]
+    async fn another_key_algorithm_or_length_is_no_answer() {
+        let aws = FakeAws::start().await;
+        for kind in [KeyKind::Rsa(2048), KeyKind::Ec(Curve::P256)] {
+            let (arn, recipient) = aws.add(kind, None);
+            let holder = holder(&connector(&aws), &arn, &recipient).await;
+            for lie in [
+                Lie::OtherKey,
+                Lie::OtherAlgorithm,
+                Lie::TooLong,
+                Lie::Nothing,
+            ] {
+                aws.lie(Some(lie));
+                let error = unwrap(&holder, &recipient).await.unwrap_err();
+                assert_eq!(error.category(), Category::Misconfigured, "{lie:?}");
+            }
+            aws.lie(None);
+            unwrap(&holder, &recipient).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn an_agreed_secret_has_the_length_of_its_curve() {
+        let aws = FakeAws::start().await;
+        let (arn, recipient) = aws.add(KeyKind::Ec(Curve::P256), None);
+        let holder = holder(&connector(&aws), &arn, &recipient).await;
+        aws.lie(Some(Lie::Short));
+        let error = unwrap(&holder, &recipient).await.unwrap_err();
+        assert_eq!(error.category(), Category::Misconfigured);
+    }
+
+    #[tokio::test]
+    async fn the_public_key_of_another_key_is_not_taken() {
+        let aws = FakeAws::start().await;
+        let (arn, _) = aws.add(KeyKind::Rsa(2048), None);
+        aws.lie(Some(Lie::OtherKey));
+        let uri: KeyUri = format!("aws-kms://{arn}").parse().unwrap();
+        let deadline = Instant::now() + 10 * SECOND;
+        let error = connector(&aws)
+            .public_key(&uri, None, deadline)
+            .await
+            .unwrap_err();
+        assert_eq!(error.category(), Category::Misconfigured);
+    }
+
+    #[tokio::test]
+    async fn another_secret_opens_nothing() {
+        let aws = FakeAws::start().await;
+        for kind in [KeyKind::Rsa(2048), KeyKind::Ec(Curve::P256)] {
+            let (arn, recipient) = aws.add(kind, None);
+            let registry = Registry::builder()
+                .key(
+                    KeyEntry::builder("payments", recipient.clone())
+                        .namespaces(NamespaceSet::parse(["payments"]).unwrap())
+                        .backend(holder(&connector(&aws), &arn, &recipient).await),
+                )
+                .build()
+                .unwrap();
+            let text = sealed(&recipient);
+            let envelope = Envelope::parse(text.as_bytes()).unwrap();
+            let opening = envelope.opening(0, &recipient).unwrap();
+            let deadline = Instant::now() + 10 * SECOND;
+            aws.lie(Some(Lie::WrongSecret));
+            let failure = registry
+                .open(&registry.entries()[0], &opening, deadline)
+                .await
+                .unwrap_err();
+            assert!(matches!(failure, OpenFailure::Open(_)), "{failure:?}");
+            aws.lie(None);
+            let opened = registry
+                .open(&registry.entries()[0], &opening, deadline)
+                .await
+                .unwrap();
+            assert_eq!(opened.plaintext.expose(), b"hunter2");
+        }
+    }
+}
+
+mod trouble {
+    use super::*;
+
+    /// As `docs/key-services.md` has it: code, category, retried? Throttling comes as HTTP 400.
+    #[tokio::test]
+    async fn every_row_of_the_table() {
+        let aws = FakeAws::start().await;
+        let (arn, recipient) = aws.add(KeyKind::Rsa(2048), None);
+        let holder = holder(&connector(&aws), &arn, &recipient).await;
+        for row in super::fakes::table::rows("aws") {
+            let fault = match row.code.parse::<u16>() {
+                Ok(status) => Fault::status(status),
+                Err(_) => error(400, &row.code),
+            };
+            aws.server.then([Some(fault)]);
+            let before = aws.server.requests().len();
+            let error = unwrap(&holder, &recipient).await.unwrap_err();
+            assert_eq!(error.category(), row.category, "{}", row.code);
+            assert_eq!(
+                error.category() == Category::Unavailable,
+                row.retried,
+                "{}",
+                row.code
+            );
+            assert!(!error.to_string().contains("words of the server"));
+            // The SDK's own retries are off.
+            assert_eq!(aws.server.requests().len(), before + 1, "{}", row.code);
+        }
+    }
+
+    #[tokio::test]
+    async fn cut_stalled_and_foreign_answers_are_an_outage() {
+        let aws = FakeAws::start().await;
+        let (arn, recipient) = aws.add(KeyKind::Rsa(2048), None);
+        let holder = holder(&connector(&aws), &arn, &recipient).await;
+        for fault in [
+            Fault::Cut,
+            Fault::CutInBody,
+            Fault::Stall,
+            Fault::json(200, "<html>"),
+        ] {
+            aws.server.then([Some(fault.clone())]);
+            let error = unwrap(&holder, &recipient).await.unwrap_err();
+            assert_eq!(error.category(), Category::Unavailable, "{fault:?}");
+        }
+        unwrap(&holder, &recipient).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn credentials_and_secrets_are_in_no_words() {
+        let aws = FakeAws::start().await;
+        let (arn, recipient) = aws.add(KeyKind::Rsa(2048), None);
+        let connector = connector(&aws);
+        let holder = holder(&connector, &arn, &recipient).await;
+        aws.server.then([
+            Some(Fault::json(200, "{\"Plaintext\":\"Y2FuYXJ5\"")),
+            Some(error(400, "AccessDeniedException")),
+        ]);
+        let mut words = vec![format!("{connector:?} {connector:#?} {holder:?}")];
+        for _ in 0..2 {
+            let error = unwrap(&holder, &recipient).await.unwrap_err();
+            words.push(format!("{error:?} {error}"));
+            let mut cause = std::error::Error::source(&error);
+            while let Some(error) = cause {
+                words.push(format!("{error:?} {error}"));
+                cause = error.source();
+            }
+        }
+        let words = words.join("\n");
+        for needle in [
+            "canary-secret",
+            "AKIAEXAMPLE",
+            "Y2FuYXJ5",
+            "words of the server",
+        ] {
+            assert!(!words.contains(needle), "{needle} in {words}");
+        }
+        assert!(words.contains("AccessDeniedException"), "{words}");
+    }
+
+    #[tokio::test]
+    async fn settings_that_cannot_be_used_are_named() {
+        let aws = FakeAws::start().await;
+        let (arn, recipient) = aws.add(KeyKind::Rsa(2048), None);
+        let uri: KeyUri = format!("aws-kms://{arn}").parse().unwrap();
+        let refused = async |options: AwsOptions| {
+            let mut services = KeyServices::default();
+            services.aws = options;
+            let error = Connector::new(services)
+                .connect(&uri, &recipient)
+                .await
+                .unwrap_err();
+            error.to_string()
+        };
+        let mut options = AwsOptions::default();
+        options.endpoint = Some("http://kms.example".to_owned());
+        assert!(refused(options.clone()).await.contains("https://"));
+        options.endpoint = None;
+        options.ca_file = Some("/nowhere/ca.pem".into());
+        assert!(refused(options).await.contains("/nowhere/ca.pem"));
+    }
+}
+
+/// Identities that the platform injects through the environment, in a process of their own.
+mod identities {
+    use super::*;
+
+    const CHILD: &str = "PRIVY_TEST_AWS_CHILD";
+
+    /// Runs the test `name` again with these variables; there it finds `CHILD` set.
+    async fn again(name: &str, variables: Vec<(&'static str, String)>) -> std::process::Output {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", name, "--nocapture"])
+            .env_clear()
+            .env(CHILD, "1");
+        command.envs(variables);
+        tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap()
+    }
+
+    async fn as_the_platform_says(endpoint: &str) {
+        let (arn, recipient) = (std::env::var("ARN").unwrap(), std::env::var("PEM").unwrap());
+        let recipient = RecipientKey::from_pem(recipient.as_bytes(), None).unwrap();
+        let mut services = KeyServices::default();
+        services.aws.endpoint = Some(endpoint.to_owned());
+        let holder = holder(&Connector::new(services), &arn, &recipient).await;
+        unwrap(&holder, &recipient).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn eks_pod_identity() {
+        if std::env::var(CHILD).is_ok() {
+            return as_the_platform_says(&std::env::var("KMS").unwrap()).await;
+        }
+        let aws = FakeAws::start().await;
+        let (arn, recipient) = aws.add(KeyKind::Rsa(2048), None);
+        let folder = tempfile::tempdir().unwrap();
+        let token = folder.path().join("token");
+        std::fs::write(&token, "projected").unwrap();
+        let agent = super::fakes::http::FakeServer::start(|request| {
+            assert_eq!(request.header("authorization"), Some("projected"));
+            super::fakes::http::json(
+                200,
+                &serde_json::json!({"AccessKeyId": "ASIAPOD", "SecretAccessKey": "s", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"}),
+            )
+        })
+        .await;
+        let output = again(
+            "identities::eks_pod_identity",
+            vec![
+                ("ARN", arn),
+                ("PEM", recipient.to_pem()),
+                ("KMS", aws.server.url()),
+                (
+                    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                    format!("{}/v1/credentials", agent.url()),
+                ),
+                (
+                    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+                    token.display().to_string(),
+                ),
+            ],
+        )
+        .await;
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+        let sent = aws.server.requests();
+        assert!(sent[0].header("authorization").unwrap().contains("ASIAPOD"));
+        assert_eq!(sent[0].header("x-amz-security-token"), Some("t"));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn iam_roles_for_service_accounts() {
+        if std::env::var(CHILD).is_ok() {
+            return as_the_platform_says(&std::env::var("KMS").unwrap()).await;
+        }
+        let aws = FakeAws::start().await;
+        let (arn, recipient) = aws.add(KeyKind::Rsa(2048), None);
+        let folder = tempfile::tempdir().unwrap();
+        let token = folder.path().join("token");
+        std::fs::write(&token, "projected").unwrap();
+        let sts = super::fakes::http::FakeServer::start(|request| {
+            let form = String::from_utf8(request.body.clone()).unwrap();
+            assert!(form.contains("Action=AssumeRoleWithWebIdentity"), "{form}");
+            assert!(form.contains("WebIdentityToken=projected"), "{form}");
+            http::Response::builder()
+                .header("content-type", "text/xml")
+                .body(
+                    br#"<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAIRSA</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"#
+                        .to_vec(),
+                )
+                .unwrap()
+        })
+        .await;
+        let output = again(
+            "identities::iam_roles_for_service_accounts",
+            vec![
+                ("ARN", arn),
+                ("PEM", recipient.to_pem()),
+                ("KMS", aws.server.url()),
+                ("AWS_ENDPOINT_URL_STS", sts.url()),
+                ("AWS_WEB_IDENTITY_TOKEN_FILE", token.display().to_string()),
+                (
+                    "AWS_ROLE_ARN",
+                    "arn:aws:iam::111122223333:role/privy".to_owned(),
+                ),
+            ],
+        )
+        .await;
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+        assert!(
+            aws.server.requests()[0]
+                .header("authorization")
+                .unwrap()
+                .contains("ASIAIRSA")
+        );
+    }
+}
