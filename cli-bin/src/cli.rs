@@ -58,6 +58,8 @@ pub enum Command {
     Key(KeyCommand),
     /// Print the manifests that put the webhook into a cluster
     Render(Box<commands::render::Args>),
+    /// Look at a cluster as its administrator and say what is wrong
+    Doctor(Box<commands::doctor::Args>),
     /// Show the whole journey on this machine: no cloud, no cluster
     #[cfg(feature = "demo")]
     Demo(commands::demo::Args),

@@ -59,6 +59,7 @@ fn dispatch(cli: Cli, io: &mut Io<'_>) -> Result<Exit, Failure> {
         Command::Completions { shell } => commands::completions::run(shell, io),
         #[cfg(feature = "demo")]
         Command::Demo(args) => commands::demo::run(&args, io),
+        Command::Doctor(args) => commands::doctor::run(&args, io),
         Command::Inspect(args) => commands::inspect::run(&args, io),
         Command::Key(command) => commands::key::run(&command, io),
         Command::Open(args) => commands::open::run(&args, io),

@@ -3,6 +3,7 @@
 pub mod completions;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod doctor;
 pub mod inspect;
 pub mod key;
 pub mod open;

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod commands;
+#[cfg(unix)]
+mod doctor;
 mod inspect;
 mod key;
 mod manifests;

@@ -1,0 +1,417 @@
+//! `privy doctor` against a kubectl that answers from files: each fault is found and its next step named.
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+
+use crate::support::{Bench, Ended};
+
+/// Answers `get --raw PATH` from `api/PATH`, the dry run from `create` and the search for candidates from `rows`.
+const KUBECTL: &str = r#"#!/bin/sh
+cd "$(dirname "$0")"
+case "$1 $2" in
+    "get --raw") file=api/$(printf %s "$3" | tr / _) ;;
+    "get secrets") file=rows ;;
+    "create "*) cat >sent; if grep -q JbjAuZGFtYWdlZC sent; then file=reaches; else file=opens; fi ;;
+    *) echo "unexpected: $*" >&2; exit 1 ;;
+esac
+if [ -f "$file" ]; then cat "$file"; exit 0; fi
+if [ -f "$file.err" ]; then cat "$file.err" >&2; exit 1; fi
+echo 'Error from server (NotFound): not found' >&2
+exit 1
+"#;
+
+const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
+const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
+
+struct Cluster(Bench);
+
+impl Cluster {
+    /// Everything as it should be.
+    fn healthy() -> Self {
+        let bench = Bench::new();
+        bench.write("kubectl", KUBECTL);
+        std::fs::set_permissions(
+            bench.path("kubectl"),
+            std::fs::Permissions::from_mode(0o755),
+        )
+        .unwrap();
+        let cluster = Self(bench);
+        cluster.api(
+            "/version",
+            &json!({ "gitVersion": "v1.36.2", "major": "1", "minor": "36" }),
+        );
+        let policy = manifest("10-backstop.yaml", 0);
+        cluster.api(
+            &format!("{ADMISSION}/validatingadmissionpolicies/no-sealed-values.privyseal.dev"),
+            &policy,
+        );
+        let mut binding = manifest("10-backstop.yaml", 1);
+        binding["spec"]["matchResources"] =
+            json!({ "namespaceSelector": {}, "objectSelector": {}, "matchPolicy": "Equivalent" });
+        cluster.api(
+            &format!("{ADMISSION}/validatingadmissionpolicybindings"),
+            &json!({ "items": [binding] }),
+        );
+        let mut registration = manifest("70-webhook.yaml", 0);
+        registration["webhooks"][0]["clientConfig"] =
+            json!({ "service": { "namespace": "default", "name": "kubernetes" } });
+        cluster.api(
+            &format!("{ADMISSION}/mutatingwebhookconfigurations"),
+            &json!({ "items": [registration] }),
+        );
+        cluster.api(
+            "/apis/apiregistration.k8s.io/v1/apiservices/v1.admission.privyseal.dev",
+            &json!({ "status": { "conditions": [{ "type": "Available", "status": "True" }] } }),
+        );
+        cluster.api(&format!("{RBAC}/clusterroles"), &json!({ "items": [] }));
+        cluster.api(
+            &format!("{RBAC}/clusterrolebindings"),
+            &json!({ "items": [] }),
+        );
+        cluster.0.write("reaches.err", "admission webhook \"unseal.privyseal.dev\" denied the request: field `data/value`: damaged envelope");
+        cluster.0.write(
+            "opens",
+            json!({ "data": { "value": "cHJpdnkgZG9jdG9y" } }).to_string(),
+        );
+        cluster.0.write("rows", "");
+        cluster
+    }
+
+    fn api(&self, path: &str, value: &Value) {
+        self.0.write(
+            &format!("api/{}", path.replace('/', "_")),
+            value.to_string(),
+        );
+    }
+
+    fn doctor(&self, further: &[&str]) -> Ended {
+        let kubectl = self.0.path("kubectl").display().to_string();
+        self.0.run(
+            &[
+                &["doctor", "--output", "json", "--kubectl", &kubectl],
+                further,
+            ]
+            .concat(),
+            "",
+        )
+    }
+
+    /// The state and the text of one check.
+    fn check(&self, name: &str, further: &[&str]) -> (String, String) {
+        let report = self.doctor(further).json();
+        let found = report["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|check| check["check"] == name)
+            .unwrap()
+            .clone();
+        (
+            found["state"].as_str().unwrap().to_owned(),
+            found.to_string(),
+        )
+    }
+
+    fn finds(&self, name: &str, further: &[&str], words: &str) {
+        let (state, text) = self.check(name, further);
+        assert_eq!(state, "problem", "{text}");
+        assert!(text.contains(words), "{text}");
+        assert!(!text.contains("\"nextStep\":null"), "{text}");
+        assert_eq!(self.doctor(further).code, 1);
+    }
+}
+
+fn manifest(name: &str, document: usize) -> Value {
+    let path = format!("{}/../deploy/manifests/{name}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    serde_saphyr::from_str(text.split("\n---\n").nth(document).unwrap()).unwrap()
+}
+
+#[test]
+fn a_healthy_cluster_has_no_problem() {
+    let cluster = Cluster::healthy();
+    cluster.0.write("audit.yaml", "rules:\n- {level: Metadata, resources: [{group: '', resources: [secrets]}]}\n- {level: RequestResponse}\n");
+    cluster.0.write("encryption.yaml", "resources:\n- resources: [secrets]\n  providers: [{kms: {apiVersion: v2}}, {identity: {}}]\n");
+    let ended = cluster.doctor(&[
+        "--card",
+        "payments.card.json",
+        "--audit-policy",
+        "audit.yaml",
+        "--encryption-config",
+        "encryption.yaml",
+    ]);
+    let report = ended.json();
+    for check in report["checks"].as_array().unwrap() {
+        assert_eq!(check["state"], "ok", "{check}");
+    }
+    assert_eq!(ended.code, 0);
+}
+
+#[test]
+fn what_cannot_be_known_is_said_and_is_no_problem() {
+    let cluster = Cluster::healthy();
+    for check in ["opening", "audit policy", "encryption at rest"] {
+        let (state, text) = cluster.check(check, &[]);
+        assert_eq!(state, "unknown", "{text}");
+        assert!(text.contains("--"), "{text}");
+    }
+    assert_eq!(cluster.doctor(&[]).code, 0);
+}
+
+#[test]
+fn an_old_cluster_is_found() {
+    let cluster = Cluster::healthy();
+    cluster.api(
+        "/version",
+        &json!({ "gitVersion": "v1.29.4-eks", "major": "1", "minor": "29+" }),
+    );
+    cluster.finds("kubernetes", &[], "older than 1.30");
+}
+
+#[test]
+fn a_backstop_that_is_gone_or_loosened_is_found() {
+    let cluster = Cluster::healthy();
+    let path = format!("{ADMISSION}/validatingadmissionpolicies/no-sealed-values.privyseal.dev");
+    let mut policy = manifest("10-backstop.yaml", 0);
+    policy["spec"]["validations"][0]["expression"] = json!("true");
+    cluster.api(&path, &policy);
+    cluster.finds("backstop", &[], "`validations` are not those");
+    let bindings = format!("{ADMISSION}/validatingadmissionpolicybindings");
+    cluster.api(&path, &manifest("10-backstop.yaml", 0));
+    for spec in [
+        json!({ "policyName": "no-sealed-values.privyseal.dev", "validationActions": ["Warn"] }),
+        json!({ "policyName": "no-sealed-values.privyseal.dev", "validationActions": ["Deny"],
+            "matchResources": { "namespaceSelector": { "matchLabels": { "a": "b" } } } }),
+    ] {
+        cluster.api(&bindings, &json!({ "items": [{ "spec": spec }] }));
+        cluster.finds("backstop", &[], "not bound with `Deny`");
+    }
+    std::fs::remove_file(cluster.0.path(&format!("api/{}", path.replace('/', "_")))).unwrap();
+    cluster.finds("backstop", &[], "privy render --only backstop");
+}
+
+#[test]
+fn a_registration_that_is_gone_or_changed_is_found() {
+    let cluster = Cluster::healthy();
+    let path = format!("{ADMISSION}/mutatingwebhookconfigurations");
+    let mut registration = manifest("70-webhook.yaml", 0);
+    registration["webhooks"][0]["failurePolicy"] = json!("Ignore");
+    cluster.api(&path, &json!({ "items": [registration] }));
+    cluster.finds("registration", &[], "`failurePolicy` is not that");
+    cluster.api(&path, &json!({ "items": [] }));
+    cluster.finds("registration", &[], "not registered");
+}
+
+#[test]
+fn an_api_service_that_is_not_available_is_found() {
+    let cluster = Cluster::healthy();
+    cluster.api(
+        "/apis/apiregistration.k8s.io/v1/apiservices/v1.admission.privyseal.dev",
+        &json!({ "status": { "conditions": [{ "type": "Available", "status": "False", "message": "no endpoints" }] } }),
+    );
+    cluster.finds("aggregation", &[], "deletion of namespaces");
+}
+
+#[test]
+fn each_break_of_the_way_has_its_words() {
+    let cluster = Cluster::healthy();
+    for (said, words) in [
+        (
+            "failed calling webhook: tls: failed to verify certificate: x509: certificate signed by unknown authority",
+            "caBundle",
+        ),
+        (
+            "failed calling webhook: remote error: tls: certificate required",
+            "client certificate",
+        ),
+        (
+            "failed calling webhook: dial tcp 10.0.0.7:10250: connect: connection refused",
+            "firewalls",
+        ),
+        (
+            "field `data/value` would be stored sealed: the webhook did not open it",
+            "namespaceSelector",
+        ),
+    ] {
+        cluster.0.write("reaches.err", said);
+        cluster.finds("network path", &[], words);
+    }
+    cluster.0.write(
+        "reaches.err",
+        "doctor may not `unseal` secrets of privyseal.dev",
+    );
+    assert_eq!(cluster.check("network path", &[]).0, "unknown");
+    cluster.0.write("reaches", "{}");
+    cluster.finds("network path", &[], "was accepted");
+}
+
+#[test]
+fn the_key_service_and_the_clock_are_tried_out() {
+    let cluster = Cluster::healthy();
+    let card = &["--card", "payments.card.json"][..];
+    std::fs::remove_file(cluster.0.path("opens")).unwrap();
+    for (said, words) in [
+        ("expired: the envelope was valid until", "clock"),
+        (
+            "sealed for a key that is not served here",
+            "webhook's configuration",
+        ),
+        (
+            "the key service does not let the webhook use key `payments`",
+            "grant",
+        ),
+        (
+            "the key service of key `payments` did not answer in time",
+            "firewall",
+        ),
+    ] {
+        cluster.0.write("opens.err", said);
+        cluster.finds("opening", card, words);
+    }
+    // What was sent is a real envelope, bound to this minute.
+    let sent: Value = serde_json::from_slice(&cluster.0.read("sent")).unwrap();
+    assert_eq!(sent["metadata"]["name"], "privy-doctor");
+}
+
+#[test]
+fn secrets_that_nobody_opened_are_listed_and_tokens_are_not() {
+    let cluster = Cluster::healthy();
+    cluster.0.write(
+        "rows",
+        "value\tshop\tdb\tpassword\tZXlKbGJtTWlPaUpCTWpVMlIwTk5JaXdpWVd4bklqb2lVbE5C\n\
+         value\tshop\ttoken\tjwt\tZXlKaGJHY2lPaUpTVXpJMU5pSjku\n\
+         value\tshop\tleft\tkey\tZXlKbGJtTWlPaUpCTWpVMlIwTk5JaXdpWVd4bklqb2lVbE5C\n\
+         leave\tshop\tleft\tother, key\t\n\
+         annotation\tshop\tconf\tuser\t\n",
+    );
+    let (state, text) = cluster.check("stored sealed", &[]);
+    assert_eq!(state, "problem");
+    assert!(text.contains("shop/db: field password"), "{text}");
+    assert!(
+        text.contains("shop/conf: annotation of field user"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("jwt") && !text.contains("shop/left"),
+        "{text}"
+    );
+    assert!(text.contains("kubectl replace"), "{text}");
+}
+
+#[test]
+fn who_may_act_as_the_api_server_is_listed() {
+    let cluster = Cluster::healthy();
+    let role = |name: &str, rules: Value| json!({ "metadata": { "name": name }, "rules": rules });
+    let bind = |role: &str, subject: Value| json!({ "roleRef": { "kind": "ClusterRole", "name": role }, "subjects": [subject] });
+    cluster.api(
+        &format!("{RBAC}/clusterroles"),
+        &json!({ "items": [
+            role("user", json!([{ "apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"], "resourceNames": ["system:apiserver"] }])),
+            role("group", json!([{ "apiGroups": [""], "resources": ["groups"], "verbs": ["impersonate"] }])),
+            role("everything", json!([{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }])),
+            role("support", json!([{ "apiGroups": [""], "resources": ["users", "groups"], "verbs": ["impersonate"], "resourceNames": ["jane"] }])),
+        ] }),
+    );
+    cluster.api(
+        &format!("{RBAC}/clusterrolebindings"),
+        &json!({ "items": [
+            bind("user", json!({ "kind": "ServiceAccount", "namespace": "ci", "name": "proxy" })),
+            bind("group", json!({ "kind": "ServiceAccount", "namespace": "ci", "name": "proxy" })),
+            bind("user", json!({ "kind": "User", "name": "half" })),
+            bind("everything", json!({ "kind": "Group", "name": "ops" })),
+            bind("everything", json!({ "kind": "Group", "name": "system:masters" })),
+            bind("support", json!({ "kind": "User", "name": "helpdesk" })),
+        ] }),
+    );
+    let (state, text) = cluster.check("impersonation", &[]);
+    assert_eq!(state, "problem");
+    let report: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        report["details"],
+        json!(["group ops", "service account ci/proxy"])
+    );
+}
+
+#[test]
+fn audit_policies_that_log_the_patch_are_found() {
+    let cluster = Cluster::healthy();
+    for (policy, bad) in [
+        ("rules: [{level: Metadata}]", false),
+        ("rules: [{level: RequestResponse}]", true),
+        (
+            "rules: [{level: None, users: [x]}, {level: Request, resources: [{group: '', resources: [secrets]}]}]",
+            true,
+        ),
+        (
+            "rules: [{level: Metadata, resources: [{group: '', resources: [secrets, configmaps]}]}, {level: Request}]",
+            false,
+        ),
+        (
+            "rules: [{level: Metadata, namespaces: [a], resources: [{group: '', resources: [secrets]}]}, {level: Request}]",
+            true,
+        ),
+        (
+            "rules: [{level: Metadata, resources: [{group: '', resources: [secrets], resourceNames: [a]}]}, {level: Request}]",
+            true,
+        ),
+        (
+            "rules: [{level: RequestResponse, verbs: [get, list]}, {level: Metadata}]",
+            false,
+        ),
+        (
+            "rules: [{level: RequestResponse, resources: [{group: apps}]}, {level: Metadata}]",
+            false,
+        ),
+        (
+            "rules: [{level: Request, nonResourceURLs: ['/*']}, {level: Metadata}]",
+            false,
+        ),
+    ] {
+        cluster.0.write("audit.yaml", policy);
+        let (state, text) = cluster.check("audit policy", &["--audit-policy", "audit.yaml"]);
+        assert_eq!(state == "problem", bad, "{policy}: {text}");
+    }
+}
+
+#[test]
+fn etcd_without_encryption_is_found() {
+    let cluster = Cluster::healthy();
+    for (providers, bad) in [
+        ("[{identity: {}}]", true),
+        ("[{identity: {}}, {kms: {}}]", true),
+        ("[{aescbc: {}}, {identity: {}}]", false),
+        ("[{kms: {}}]", false),
+    ] {
+        cluster.0.write(
+            "encryption.yaml",
+            format!("resources:\n- resources: [configmaps, secrets]\n  providers: {providers}\n"),
+        );
+        let (state, text) = cluster.check(
+            "encryption at rest",
+            &["--encryption-config", "encryption.yaml"],
+        );
+        assert_eq!(state == "problem", bad, "{providers}: {text}");
+    }
+    cluster.0.write(
+        "encryption.yaml",
+        "resources:\n- resources: [configmaps]\n  providers: [{kms: {}}]\n",
+    );
+    cluster.finds(
+        "encryption at rest",
+        &["--encryption-config", "encryption.yaml"],
+        "as they are",
+    );
+}
+
+#[test]
+fn a_cluster_that_does_not_answer_is_wrong_usage() {
+    let cluster = Cluster::healthy();
+    std::fs::remove_file(cluster.0.path("api/_version")).unwrap();
+    let ended = cluster.doctor(&[]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("kubectl version"), "{}", ended.stderr);
+    let ended = cluster
+        .0
+        .run(&["doctor", "--kubectl", "./no-such-kubectl"], "");
+    assert_eq!(ended.code, 2);
+}
