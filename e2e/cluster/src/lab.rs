@@ -129,7 +129,7 @@ impl Lab {
         )?;
         let front_proxy = front_authority.client("front-proxy-client", &[])?;
         let caller = webhook_authority.client("kube-apiserver-webhooks", &[])?;
-        webhook_authority.server("webhook", &[SERVICE_HOST, "localhost", "127.0.0.1"])?;
+        webhook_authority.server("webhook-server", &[SERVICE_HOST, "localhost", "127.0.0.1"])?;
         let tokens = authority.client("service-account-tokens", &[])?;
         fs::write(folder.join("audit-policy.yaml"), AUDIT_POLICY)?;
         write_admission(folder, webhook_port, &caller)?;
@@ -212,7 +212,8 @@ impl Lab {
             self.key.write(
                 &folder.join("key.pem"),
                 &folder.join("key.card.json"),
-                "lab", &[]
+                "lab",
+                &[],
             )?;
             fs::write(&configuration, self.configuration(""))?;
         }
@@ -232,7 +233,7 @@ impl Lab {
             }
         };
         format!(
-            "version: 1\nlisten: 127.0.0.1:{}\nhealth: {{ listen: 127.0.0.1:{} }}\ntls: {{ certificate: webhook.crt, privateKey: webhook.key }}\ncallers: {callers}\ncluster: lab\nkeys:\n  - name: lab\n    publicKey: key.card.json\n    namespaces: [\"*\"]\n    unwrap: [\"file:key.pem\"]\n{further}",
+            "version: 1\nlisten: 127.0.0.1:{}\nhealth: {{ listen: 127.0.0.1:{} }}\ntls: {{ certificate: webhook-server.crt, privateKey: webhook-server.key }}\ncallers: {callers}\ncluster: lab\nkeys:\n  - name: lab\n    publicKey: key.card.json\n    namespaces: [\"*\"]\n    unwrap: [\"file:key.pem\"]\n{further}",
             self.webhook_port, self.health_port
         )
     }

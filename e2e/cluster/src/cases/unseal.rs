@@ -192,10 +192,10 @@ pub fn planted_values_are_refused(lab: &Lab) -> Result<()> {
 
     // By so many fields or annotations that nobody would search them.
     let mut many = secret(&ns, "db3", &[("password", &text)]);
-    for n in 0..5000 {
+    for n in 0..2000 {
         many["data"][format!("k{n}")] = json!("");
     }
-    creator.create(&many)?.refused("more than 5000 fields")?;
+    creator.create(&many)?.refused("more than 2000 fields")?;
     let mut many = annotated(&ns, "db3", &[("password", &text)]);
     for n in 0..1000 {
         many["metadata"]["annotations"][format!("k{n}")] = json!("");
