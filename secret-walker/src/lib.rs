@@ -82,6 +82,7 @@
 //! | `manifest` | `Manifest` and `Edits`: YAML and JSON files, edited in place |
 
 mod admitted;
+mod annotations;
 mod base64_text;
 mod error;
 #[doc(hidden)]
@@ -96,6 +97,7 @@ mod text;
 mod wipe;
 
 pub use admitted::{AdmittedSecret, Entry};
+pub use annotations::SealedAnnotation;
 pub use base64_text::{decode, decode_head, decoded_len, starts_with_base64};
 pub use error::WalkError;
 pub use json::MAX_JSON_DEPTH;

@@ -1,7 +1,7 @@
 //! The JSON Patch that puts opened values into a Secret.
 //!
-//! [RFC 6902](https://www.rfc-editor.org/rfc/rfc6902#section-4.3), `replace` alone: nothing but the
-//! named fields changes, and a field that is not there makes the API server refuse the patch.
+//! [RFC 6902](https://www.rfc-editor.org/rfc/rfc6902#section-4): `replace` for a value that is there, `add` and
+//! `remove` for one that comes and goes with its annotation. Nothing but the named fields changes.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::error::WalkError;
 use crate::path::{FieldPath, Section};
 use crate::wipe::WipingBuffer;
 
-/// Collects replacements, in the order in which they are made.
+/// Collects changes, in the order in which they are made.
 ///
 /// ```
 /// use secret_walker::{FieldPath, PatchBuilder};
@@ -46,6 +46,42 @@ impl PatchBuilder {
     /// [`WalkError::DuplicatePatch`] for a field that is already replaced, [`WalkError::NotText`] for bytes
     /// that `stringData` cannot hold. The patch is as before then.
     pub fn replace(&mut self, path: &FieldPath, plaintext: &[u8]) -> Result<&mut Self, WalkError> {
+        self.put("replace", path, plaintext)
+    }
+
+    /// Adds one field with these bytes, or replaces its value where it is there; the map that it stands in must be
+    /// there, see [`PatchBuilder::add_section`].
+    ///
+    /// # Errors
+    /// As [`PatchBuilder::replace`].
+    pub fn add(&mut self, path: &FieldPath, plaintext: &[u8]) -> Result<&mut Self, WalkError> {
+        self.put("add", path, plaintext)
+    }
+
+    /// Takes one field away.
+    ///
+    /// # Errors
+    /// [`WalkError::DuplicatePatch`] for a field that is already changed.
+    pub fn remove(&mut self, path: &FieldPath) -> Result<&mut Self, WalkError> {
+        self.know(path)?;
+        self.begin("remove", &path.json_pointer());
+        self.json.push(b"}");
+        Ok(self)
+    }
+
+    /// Adds an empty map, for a Secret that has none of this name. Comes before the fields in it.
+    pub fn add_section(&mut self, section: Section) -> &mut Self {
+        self.begin("add", &format!("/{section}"));
+        self.json.push(br#","value":{}}"#);
+        self
+    }
+
+    fn put(
+        &mut self,
+        operation: &str,
+        path: &FieldPath,
+        plaintext: &[u8],
+    ) -> Result<&mut Self, WalkError> {
         let text = match path.section() {
             Section::Data => None,
             Section::StringData => {
@@ -56,39 +92,53 @@ impl PatchBuilder {
                 )
             }
         };
-        if !self.known.insert(path.clone()) {
-            return Err(WalkError::DuplicatePatch {
-                path: crate::text::cut(&path.to_string()),
-            });
-        }
-        self.json
-            .push(if self.paths.is_empty() { b"[" } else { b"," });
-        self.json.push(br#"{"op":"replace","path":""#);
-        push_escaped(&mut self.json, &path.json_pointer());
-        self.json.push(br#"","value":""#);
+        self.know(path)?;
+        self.begin(operation, &path.json_pointer());
+        self.json.push(br#","value":""#);
         match text {
             None => encode_into(plaintext, self.json.extend(encoded_len(plaintext.len()))),
             Some(text) => push_escaped(&mut self.json, text),
         }
         self.json.push(br#""}"#);
-        self.paths.push(path.clone());
         Ok(self)
     }
 
-    /// How many fields are replaced.
+    /// A field is changed once.
+    fn know(&mut self, path: &FieldPath) -> Result<(), WalkError> {
+        if !self.known.insert(path.clone()) {
+            return Err(WalkError::DuplicatePatch {
+                path: crate::text::cut(&path.to_string()),
+            });
+        }
+        self.paths.push(path.clone());
+        Ok(())
+    }
+
+    /// Writes an operation up to the end of its path.
+    fn begin(&mut self, operation: &str, pointer: &str) {
+        self.json
+            .push(if self.json.is_empty() { b"[" } else { b"," });
+        self.json.push(br#"{"op":""#);
+        self.json.push(operation.as_bytes());
+        self.json.push(br#"","path":""#);
+        push_escaped(&mut self.json, pointer);
+        self.json.push(b"\"");
+    }
+
+    /// How many fields are changed.
     pub fn len(&self) -> usize {
         self.paths.len()
     }
 
-    /// Whether nothing is replaced.
+    /// Whether no field is changed.
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty()
     }
 
-    /// The finished patch; without any replacement it is `[]`.
+    /// The finished patch; without any change it is `[]`.
     pub fn finish(mut self) -> SecretPatch {
         self.json
-            .push(if self.paths.is_empty() { b"[]" } else { b"]" });
+            .push(if self.json.is_empty() { b"[]" } else { b"]" });
         SecretPatch {
             paths: self.paths,
             json: self.json.into_inner(),
@@ -119,12 +169,12 @@ impl SecretPatch {
         self.expose()
     }
 
-    /// The fields that are replaced, in order.
+    /// The fields that are changed, in order.
     pub fn paths(&self) -> &[FieldPath] {
         &self.paths
     }
 
-    /// Whether nothing is replaced; then an answer needs no patch at all.
+    /// Whether no field is changed; then an answer needs no patch at all.
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty()
     }

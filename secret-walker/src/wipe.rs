@@ -19,6 +19,10 @@ impl WipingBuffer {
         self.extend(bytes.len()).copy_from_slice(bytes);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn into_inner(self) -> Zeroizing<Vec<u8>> {
         self.0
     }

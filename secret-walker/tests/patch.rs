@@ -1,7 +1,7 @@
 //! Patches: the exact JSON, and what their `Debug` keeps to itself.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic like tests")]
 
-use secret_walker::{FieldPath, PatchBuilder, WalkError};
+use secret_walker::{FieldPath, PatchBuilder, Section, WalkError};
 
 fn patch(replacements: &[(FieldPath, &[u8])]) -> String {
     let mut builder = PatchBuilder::new();
@@ -126,4 +126,32 @@ fn holds_values_of_a_mebibyte() {
         large
     );
     assert_eq!(read[1]["value"], "eQ==");
+}
+
+#[test]
+fn values_come_and_go_with_their_annotations() {
+    let mut builder = PatchBuilder::new();
+    builder.add_section(Section::Data);
+    builder.add(&FieldPath::data("a/b"), b"x").unwrap();
+    builder.remove(&FieldPath::data("c~d")).unwrap();
+    builder.replace(&FieldPath::data("e"), b"").unwrap();
+    assert!(matches!(
+        builder.remove(&FieldPath::data("e")),
+        Err(WalkError::DuplicatePatch { .. })
+    ));
+    assert!(matches!(
+        builder.add(&FieldPath::data("c~d"), b"x"),
+        Err(WalkError::DuplicatePatch { .. })
+    ));
+    assert_eq!(builder.len(), 3);
+    let patch = builder.finish();
+    assert_eq!(
+        serde_json::from_slice::<serde_json::Value>(patch.expose()).unwrap(),
+        serde_json::json!([
+            {"op": "add", "path": "/data", "value": {}},
+            {"op": "add", "path": "/data/a~1b", "value": "eA=="},
+            {"op": "remove", "path": "/data/c~0d"},
+            {"op": "replace", "path": "/data/e", "value": ""},
+        ])
+    );
 }

@@ -9,7 +9,7 @@ use kms_backends::Registry;
 use secret_walker::AdmittedSecret;
 use tokio::time::Instant;
 
-use crate::audit::{AuditRecord, Operation, ReviewOutcome};
+use crate::audit::{AuditRecord, FieldOutcome, FieldRecord, Operation, ReviewOutcome};
 use crate::decide::{Code, Policy, Refusal};
 use crate::refusal::cut;
 use crate::unseal::recent::Recent;
@@ -26,10 +26,6 @@ pub use answer::{Answer, WipingBody};
 use answer::Reply;
 use request::Request;
 use retry::FirstTries;
-
-/// How the annotations begin in which a later release may find envelopes. Passing them over in silence would
-/// leave a Secret without its values.
-const SEALED_ANNOTATION: &str = "privyseal.dev/data.";
 
 /// Answers reviews: the keys, the policy, the formats and a clock.
 pub struct Reviewer {
@@ -184,18 +180,12 @@ impl Reviewer {
         let unsealed = unseal(&subject, &self.formats, &self.recent, context, deadline).await;
         record.fields = unsealed.fields;
         *warnings = unsealed.warnings;
-        warnings.extend(
-            secret
-                .annotations()
-                .filter(|(name, _)| name.starts_with(SEALED_ANNOTATION))
-                .map(|(name, _)| {
-                    format!("annotation `{name}` is not opened: put the envelope into `data`")
-                }),
-        );
         match unsealed.outcome {
             Outcome::Allowed(patch) => {
+                let opened = |field: &FieldRecord| field.outcome == FieldOutcome::Opened;
                 record.outcome = match (&patch, record.fields.is_empty()) {
                     (Some(_), _) => ReviewOutcome::Opened,
+                    (None, false) if record.fields.iter().any(opened) => ReviewOutcome::Opened,
                     (None, false) => ReviewOutcome::Left,
                     (None, true) => ReviewOutcome::Untouched,
                 };

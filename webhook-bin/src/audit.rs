@@ -156,13 +156,25 @@ pub enum FieldOutcome {
     Opened,
     /// It stands in the way of the Secret.
     Refused,
+    /// Its annotation is gone, and the value goes with it.
+    Removed,
+    /// A Secret was created with a sealed annotation and its value, and the envelope could not be opened: the value
+    /// stays as it came.
+    Restored,
     /// Nothing is wrong with it; another field stands in the way.
     Skipped,
 }
 
 impl FieldOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 4] = [Self::Left, Self::Opened, Self::Refused, Self::Skipped];
+    pub const ALL: [Self; 6] = [
+        Self::Left,
+        Self::Opened,
+        Self::Refused,
+        Self::Removed,
+        Self::Restored,
+        Self::Skipped,
+    ];
 
     /// A stable word.
     pub const fn as_str(self) -> &'static str {
@@ -170,6 +182,8 @@ impl FieldOutcome {
             Self::Left => "left",
             Self::Opened => "opened",
             Self::Refused => "refused",
+            Self::Removed => "removed",
+            Self::Restored => "restored",
             Self::Skipped => "skipped",
         }
     }

@@ -18,6 +18,8 @@ pub(crate) fn cut(text: &str) -> &str {
 pub enum Code {
     /// Opened by the webhook alone: the envelope names no service account.
     AdmissionOnly,
+    /// One key is sealed in both layouts.
+    Ambiguous,
     /// The value claims to be an envelope and is not a well-formed one.
     Damaged,
     /// The key service refuses us the key.
@@ -66,8 +68,9 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::AdmissionOnly,
+        Self::Ambiguous,
         Self::Damaged,
         Self::Denied,
         Self::Expired,
@@ -96,6 +99,7 @@ impl Code {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AdmissionOnly => "admission-only",
+            Self::Ambiguous => "ambiguous",
             Self::Damaged => "damaged",
             Self::Denied => "denied",
             Self::Expired => "expired",

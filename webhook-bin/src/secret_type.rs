@@ -20,9 +20,18 @@ pub fn check<'p>(
     secret: &AdmittedSecret<'_>,
     opened: impl Fn(&str) -> Option<&'p [u8]>,
 ) -> Vec<TypeFault> {
+    check_without(secret, opened, |_| false)
+}
+
+/// The same where some fields go: `removed` says which.
+pub(crate) fn check_without<'p>(
+    secret: &AdmittedSecret<'_>,
+    opened: impl Fn(&str) -> Option<&'p [u8]>,
+    removed: impl Fn(&str) -> bool,
+) -> Vec<TypeFault> {
     let missing = |keys: &[&'static str]| {
         keys.iter()
-            .filter(|key| secret.get(key).is_none())
+            .filter(|key| removed(key) || secret.get(key).is_none() && opened(key).is_none())
             .map(|field| TypeFault {
                 field,
                 reason: "is missing, and a Secret of this type needs it",
@@ -261,6 +270,18 @@ mod tests {
                 "x",
                 &["ssh-privatekey"],
             ),
+            // What comes out of an annotation is not in `data` before.
+            (
+                r#"{"type":"kubernetes.io/ssh-auth"}"#,
+                "ssh-privatekey",
+                &[],
+            ),
+            (r#"{"type":"kubernetes.io/basic-auth"}"#, "username", &[]),
+            (
+                r#"{"type":"kubernetes.io/tls","data":{"tls.crt":""}}"#,
+                "tls.key",
+                &[],
+            ),
             (
                 r#"{"type":"kubernetes.io/ssh-auth","data":{"ssh-privatekey":"eA=="}}"#,
                 "ssh-privatekey",
@@ -279,6 +300,15 @@ mod tests {
         ] {
             assert_eq!(faults(secret, &[(opened, "value")]), expected, "{secret}");
         }
+    }
+
+    #[test]
+    fn what_goes_with_its_annotation_is_missing() {
+        let secret = r#"{"type":"kubernetes.io/tls","data":{"tls.crt":"","tls.key":""}}"#;
+        let secret = AdmittedSecret::from_json(secret).unwrap();
+        let faults = check_without(&secret, |_| None, |key| key == "tls.key");
+        assert_eq!(faults.len(), 1);
+        assert_eq!(faults[0].field, "tls.key");
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::decide::{
 };
 use crate::refusal::unwrap_failed;
 
+#[cfg(feature = "server")]
+mod annotation;
 mod format;
 #[cfg(feature = "server")]
 mod join;

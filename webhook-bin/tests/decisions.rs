@@ -320,6 +320,7 @@ fn codes_are_words_that_never_change() {
         words,
         [
             "admission-only",
+            "ambiguous",
             "damaged",
             "denied",
             "expired",

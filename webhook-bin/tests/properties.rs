@@ -86,6 +86,67 @@ proptest! {
     }
 
     #[test]
+    fn values_come_and_go_with_their_annotations_and_a_second_review_changes_nothing(
+        before in btree_map("[a-d]", vec(any::<u8>(), 0..20), 0..4),
+        after in btree_map("[a-d]", vec(any::<u8>(), 0..20), 0..4),
+        plain in btree_map("[c-f]", vec(any::<u8>(), 0..20), 0..3),
+        labels in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let bench = Bench::new();
+        let is_sealed = |values: &BTreeMap<String, Vec<u8>>| values.values().any(|value| Jwe.recognize(value).is_some());
+        prop_assume!(!is_sealed(&before) && !is_sealed(&after) && !is_sealed(&plain));
+        // One envelope per value, as it stands in Git.
+        let mut envelopes: BTreeMap<(String, Vec<u8>), String> = BTreeMap::new();
+        let mut annotations = |values: &BTreeMap<String, Vec<u8>>| {
+            let mut all = serde_json::Map::new();
+            for (key, value) in values {
+                let envelope = envelopes.entry((key.clone(), value.clone())).or_insert_with(|| sealed(value, key));
+                all.insert(format!("privyseal.dev/data.{key}"), envelope.clone().into());
+            }
+            Value::from(all)
+        };
+        let data = |values: &BTreeMap<String, Vec<u8>>| -> Value {
+            values.iter().map(|(key, value)| (key.clone(), Value::from(b64(value)))).collect::<serde_json::Map<_, _>>().into()
+        };
+        let merged = |sealed: &BTreeMap<String, Vec<u8>>| {
+            let mut all = plain.clone();
+            all.extend(sealed.clone());
+            all
+        };
+
+        let created = Review::create(&[]).with("/data", data(&plain)).with("/metadata/annotations", annotations(&before));
+        let reply = runtime.block_on(bench.review(&created));
+        prop_assert!(reply.allowed(), "{}", reply.text);
+        let stored = reply.apply_to(created.object());
+        let expected = data(&merged(&before));
+        prop_assert_eq!(&stored["data"], &expected);
+
+        // The manifest is applied again with other annotations; the API server keeps what it does not mention.
+        let mut object = stored.clone();
+        object["metadata"]["annotations"] = annotations(&after);
+        if labels {
+            object["metadata"]["labels"] = json!({"a": "b"});
+        }
+        let updated = Review::of("UPDATE", &object, Some(&stored));
+        let reply = runtime.block_on(bench.review(&updated));
+        prop_assert!(reply.allowed(), "{}", reply.text);
+        let stored = reply.apply_to(updated.object());
+        let mut expected = merged(&before);
+        expected.retain(|key, _| !before.contains_key(key) || after.contains_key(key));
+        expected.extend(after.clone());
+        prop_assert_eq!(&stored["data"], &data(&expected));
+
+        let calls = bench.calls();
+        let reply = runtime.block_on(bench.review(&Review::of("UPDATE", &stored, Some(&stored))));
+        prop_assert!(reply.allowed() && reply.patch().is_empty() && reply.warnings().is_empty(), "{}", reply.text);
+        // Moved to another cluster, the values are the same, and so is the answer.
+        let reply = runtime.block_on(bench.review(&Review::of("CREATE", &stored, None)));
+        prop_assert!(reply.allowed() && reply.patch().is_empty(), "{}", reply.text);
+        prop_assert_eq!(bench.calls(), calls);
+    }
+
+    #[test]
     fn nothing_that_is_recognized_is_passed_over_by_its_first_bytes(
         head in prop_oneof![Just(""), Just("eyJ"), Just("{\""), Just("IHsi"), Just("CXsi"), Just("DQp7"), Just("Cnsi"), Just("ewog")],
         rest in "[ -~]{0,60}",

@@ -1045,20 +1045,6 @@ async fn another_kind_passes_unless_it_holds_an_envelope_of_ours() {
 }
 
 #[tokio::test]
-async fn an_envelope_in_an_annotation_is_not_passed_over_in_silence() {
-    let bench = Bench::new();
-    let annotations = json!({"privyseal.dev/data.password": sealed("x", "password"), "other": "x"});
-    let review = Review::create(&[]).with("/metadata/annotations", annotations);
-    let reply = bench.review(&review).await;
-    assert!(reply.allowed() && reply.patch().is_empty());
-    assert_eq!(
-        reply.warnings(),
-        ["annotation `privyseal.dev/data.password` is not opened: put the envelope into `data`"]
-    );
-    assert_eq!(bench.calls(), 0);
-}
-
-#[tokio::test]
 async fn string_data_that_comes_all_the_same_is_refused() {
     let bench = Bench::new();
     let review = Review::create(&[]).with(

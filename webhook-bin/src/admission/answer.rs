@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jwe_envelope::secret::wipe;
 use secret_walker::SecretPatch;
 
-use crate::audit::{AuditRecord, FieldOutcome, push_digest};
+use crate::audit::{AuditRecord, FieldOutcome, FieldRecord, push_digest};
 use crate::json_out::{push_flag, push_member, push_number, push_string, push_text};
 
 /// Longest warning that an API server hands on uncut, and what it hands on in all.
@@ -220,6 +220,12 @@ fn push_annotations(out: &mut Vec<u8>, record: &AuditRecord) {
     push_number_text(out, "opened", opened);
     push_member(out, "fields");
     push_list(out, record.fields.iter().map(|field| field.field.as_str()));
+    let restored = |field: &&FieldRecord| field.outcome == FieldOutcome::Restored;
+    if record.fields.iter().any(|field| restored(&field)) {
+        push_member(out, "restored");
+        let restored = record.fields.iter().filter(restored);
+        push_list(out, restored.map(|field| field.field.as_str()));
+    }
     if record.fields.iter().any(|field| field.kid.is_some()) {
         push_member(out, "kid");
         let mut seen = Vec::new();

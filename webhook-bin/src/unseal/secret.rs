@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use jwe_envelope::{ObjectName, Plaintext};
-use secret_walker::{AdmittedSecret, FieldPath, PatchBuilder, SecretPatch};
+use secret_walker::{
+    ANNOTATION_PREFIX, AdmittedSecret, Entry, FieldPath, PatchBuilder, SecretPatch, Section,
+};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::annotation::{Annotated, Asked, WhenRefused, asked};
 use super::join::join_all;
 use super::recent::Recent;
 use super::{Context, OpenRefusal, Opener, SealedFormat, SealedValue};
@@ -43,11 +46,17 @@ impl Subject<'_> {
     fn is_stored(&self, key: &str, value: &[u8]) -> bool {
         self.stored
             .and_then(|stored| stored.get(key))
-            .filter(|entry| entry.decoded_len() == value.len())
-            .and_then(|entry| entry.decode().ok())
-            .map(Zeroizing::new)
-            .is_some_and(|stored| stored.as_slice() == value)
+            .is_some_and(|entry| holds(&entry, value))
     }
+}
+
+/// Whether exactly this value stands there.
+fn holds(entry: &Entry<'_>, value: &[u8]) -> bool {
+    entry.decoded_len() == value.len()
+        && entry
+            .decode()
+            .map(Zeroizing::new)
+            .is_ok_and(|held| held.as_slice() == value)
 }
 
 /// What became of a Secret.
@@ -118,7 +127,7 @@ pub(crate) async fn unseal(
             sealed.remember(recent);
         }
     }
-    finish(fields, others)
+    finish(fields, others, subject.secret.data().len() == 0)
 }
 
 /// A value that may be sealed, by its first bytes.
@@ -128,10 +137,10 @@ struct Candidate<'r> {
     text: &'r str,
     change: Change,
     leave: bool,
-    bytes: Bytes,
+    bytes: Bytes<'r>,
 }
 
-enum Bytes {
+enum Bytes<'r> {
     Decoded(Plaintext),
     /// The same text was opened lately; its bytes need not be looked at again.
     Kept(Arc<dyn SealedValue>),
@@ -139,6 +148,22 @@ enum Bytes {
     /// From `stringData`. The API server folds that into `data` before it asks anybody, so only a caller that
     /// is not an API server sends it.
     Text(Plaintext),
+    /// From an annotation, in the annotation layout.
+    Annotation(Annotated<'r>),
+    /// Nothing: the annotation that the value came from is gone.
+    Gone(Option<Refusal>),
+}
+
+impl Candidate<'_> {
+    /// Whether a refusal of this field is a reason to refuse the Secret.
+    fn when_refused(&self) -> WhenRefused {
+        match &self.bytes {
+            Bytes::Annotation(annotated) => annotated.when_refused,
+            // A dead key must not wedge labels, finalizers or deletion.
+            _ if self.change == Change::Unchanged => WhenRefused::Stay,
+            _ => WhenRefused::Refuse,
+        }
+    }
 }
 
 /// Decodes what may be sealed. All other values are passed over by their first bytes.
@@ -149,7 +174,7 @@ fn candidates<'r>(
 ) -> Vec<Candidate<'r>> {
     let secret = subject.secret;
     let leave = secret.annotation(LEAVE_ANNOTATION);
-    let asked = |key: &str| leave.is_some_and(|named| named.split(',').any(|n| n.trim() == key));
+    let is_left = |key: &str| leave.is_some_and(|named| named.split(',').any(|n| n.trim() == key));
     let may_begin = |head: &[u8]| formats.iter().any(|format| format.may_begin(head));
 
     let mut found = Vec::new();
@@ -176,7 +201,7 @@ fn candidates<'r>(
             key: entry.key,
             text,
             change,
-            leave: asked(entry.key),
+            leave: is_left(entry.key),
             bytes: recent.get(text).map_or_else(decode, Bytes::Kept),
         });
     }
@@ -188,12 +213,43 @@ fn candidates<'r>(
                 key: entry.key,
                 text,
                 change: Change::Changed,
-                leave: asked(entry.key),
+                leave: is_left(entry.key),
                 bytes: Bytes::Text(Plaintext::new(value.to_vec())),
             });
         }
     }
+    found.extend(asked(subject, formats).map(|asked| match asked {
+        Asked::Open(annotated) => Candidate {
+            key: annotated.key,
+            text: annotated.text,
+            change: annotated.change,
+            leave: is_left(annotated.key),
+            bytes: Bytes::Annotation(annotated),
+        },
+        Asked::Remove { key, fault } => Candidate {
+            key,
+            text: "",
+            change: Change::Changed,
+            leave: false,
+            bytes: Bytes::Gone(fault),
+        },
+    }));
     found
+}
+
+/// Whether an entry of `data` is sealed.
+pub(super) fn is_sealed_entry(entry: &Entry<'_>, formats: &[Box<dyn SealedFormat>]) -> bool {
+    let mut head = [0; 4];
+    let filled = entry.decode_head(&mut head);
+    formats
+        .iter()
+        .any(|format| format.may_begin(&head[..filled]))
+        && entry.decode().is_ok_and(|value| {
+            let value = Zeroizing::new(value);
+            formats
+                .iter()
+                .any(|format| format.recognize(&value).is_some())
+        })
 }
 
 /// A value that is sealed, or that cannot be read at all.
@@ -219,20 +275,26 @@ impl<'c> Value<'c> {
 impl<'c> Sealed<'c> {
     fn recognize(candidate: &'c Candidate<'c>, formats: &[Box<dyn SealedFormat>]) -> Option<Self> {
         let value = match &candidate.bytes {
-            Bytes::NotBase64 => None,
             Bytes::Kept(value) => Some(Value::Kept(value)),
             Bytes::Decoded(value) | Bytes::Text(value) => Some(Value::Read(
                 formats
                     .iter()
                     .find_map(|format| format.recognize(value.expose()))?,
             )),
+            Bytes::Annotation(annotated) => formats
+                .iter()
+                .find_map(|format| format.recognize(annotated.text.as_bytes()))
+                .map(Value::Read),
+            Bytes::Gone(_) | Bytes::NotBase64 => None,
         };
         Some(Self { candidate, value })
     }
 
     /// Keeps what was read for the next time that the same text comes by.
     fn remember(&self, recent: &Recent) {
-        if let Some(Value::Read(value)) = &self.value {
+        // One text may be an envelope in an annotation and something else under base64.
+        let in_data = matches!(self.candidate.bytes, Bytes::Decoded(_));
+        if let Some(Value::Read(value)) = self.value.as_ref().filter(|_| in_data) {
             recent.keep(self.candidate.text, || value.keep());
         }
     }
@@ -247,6 +309,12 @@ impl<'c> Sealed<'c> {
         let refusal = match (&self.value, &candidate.bytes) {
             _ if index >= MOST_ENVELOPES => too_many(),
             (_, Bytes::Text(_)) if !candidate.leave => in_string_data(),
+            (
+                _,
+                Bytes::Annotation(Annotated {
+                    fault: Some(fault), ..
+                }),
+            ) => fault.clone(),
             (Some(value), _) => {
                 let site = Site {
                     namespace: subject.namespace,
@@ -259,13 +327,10 @@ impl<'c> Sealed<'c> {
                 };
                 return value.get().decide(&site, context);
             }
+            (None, Bytes::Annotation(_)) => Refusal::not_an_envelope(),
             (None, _) => not_base64(),
         };
-        if candidate.change == Change::Unchanged {
-            Decision::Leave(Leave::Unopenable(refusal))
-        } else {
-            Decision::Refuse(refusal)
-        }
+        Decision::Refuse(refusal)
     }
 }
 
@@ -281,6 +346,8 @@ enum State<'c> {
     Left(Leave),
     Opened(Plaintext),
     Refused(OpenRefusal),
+    Removed,
+    Restored(Refusal),
     ToOpen(Box<dyn Opener + 'c>),
 }
 
@@ -293,7 +360,7 @@ impl<'c> Field<'c> {
     ) -> Self {
         let facts = sealed.value.as_ref().map(|value| value.get().facts());
         let facts = facts.unwrap_or_default();
-        let mut record = FieldRecord {
+        let record = FieldRecord {
             field: sealed.candidate.key.to_owned(),
             kid: facts.kid,
             key: None,
@@ -302,45 +369,77 @@ impl<'c> Field<'c> {
             code: None,
             source: None,
         };
-        let mut reservation = None;
-        let state = match sealed.decide(index, subject, context) {
-            Decision::Leave(leave) => State::Left(leave),
-            Decision::Refuse(refusal) => State::Refused(refusal.into()),
-            Decision::Unwrap {
-                opening,
-                reservation: against,
-            } => {
-                reservation = against;
-                record.key = Some(opening.key().to_owned());
-                State::ToOpen(opening)
-            }
-        };
-        Self {
+        let mut field = Self {
             candidate: sealed.candidate,
             record,
-            state,
-            reservation,
+            state: State::Removed,
+            reservation: None,
+        };
+        if let Bytes::Gone(fault) = &sealed.candidate.bytes {
+            if let Some(fault) = fault {
+                field.refuse(fault.clone().into());
+            }
+            return field;
         }
+        match sealed.decide(index, subject, context) {
+            // Its name says that it is ours.
+            Decision::Leave(Leave::Foreign { kid })
+                if matches!(field.candidate.bytes, Bytes::Annotation(_)) =>
+            {
+                field.refuse(Refusal::unknown_key(kid.as_deref()).into());
+            }
+            Decision::Leave(leave) => field.state = State::Left(leave),
+            Decision::Refuse(refusal) => field.refuse(refusal.into()),
+            Decision::Unwrap {
+                opening,
+                reservation,
+            } => {
+                field.reservation = reservation;
+                field.record.key = Some(opening.key().to_owned());
+                field.state = State::ToOpen(opening);
+            }
+        }
+        field
     }
 
     fn is_refused(&self) -> bool {
         matches!(self.state, State::Refused(_))
     }
 
-    /// Refuses it, or leaves it where it is stored like this already: a dead key must not wedge labels,
-    /// finalizers or deletion.
+    /// Refuses it, or leaves it where that makes nothing worse.
     fn refuse(&mut self, refusal: OpenRefusal) {
-        self.state = if self.candidate.change == Change::Unchanged {
-            State::Left(Leave::Unopenable(refusal.refusal))
-        } else {
-            State::Refused(refusal)
+        self.state = match self.candidate.when_refused() {
+            WhenRefused::Refuse => State::Refused(refusal),
+            WhenRefused::Yield | WhenRefused::Restore if refusal.is_transient() => {
+                State::Refused(refusal)
+            }
+            WhenRefused::Restore => State::Restored(refusal.refusal),
+            WhenRefused::Stay | WhenRefused::Yield => {
+                State::Left(Leave::Unopenable(refusal.refusal))
+            }
         };
     }
 
     fn opened(&self) -> Option<&[u8]> {
         match &self.state {
             State::Opened(plaintext) => Some(plaintext.expose()),
-            State::Left(_) | State::Refused(_) | State::ToOpen(_) => None,
+            State::Left(_)
+            | State::Refused(_)
+            | State::Removed
+            | State::Restored(_)
+            | State::ToOpen(_) => None,
+        }
+    }
+
+    fn is_removed(&self) -> bool {
+        matches!(self.state, State::Removed)
+    }
+
+    /// What stood under its key when it came, where the value did not come out of `data` itself.
+    fn beside(&self) -> Option<&Annotated<'_>> {
+        match &self.candidate.bytes {
+            Bytes::Annotation(annotated) => Some(annotated),
+            _ => None,
         }
     }
 }
@@ -351,7 +450,7 @@ async fn open_all(fields: &mut [Field<'_>], uid: &str, deadline: Instant) {
         .iter()
         .filter_map(|field| match &field.state {
             State::ToOpen(opening) => Some(opening.open(deadline)),
-            State::Left(_) | State::Opened(_) | State::Refused(_) => None,
+            _ => None,
         })
         .collect();
     let results = join_all(openings).await;
@@ -416,7 +515,10 @@ fn check_opened(
         let kid = field.record.kid.clone();
         field.refuse(refusal.for_key(kid.as_deref()).into());
     }
-    if !fields.iter().any(|field| field.opened().is_some()) {
+    if !fields
+        .iter()
+        .any(|field| field.opened().is_some() || field.is_removed())
+    {
         return Vec::new();
     }
     let others = check_type(fields, subject.secret);
@@ -439,12 +541,17 @@ fn is_sealed(value: &[u8], formats: &[Box<dyn SealedFormat>]) -> bool {
 }
 
 fn check_type(fields: &mut [Field<'_>], secret: &AdmittedSecret<'_>) -> Vec<FieldRefusal> {
-    let faults = secret_type::check(secret, |key| {
+    let named = |key: &str| {
         fields
             .iter()
-            .find(|field| field.candidate.key == key)
-            .and_then(Field::opened)
-    });
+            .filter(move |field| field.candidate.key == key)
+            .collect::<Vec<_>>()
+    };
+    let faults = secret_type::check_without(
+        secret,
+        |key| named(key).into_iter().find_map(Field::opened),
+        |key| named(key).into_iter().any(Field::is_removed),
+    );
     let mut others = Vec::new();
     for fault in faults {
         let refusal = Refusal::new(
@@ -475,15 +582,23 @@ fn check_size(fields: &mut [Field<'_>], secret: &AdmittedSecret<'_>) {
         .data()
         .map(|entry| entry.value.map_or(0, str::len))
         .sum();
-    // An envelope is longer than what is in it, so this bounds the sum from above.
-    if text / 4 * 3 <= LARGEST_SECRET {
+    let added: usize = fields
+        .iter()
+        .filter(|field| field.beside().is_some())
+        .filter_map(Field::opened)
+        .map(<[u8]>::len)
+        .sum();
+    // An envelope in `data` is longer than what is in it, so this bounds the sum from above.
+    if text / 4 * 3 + added <= LARGEST_SECRET {
         return;
     }
     let mut total: usize = secret.data().map(|entry| entry.decoded_len()).sum();
     for field in &*fields {
-        if let (Some(value), Some(entry)) = (field.opened(), secret.get(field.candidate.key)) {
-            total = total - entry.decoded_len() + value.len();
-        }
+        let Some(value) = field.opened() else {
+            continue;
+        };
+        let before = secret.get(field.candidate.key);
+        total = total - before.map_or(0, |entry| entry.decoded_len()) + value.len();
     }
     if total <= LARGEST_SECRET {
         return;
@@ -496,7 +611,8 @@ fn check_size(fields: &mut [Field<'_>], secret: &AdmittedSecret<'_>) {
     }
 }
 
-fn finish(mut fields: Vec<Field<'_>>, others: Vec<FieldRefusal>) -> Unsealed {
+/// Says what became of all fields together. `no_data`: the Secret came without any value.
+fn finish(mut fields: Vec<Field<'_>>, others: Vec<FieldRefusal>, no_data: bool) -> Unsealed {
     let denied = !others.is_empty() || fields.iter().any(Field::is_refused);
     let mut warnings = Vec::new();
     let mut refusals = Vec::new();
@@ -509,11 +625,19 @@ fn finish(mut fields: Vec<Field<'_>>, others: Vec<FieldRefusal>) -> Unsealed {
                 warnings.extend(leave_warning(key, leave));
                 FieldOutcome::Left
             }
-            State::Opened(_) if denied => FieldOutcome::Skipped,
+            State::Opened(_) | State::Removed if denied => FieldOutcome::Skipped,
             State::Opened(plaintext) => {
-                patch
-                    .replace(&FieldPath::data(key), plaintext.expose())
-                    .expect("`data` holds any bytes, and no key stands in it twice");
+                put(&mut patch, field, plaintext.expose(), no_data);
+                if field.beside().is_some_and(|beside| {
+                    beside.overridden
+                        && beside
+                            .given
+                            .is_some_and(|given| !holds(&given, plaintext.expose()))
+                }) {
+                    warnings.push(format!(
+                        "field `{key}` has the value of its annotation, not the one that was given for it"
+                    ));
+                }
                 if let Some(Reservation::UnlessStored(refusal) | Reservation::Warned(refusal)) =
                     &field.reservation
                 {
@@ -524,6 +648,23 @@ fn finish(mut fields: Vec<Field<'_>>, others: Vec<FieldRefusal>) -> Unsealed {
                     ));
                 }
                 FieldOutcome::Opened
+            }
+            State::Removed => {
+                patch
+                    .remove(&FieldPath::data(key))
+                    .expect("no annotation stands twice");
+                warnings.push(format!(
+                    "field `{key}` was removed, as its annotation `{ANNOTATION_PREFIX}{key}` was"
+                ));
+                FieldOutcome::Removed
+            }
+            State::Restored(refusal) => {
+                field.record.code = Some(refusal.code);
+                warnings.push(format!(
+                    "field `{key}` keeps the value that came with it; its annotation was not opened: {}",
+                    refusal.message
+                ));
+                FieldOutcome::Restored
             }
             State::Refused(refusal) => {
                 field.record.code = Some(refusal.code());
@@ -560,9 +701,29 @@ fn finish(mut fields: Vec<Field<'_>>, others: Vec<FieldRefusal>) -> Unsealed {
     }
 }
 
+/// Writes what it takes to have this value stored.
+fn put(patch: &mut PatchBuilder, field: &Field<'_>, value: &[u8], no_data: bool) {
+    let target = FieldPath::data(field.candidate.key);
+    let written = match field.beside().map(|beside| beside.given) {
+        // Carried along from what is stored.
+        Some(Some(given)) if holds(&given, value) => return,
+        None | Some(Some(_)) => patch.replace(&target, value),
+        Some(None) => {
+            if no_data && patch.is_empty() {
+                patch.add_section(Section::Data);
+            }
+            patch.add(&target, value)
+        }
+    };
+    written.expect("`data` holds any bytes, and no key is sealed twice");
+}
+
 fn field_path(candidate: &Candidate<'_>) -> String {
     let section = match candidate.bytes {
-        Bytes::Decoded(_) | Bytes::Kept(_) | Bytes::NotBase64 => "data",
+        Bytes::Annotation(_) => {
+            return format!("metadata.annotations[{ANNOTATION_PREFIX}{}]", candidate.key);
+        }
+        Bytes::Decoded(_) | Bytes::Gone(_) | Bytes::Kept(_) | Bytes::NotBase64 => "data",
         Bytes::Text(_) => "stringData",
     };
     format!("{section}/{}", candidate.key)

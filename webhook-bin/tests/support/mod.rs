@@ -266,6 +266,24 @@ impl Review {
         self
     }
 
+    /// Puts an envelope, or any text, into the annotation of the annotation layout.
+    pub fn annotated(self, key: &str, text: &str) -> Self {
+        annotate(self, "object", key, text)
+    }
+
+    /// The same in the stored object.
+    pub fn stored_annotated(self, key: &str, text: &str) -> Self {
+        annotate(self, "oldObject", key, text)
+    }
+
+    /// Takes a member of the object away.
+    pub fn without(mut self, pointer: &str) -> Self {
+        let (parent, last) = pointer.rsplit_once('/').unwrap();
+        let parent = self.0["request"]["object"].pointer_mut(parent).unwrap();
+        parent.as_object_mut().unwrap().remove(last);
+        self
+    }
+
     /// Changes a member of the stored object.
     pub fn stored_with(mut self, pointer: &str, value: Value) -> Self {
         set(&mut self.0, &format!("/request/oldObject{pointer}"), value);
@@ -293,6 +311,12 @@ impl Review {
     pub fn object(&self) -> &Value {
         &self.0["request"]["object"]
     }
+}
+
+fn annotate(mut review: Review, object: &str, key: &str, text: &str) -> Review {
+    let metadata = &mut review.0["request"][object]["metadata"];
+    metadata["annotations"][format!("privyseal.dev/data.{key}")] = text.into();
+    review
 }
 
 fn set(root: &mut Value, pointer: &str, value: Value) {
@@ -445,9 +469,24 @@ impl Reply {
     pub fn apply_to(&self, object: &Value) -> Value {
         let mut object = object.clone();
         for operation in self.patch() {
-            assert_eq!(operation["op"], "replace");
-            let target = object.pointer_mut(operation["path"].as_str().unwrap());
-            *target.expect("replace names a member that is there") = operation["value"].clone();
+            let (parent, last) = operation["path"]
+                .as_str()
+                .unwrap()
+                .rsplit_once('/')
+                .unwrap();
+            let parent = object.pointer_mut(parent).expect("the map is there");
+            let parent = parent.as_object_mut().expect("a map");
+            let last = last.replace("~1", "/").replace("~0", "~");
+            let there = parent.contains_key(&last);
+            match operation["op"].as_str().unwrap() {
+                "add" => assert!(!there || parent[&last] == json!({}), "{last} is there"),
+                "replace" | "remove" => assert!(there, "{last} is not there"),
+                other => panic!("{other}"),
+            }
+            match operation.get("value") {
+                Some(value) => parent.insert(last, value.clone()),
+                None => parent.remove(&last),
+            };
         }
         object
     }
