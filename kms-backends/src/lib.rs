@@ -118,6 +118,13 @@ mod observer;
 #[cfg(feature = "pkcs11")]
 pub mod pkcs11;
 mod registry;
+#[cfg(any(
+    feature = "azure",
+    feature = "gcp",
+    feature = "kms-plugin",
+    feature = "pkcs11"
+))]
+mod remote;
 mod service;
 mod sync;
 #[cfg(feature = "testing")]

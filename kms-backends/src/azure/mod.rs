@@ -1,30 +1,360 @@
-//! Azure Key Vault and Managed HSM.
+//! Azure Key Vault and Managed HSM: `unwrapKey` with one version of a key (feature `azure`).
+//!
+//! # What is checked
+//! The version is always named: an empty one would mean "the newest", which is not the one that the envelope was sealed
+//! for. The answer names the key version that it used; another one than we asked for is refused.
+//!
+//! # Where the token goes
+//! To the vault's own host, over TLS, and nowhere else: a redirect is not followed, the link to a list's next page must
+//! lead to the same host, and the vault's challenge must ask for a token for its own domain.
+//!
+//! # What is repeated
+//! Nothing here; [`Retry`](crate::layer::Retry) does it, with the vault's `Retry-After`. The client's own retries would
+//! take it up to eight times past any deadline.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::connect::ConnectError;
-use crate::service::{CallLimits, KeyService};
+use async_trait::async_trait;
+use azure_security_keyvault_keys::KeyClient;
+use azure_security_keyvault_keys::models::{
+    EncryptionAlgorithm, JsonWebKey, KeyClientGetKeyOptions, KeyOperationParameters, KeyType,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::StreamExt as _;
+use jwe_envelope::{KeyManagement, RecipientKey, SecretBytes, UnwrapRequest};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
-/// How the service is reached.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct AzureOptions {
-    /// How much may be asked of it.
-    pub limits: CallLimits,
+use crate::connect::ConnectError;
+use crate::error::UnwrapError;
+use crate::key_unwrap::KeyUnwrap;
+use crate::key_uri::{AzureKey, KeyUri, Target};
+use crate::remote::{answer_by, damaged, misfit};
+use crate::service::{KeyService, KeyVersion, Suited, suited};
+
+mod client;
+mod error;
+
+pub use client::AzureOptions;
+pub(crate) use client::open;
+
+/// Azure's vaults as one identity.
+#[derive(Debug)]
+struct Azure {
+    connection: client::Connection,
+    /// One client each: it remembers where the vault sends us for tokens.
+    vaults: Mutex<HashMap<String, Arc<Vault>>>,
 }
 
-impl AzureOptions {
-    /// What the environment says.
-    ///
-    /// # Errors
-    /// A variable that says nothing usable.
-    pub fn from_env() -> Result<Self, ConnectError> {
-        Ok(Self::default())
+/// One vault.
+#[derive(Debug)]
+struct Vault {
+    client: Client,
+    /// `https://host` or `https://host:port`: what the names of its keys begin with.
+    origin: String,
+}
+
+struct Client(KeyClient);
+
+/// One version of a key.
+#[derive(Debug)]
+struct Holder {
+    vault: Arc<Vault>,
+    version: Version,
+    recipient: RecipientKey,
+    algorithm: EncryptionAlgorithm,
+}
+
+/// A key with its version.
+#[derive(Clone, Debug)]
+struct Version {
+    /// For people.
+    reference: String,
+    name: String,
+    id: String,
+}
+
+/// More enabled versions of one key than anybody rotates through.
+const MOST_VERSIONS: usize = 100;
+
+#[async_trait]
+impl KeyUnwrap for Holder {
+    async fn unwrap_key(
+        &self,
+        request: &UnwrapRequest<'_>,
+        deadline: Instant,
+    ) -> Result<SecretBytes, UnwrapError> {
+        let Suited::Decrypt(ciphertext) = suited(request, &self.recipient)? else {
+            return Err(misfit(&self.version.reference, "agrees on nothing"));
+        };
+        let call = self
+            .vault
+            .unwrap_key(&self.version, &self.algorithm, ciphertext);
+        answer_by(deadline, &self.version.reference, call).await
+    }
+
+    fn public_key(&self) -> Option<&RecipientKey> {
+        Some(&self.recipient)
     }
 }
 
-#[allow(clippy::unused_async, reason = "some clients log in here")]
-pub(crate) async fn open(options: &AzureOptions) -> Result<Arc<dyn KeyService>, ConnectError> {
-    let _ = options;
-    Err(ConnectError::settings("azure", "is not in this build"))
+#[async_trait]
+impl KeyService for Azure {
+    async fn holder(
+        &self,
+        uri: &KeyUri,
+        recipient: &RecipientKey,
+    ) -> Result<Arc<dyn KeyUnwrap>, ConnectError> {
+        let (key, version) =
+            version_of(uri).ok_or_else(|| ConnectError::NoVersion(uri.to_string()))?;
+        let algorithm = name_of(recipient.algorithm()).ok_or_else(|| {
+            ConnectError::settings(
+                "azure",
+                format!(
+                    "{uri} cannot serve {}; it unwraps RSA-OAEP-256 and RSA-OAEP",
+                    recipient.algorithm()
+                ),
+            )
+        })?;
+        Ok(Arc::new(Holder {
+            vault: self.vault(&key.host()).await?,
+            version,
+            recipient: recipient.clone(),
+            algorithm,
+        }))
+    }
+
+    async fn public_key(
+        &self,
+        uri: &KeyUri,
+        algorithm: Option<KeyManagement>,
+        deadline: Instant,
+    ) -> Result<RecipientKey, UnwrapError> {
+        let reference = uri.to_string();
+        let (key, version) =
+            version_of(uri).ok_or_else(|| misfit(&reference, "names no version"))?;
+        let vault = self
+            .vault(&key.host())
+            .await
+            .map_err(|error| misfit(&reference, &error.to_string()))?;
+        answer_by(deadline, &reference, vault.public_key(&version, algorithm)).await
+    }
+
+    async fn versions(
+        &self,
+        uri: &KeyUri,
+        algorithm: Option<KeyManagement>,
+        deadline: Instant,
+    ) -> Result<Vec<KeyVersion>, UnwrapError> {
+        let reference = uri.to_string();
+        let Target::Azure(key) = uri.target() else {
+            return Err(misfit(&reference, "is no key of Azure Key Vault"));
+        };
+        let vault = self
+            .vault(&key.host())
+            .await
+            .map_err(|error| misfit(&reference, &error.to_string()))?;
+        let keys = answer_by(deadline, &reference, vault.versions(key, &reference)).await?;
+        let mut versions = Vec::with_capacity(keys.len());
+        for key in keys {
+            let uri = KeyUri::from(Target::Azure(key));
+            let recipient = self.public_key(&uri, algorithm, deadline).await?;
+            versions.push(KeyVersion { uri, recipient });
+        }
+        Ok(versions)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.connection.warnings.clone()
+    }
+}
+
+impl Azure {
+    async fn vault(&self, host: &str) -> Result<Arc<Vault>, ConnectError> {
+        let mut vaults = self.vaults.lock().await;
+        if let Some(vault) = vaults.get(host) {
+            return Ok(Arc::clone(vault));
+        }
+        let (client, origin) = self.connection.vault(host)?;
+        let vault = Arc::new(Vault {
+            client: Client(client),
+            origin,
+        });
+        vaults.insert(host.to_owned(), Arc::clone(&vault));
+        Ok(vault)
+    }
+}
+
+impl Vault {
+    async fn unwrap_key(
+        &self,
+        key: &Version,
+        algorithm: &EncryptionAlgorithm,
+        ciphertext: &[u8],
+    ) -> Result<SecretBytes, UnwrapError> {
+        let reference = key.reference.as_str();
+        let parameters = KeyOperationParameters {
+            algorithm: Some(algorithm.clone()),
+            value: Some(ciphertext.to_vec()),
+            ..KeyOperationParameters::default()
+        };
+        let body = parameters.try_into().map_err(|_| {
+            misfit(
+                reference,
+                "cannot be asked: the request has no written form",
+            )
+        })?;
+        let answer = self
+            .client
+            .0
+            .unwrap_key(&key.name, &key.id, body, None)
+            .await
+            .map_err(|error| error::explain_unwrap(reference, &error))?
+            .into_model()
+            .map_err(|_| damaged(reference, "the answer cannot be read"))?;
+        // Into a type that wipes itself, before anything can go wrong.
+        let secret = SecretBytes::new(answer.result.unwrap_or_default());
+        if answer.kid.as_deref() != Some(&*self.id_of(key)) {
+            return Err(damaged(reference, "the answer is about another key"));
+        }
+        if secret.expose().is_empty() {
+            return Err(damaged(reference, "the answer holds no key"));
+        }
+        Ok(secret)
+    }
+
+    async fn public_key(
+        &self,
+        version: &Version,
+        wanted: Option<KeyManagement>,
+    ) -> Result<RecipientKey, UnwrapError> {
+        let reference = version.reference.as_str();
+        let options = KeyClientGetKeyOptions {
+            key_version: Some(version.id.clone()),
+            ..KeyClientGetKeyOptions::default()
+        };
+        let key = self
+            .client
+            .0
+            .get_key(&version.name, Some(options))
+            .await
+            .map_err(|error| error::explain(reference, &error))?
+            .into_model()
+            .map_err(|_| damaged(reference, "the answer cannot be read"))?
+            .key
+            .unwrap_or_default();
+        if key.kid.as_deref() != Some(&*self.id_of(version)) {
+            return Err(damaged(reference, "the answer is about another key"));
+        }
+        let jwk = rsa_jwk(&key).ok_or_else(|| misfit(reference, "is no RSA key"))?;
+        let unwraps = |operation: &String| operation == "unwrapKey";
+        if key
+            .key_ops
+            .is_some_and(|operations| !operations.iter().any(unwraps))
+        {
+            return Err(misfit(
+                reference,
+                "may not unwrap; add `unwrapKey` to its operations",
+            ));
+        }
+        let algorithm = wanted.unwrap_or(KeyManagement::RsaOaep256);
+        if name_of(algorithm).is_none() {
+            return Err(misfit(reference, &format!("cannot serve {algorithm}")));
+        }
+        RecipientKey::from_jwk(jwk.as_bytes(), Some(algorithm)).map_err(|source| {
+            misfit(reference, "is no public key that can be used").with_source(source)
+        })
+    }
+
+    /// The enabled versions, the newest first.
+    async fn versions(
+        &self,
+        key: &AzureKey,
+        reference: &str,
+    ) -> Result<Vec<AzureKey>, UnwrapError> {
+        let mut pages = self
+            .client
+            .0
+            .list_key_properties_versions(key.name(), None)
+            .map_err(|error| error::explain(reference, &error))?
+            .into_pages();
+        let mut versions = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page
+                .map_err(|error| error::explain(reference, &error))?
+                .into_model()
+                .map_err(|_| damaged(reference, "the list cannot be read"))?;
+            for found in page.value {
+                let attributes = found.attributes.unwrap_or_default();
+                if attributes.enabled == Some(false) {
+                    continue;
+                }
+                let version = found
+                    .kid
+                    .as_deref()
+                    .and_then(|id| self.listed(key, id))
+                    .ok_or_else(|| damaged(reference, "the list holds a version of another key"))?;
+                versions.push((attributes.created, version));
+            }
+            if versions.len() > MOST_VERSIONS {
+                return Err(misfit(
+                    reference,
+                    "has more enabled versions than are served; disable old ones",
+                ));
+            }
+        }
+        versions.sort_by_key(|(created, _)| std::cmp::Reverse(*created));
+        Ok(versions.into_iter().map(|(_, version)| version).collect())
+    }
+
+    /// As the vault names a key version.
+    fn id_of(&self, key: &Version) -> String {
+        format!("{}/keys/{}/{}", self.origin, key.name, key.id)
+    }
+
+    /// The version of `key` that the vault calls `id`; nothing else that it might write there.
+    fn listed(&self, key: &AzureKey, id: &str) -> Option<AzureKey> {
+        let name = id.strip_prefix(&self.origin)?.strip_prefix("/keys/")?;
+        key.at_version(name.strip_prefix(key.name())?.strip_prefix('/')?)
+    }
+}
+
+fn version_of(uri: &KeyUri) -> Option<(&AzureKey, Version)> {
+    let Target::Azure(key) = uri.target() else {
+        return None;
+    };
+    let version = Version {
+        reference: uri.to_string(),
+        name: key.name().to_owned(),
+        id: key.version()?.to_owned(),
+    };
+    Some((key, version))
+}
+
+/// What Azure calls it, where it knows it.
+fn name_of(algorithm: KeyManagement) -> Option<EncryptionAlgorithm> {
+    match algorithm {
+        KeyManagement::RsaOaep256 => Some(EncryptionAlgorithm::RsaOaep256),
+        KeyManagement::RsaOaep => Some(EncryptionAlgorithm::RsaOaep),
+        _ => None,
+    }
+}
+
+/// Public members alone.
+fn rsa_jwk(key: &JsonWebKey) -> Option<String> {
+    let (Some(KeyType::Rsa | KeyType::RsaHsm), Some(n), Some(e)) = (&key.kty, &key.n, &key.e)
+    else {
+        return None;
+    };
+    let (n, e) = (URL_SAFE_NO_PAD.encode(n), URL_SAFE_NO_PAD.encode(e));
+    Some(format!(r#"{{"kty":"RSA","n":"{n}","e":"{e}"}}"#))
+}
+
+/// The library's own `Debug` shows settings; this shows none.
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyClient")
+    }
 }

@@ -1,30 +1,315 @@
-//! Google Cloud KMS.
+//! Google Cloud KMS: asymmetric decryption with one version of a key (feature `gcp`).
+//!
+//! # What is checked
+//! The service's answers carry checksums that its client library ignores. We send the CRC32C of what we send, refuse an
+//! answer that does not confirm it, and refuse one whose plaintext does not have the CRC32C that it names. A public
+//! key must have the name that was asked for, its own checksum, and an algorithm that JWE knows.
+//!
+//! # What is repeated
+//! Nothing here: the client's own retries are off, because they never repeat a POST and do not know 429. The layer
+//! [`Retry`](crate::layer::Retry) does it, for every service alike.
+//!
+//! # Identity
+//! Application Default Credentials: on GKE and Compute Engine the metadata server, elsewhere a federated token
+//! (`external_account`). A service account's key file works and is warned about.
 
 use std::sync::Arc;
 
-use crate::connect::ConnectError;
-use crate::service::{CallLimits, KeyService};
+use async_trait::async_trait;
+use google_cloud_kms_v1::client::KeyManagementService;
+use google_cloud_kms_v1::model::crypto_key_version::{
+    CryptoKeyVersionAlgorithm as Algorithm, CryptoKeyVersionState,
+};
+use jwe_envelope::{KeyManagement, RecipientKey, SecretBytes, UnwrapRequest};
+use tokio::time::Instant;
 
-/// How the service is reached.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct GcpOptions {
-    /// How much may be asked of it.
-    pub limits: CallLimits,
+use crate::connect::ConnectError;
+use crate::error::UnwrapError;
+use crate::key_unwrap::KeyUnwrap;
+use crate::key_uri::{GcpKey, KeyUri, Target};
+use crate::remote::{answer_by, damaged, misfit, take_secret};
+use crate::service::{KeyService, KeyVersion, Suited, suited};
+
+mod client;
+mod error;
+
+pub use client::GcpOptions;
+pub(crate) use client::open;
+
+/// Google Cloud KMS as one identity.
+struct Gcp {
+    client: KeyManagementService,
+    warnings: Vec<String>,
 }
 
-impl GcpOptions {
-    /// What the environment says.
-    ///
-    /// # Errors
-    /// A variable that says nothing usable.
-    pub fn from_env() -> Result<Self, ConnectError> {
-        Ok(Self::default())
+/// One version of a key.
+#[derive(Debug)]
+struct Holder {
+    service: Arc<Gcp>,
+    version: String,
+    recipient: RecipientKey,
+}
+
+/// What the connector keeps, so that holders can share the client.
+#[derive(Debug)]
+struct Shared(Arc<Gcp>);
+
+/// More enabled versions of one key than anybody rotates through.
+const MOST_VERSIONS: usize = 100;
+const PAGE: i32 = 50;
+
+#[async_trait]
+impl KeyUnwrap for Holder {
+    async fn unwrap_key(
+        &self,
+        request: &UnwrapRequest<'_>,
+        deadline: Instant,
+    ) -> Result<SecretBytes, UnwrapError> {
+        let Suited::Decrypt(ciphertext) = suited(request, &self.recipient)? else {
+            return Err(misfit(&self.version, "agrees on nothing"));
+        };
+        let call = self.service.decrypt(&self.version, ciphertext);
+        answer_by(deadline, &self.version, call).await
+    }
+
+    fn public_key(&self) -> Option<&RecipientKey> {
+        Some(&self.recipient)
     }
 }
 
-#[allow(clippy::unused_async, reason = "some clients log in here")]
-pub(crate) async fn open(options: &GcpOptions) -> Result<Arc<dyn KeyService>, ConnectError> {
-    let _ = options;
-    Err(ConnectError::settings("gcp", "is not in this build"))
+#[async_trait]
+impl KeyService for Shared {
+    async fn holder(
+        &self,
+        uri: &KeyUri,
+        recipient: &RecipientKey,
+    ) -> Result<Arc<dyn KeyUnwrap>, ConnectError> {
+        let version = version_of(uri).ok_or_else(|| ConnectError::NoVersion(uri.to_string()))?;
+        if !recipient.algorithm().is_rsa() || recipient.algorithm() == KeyManagement::RsaOaep384 {
+            return Err(ConnectError::settings(
+                "gcp",
+                format!(
+                    "{version} cannot serve {}; it decrypts RSA-OAEP with SHA-1, SHA-256 or SHA-512",
+                    recipient.algorithm()
+                ),
+            ));
+        }
+        Ok(Arc::new(Holder {
+            service: Arc::clone(&self.0),
+            version,
+            recipient: recipient.clone(),
+        }))
+    }
+
+    async fn public_key(
+        &self,
+        uri: &KeyUri,
+        algorithm: Option<KeyManagement>,
+        deadline: Instant,
+    ) -> Result<RecipientKey, UnwrapError> {
+        let version =
+            version_of(uri).ok_or_else(|| misfit(&uri.to_string(), "names no version"))?;
+        answer_by(deadline, &version, self.0.public_key(&version, algorithm)).await
+    }
+
+    async fn versions(
+        &self,
+        uri: &KeyUri,
+        algorithm: Option<KeyManagement>,
+        deadline: Instant,
+    ) -> Result<Vec<KeyVersion>, UnwrapError> {
+        let Target::Gcp(key) = uri.target() else {
+            return Err(misfit(&uri.to_string(), "is no key of Google Cloud KMS"));
+        };
+        let name = key.key_name();
+        let keys = answer_by(deadline, name, self.0.versions(key)).await?;
+        let mut versions = Vec::with_capacity(keys.len());
+        for key in keys {
+            let uri = KeyUri::from(Target::Gcp(key));
+            let recipient = self.public_key(&uri, algorithm, deadline).await?;
+            versions.push(KeyVersion { uri, recipient });
+        }
+        Ok(versions)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.0.warnings.clone()
+    }
+}
+
+impl Gcp {
+    async fn decrypt(&self, version: &str, ciphertext: &[u8]) -> Result<SecretBytes, UnwrapError> {
+        let answer = self
+            .client
+            .asymmetric_decrypt()
+            .set_name(version)
+            .set_ciphertext(ciphertext.to_vec())
+            .set_ciphertext_crc32c(checksum(ciphertext))
+            .send()
+            .await
+            .map_err(|error| error::explain_decrypt(version, &error))?;
+        let declared = answer.plaintext_crc32c;
+        let mut plaintext = match answer.plaintext.try_into_mut() {
+            Ok(unique) => unique,
+            Err(shared) => shared.as_ref().into(),
+        };
+        // Into a type that wipes itself, before anything can go wrong.
+        let secret = take_secret(&mut plaintext);
+        if !answer.verified_ciphertext_crc32c {
+            return Err(damaged(
+                version,
+                "the service did not confirm the checksum of what we sent",
+            ));
+        }
+        if declared != Some(checksum(secret.expose())) {
+            return Err(damaged(
+                version,
+                "the plaintext has another checksum than the answer says",
+            ));
+        }
+        Ok(secret)
+    }
+
+    async fn public_key(
+        &self,
+        version: &str,
+        wanted: Option<KeyManagement>,
+    ) -> Result<RecipientKey, UnwrapError> {
+        let key = self
+            .client
+            .get_public_key()
+            .set_name(version)
+            .send()
+            .await
+            .map_err(|error| error::explain(version, &error))?;
+        if key.name != version {
+            return Err(damaged(version, "the answer is about another key"));
+        }
+        if key.pem_crc32c != Some(checksum(key.pem.as_bytes())) {
+            return Err(damaged(
+                version,
+                "the public key has another checksum than the answer says",
+            ));
+        }
+        let algorithm = key_management(&key.algorithm)
+            .ok_or_else(|| misfit(version, "does not decrypt with RSA-OAEP"))?;
+        if wanted.is_some_and(|wanted| wanted != algorithm) {
+            return Err(misfit(
+                version,
+                &format!("serves {algorithm} and nothing else"),
+            ));
+        }
+        RecipientKey::from_pem(key.pem.as_bytes(), Some(algorithm)).map_err(|source| {
+            misfit(version, "is no public key that can be used").with_source(source)
+        })
+    }
+
+    /// The enabled versions, the newest first.
+    async fn versions(&self, key: &GcpKey) -> Result<Vec<GcpKey>, UnwrapError> {
+        let name = key.key_name();
+        let mut versions = Vec::new();
+        let mut page = String::new();
+        loop {
+            let answer = self
+                .client
+                .list_crypto_key_versions()
+                .set_parent(name)
+                .set_page_size(PAGE)
+                .set_page_token(page)
+                .set_filter("state=ENABLED")
+                .send()
+                .await
+                .map_err(|error| error::explain(name, &error))?;
+            for found in answer.crypto_key_versions {
+                // The filter is the service's promise; the check is ours.
+                if found.state == CryptoKeyVersionState::Enabled {
+                    let version = listed(key, &found.name)
+                        .ok_or_else(|| damaged(name, "the list holds a version of another key"))?;
+                    versions.push(version);
+                }
+            }
+            if versions.len() > MOST_VERSIONS {
+                return Err(misfit(
+                    name,
+                    "has more enabled versions than are served; disable old ones",
+                ));
+            }
+            // A list without end ends at the caller's deadline.
+            page = answer.next_page_token;
+            if page.is_empty() {
+                break;
+            }
+        }
+        versions.sort_by_key(|version| std::cmp::Reverse(version.version()));
+        Ok(versions)
+    }
+}
+
+fn version_of(uri: &KeyUri) -> Option<String> {
+    match uri.target() {
+        Target::Gcp(key) => key.version_name(),
+        _ => None,
+    }
+}
+
+/// The version of `key` that the service calls `name`; nothing else that it might write there.
+fn listed(key: &GcpKey, name: &str) -> Option<GcpKey> {
+    let number = name
+        .strip_prefix(key.key_name())?
+        .strip_prefix("/cryptoKeyVersions/")?;
+    let version = key.at_version(number.parse().ok()?)?;
+    (version.version_name().as_deref() == Some(name)).then_some(version)
+}
+
+/// The algorithm of a key version, where JWE has a name for it.
+fn key_management(algorithm: &Algorithm) -> Option<KeyManagement> {
+    match algorithm {
+        Algorithm::RsaDecryptOaep2048Sha256
+        | Algorithm::RsaDecryptOaep3072Sha256
+        | Algorithm::RsaDecryptOaep4096Sha256 => Some(KeyManagement::RsaOaep256),
+        Algorithm::RsaDecryptOaep4096Sha512 => Some(KeyManagement::RsaOaep512),
+        Algorithm::RsaDecryptOaep2048Sha1
+        | Algorithm::RsaDecryptOaep3072Sha1
+        | Algorithm::RsaDecryptOaep4096Sha1 => Some(KeyManagement::RsaOaep),
+        _ => None,
+    }
+}
+
+/// CRC32C as the service writes it.
+fn checksum(bytes: &[u8]) -> i64 {
+    i64::from(crc32c::crc32c(bytes))
+}
+
+/// The library's own `Debug` shows settings; this shows none.
+impl std::fmt::Debug for Gcp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gcp").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listed_version_of_another_key_is_none_of_ours() {
+        let name = "projects/p/locations/l/keyRings/r/cryptoKeys/k";
+        let uri: KeyUri = format!("gcp-kms://{name}").parse().unwrap();
+        let Target::Gcp(key) = uri.target() else {
+            unreachable!()
+        };
+        let third = listed(key, &format!("{name}/cryptoKeyVersions/3")).unwrap();
+        assert_eq!(third.version(), Some(3));
+        for other in [
+            format!("{name}2/cryptoKeyVersions/3"),
+            format!("{name}/cryptoKeyVersions/03"),
+            format!("{name}/cryptoKeyVersions/+3"),
+            format!("{name}/cryptoKeyVersions/0"),
+            format!("{name}/cryptoKeyVersions/3/x"),
+            format!("{name}/cryptoKeyVersions/../../other/cryptoKeyVersions/3"),
+            name.to_owned(),
+        ] {
+            assert_eq!(listed(key, &other), None, "{other}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `pkcs11:token=T;object=O?module-path=M&pin-source=file:P`, RFC 7512.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 const FORM: &str = "write `pkcs11:token=T;object=O?module-path=/path/of/module.so&pin-source=file:/path/of/pin`; \
@@ -213,7 +213,7 @@ fn encoded(bytes: &[u8]) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            write!(out, "%{byte:02X}").expect("a String takes any text");
         }
     }
     out

@@ -1,0 +1,112 @@
+//! What clients of key services have in common: bounds around a call, words after it.
+
+use std::fmt;
+use std::future::Future;
+
+use jwe_envelope::SecretBytes;
+use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroize as _;
+
+use crate::error::{Category, UnwrapError};
+
+/// More of a service's own words than this says nothing more.
+const LONGEST_WORDS: usize = 300;
+
+/// Ends `call` at the deadline; `key` is the reference, for people.
+pub(crate) async fn answer_by<T>(
+    deadline: Instant,
+    key: &str,
+    call: impl Future<Output = Result<T, UnwrapError>>,
+) -> Result<T, UnwrapError> {
+    timeout_at(deadline, call).await.unwrap_or_else(|_| {
+        let message = format!("the key service of {key} did not answer in time");
+        Err(UnwrapError::new(Category::Unavailable, message))
+    })
+}
+
+/// A fault that only a person can mend.
+pub(crate) fn misfit(key: &str, what: &str) -> UnwrapError {
+    UnwrapError::new(Category::Misconfigured, format!("key {key} {what}"))
+}
+
+/// An answer that is not what the service meant to say, or not to us. Asking again may help, and nothing of it is used.
+pub(crate) fn damaged(key: &str, what: &'static str) -> UnwrapError {
+    UnwrapError::new(
+        Category::Unavailable,
+        format!("the answer about key {key} was damaged on its way"),
+    )
+    .with_source(Words::new("integrity", what))
+}
+
+/// Moves secret bytes out of a buffer that cannot be taken over, and wipes it.
+pub(crate) fn take_secret(bytes: &mut [u8]) -> SecretBytes {
+    let secret = SecretBytes::filled_by(bytes.len(), |out| out.copy_from_slice(bytes));
+    bytes.zeroize();
+    secret
+}
+
+/// What a key service said, fit for a log: quoted, cut short, never an answer's body.
+#[derive(Debug)]
+pub(crate) struct Words(String);
+
+impl Words {
+    /// `code` is the service's stable word, `text` what it says to people.
+    pub(crate) fn new(code: impl fmt::Display, text: &str) -> Self {
+        let code = cut(&code.to_string());
+        if text.is_empty() {
+            return Self(code);
+        }
+        Self(format!("{code}: {:?}", cut(text)))
+    }
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Words {}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_WORDS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_services_words_are_quoted_and_short() {
+        let words = Words::new(
+            "NOT_FOUND",
+            &format!("line\nline \u{1b}[31m{}", "x".repeat(9000)),
+        );
+        let text = words.to_string();
+        assert!(
+            text.starts_with("NOT_FOUND: \"line\\nline \\u{1b}"),
+            "{text}"
+        );
+        assert!(text.len() < 400, "{text}");
+    }
+
+    #[test]
+    fn secret_bytes_leave_nothing_where_they_were() {
+        let mut buffer = *b"sixteen byte key";
+        let secret = take_secret(&mut buffer);
+        assert_eq!(secret.expose(), b"sixteen byte key");
+        assert_eq!(buffer, [0; 16]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_ends_at_its_deadline() {
+        let deadline = Instant::now() + std::time::Duration::from_secs(3);
+        let never = std::future::pending::<Result<(), UnwrapError>>();
+        let error = answer_by(deadline, "k", never).await.unwrap_err();
+        assert_eq!(error.category(), Category::Unavailable);
+        assert_eq!(Instant::now(), deadline);
+    }
+}

@@ -1,0 +1,404 @@
+//! Google Cloud KMS, over a fake that speaks its REST protocol on a socket.
+#![cfg(feature = "gcp")]
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+mod fakes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fakes::gcp::{FakeGcp, KEY};
+use fakes::wire::{Fault, Server};
+use fakes::client::{Client, again_with, chain, is_child, seal, soon};
+use jwe_envelope::{KeyKind, KeyManagement, LocalKey};
+use kms_backends::{Category, KeyServices, conformance};
+
+async fn started(fake: &Arc<FakeGcp>) -> (Client, Server) {
+    let server = fake.start("127.0.0.1:0").await;
+    let uri = format!("gcp-kms://{KEY}/cryptoKeyVersions/1");
+    (
+        Client::new(services(&server), &uri, fake.recipient(1)),
+        server,
+    )
+}
+
+fn services(server: &Server) -> KeyServices {
+    let mut services = KeyServices::default();
+    services.gcp.endpoint = Some(format!("http://{}", server.address));
+    services.gcp.anonymous = true;
+    services
+}
+
+async fn conforms(key: LocalKey) {
+    let fake = FakeGcp::new([key]);
+    let (client, _server) = started(&fake).await;
+    conformance::check(async || client.holder().await, &client.recipient).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conforms_with_sha_256() {
+    conforms(LocalKey::generate(KeyKind::Rsa(3072)).unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conforms_with_sha_1() {
+    let pem = LocalKey::generate(KeyKind::Rsa(2048))
+        .unwrap()
+        .to_pkcs8_pem();
+    conforms(LocalKey::from_bytes(pem.as_bytes(), Some(KeyManagement::RsaOaep)).unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conforms_with_sha_512() {
+    let pem = LocalKey::generate(KeyKind::Rsa(4096))
+        .unwrap()
+        .to_pkcs8_pem();
+    conforms(LocalKey::from_bytes(pem.as_bytes(), Some(KeyManagement::RsaOaep512)).unwrap()).await;
+}
+
+#[tokio::test]
+async fn the_service_sees_the_wrapped_key_alone() {
+    let fake = FakeGcp::generated(2048);
+    let (client, _server) = started(&fake).await;
+    let text = seal(&client.recipient, b"a-value-that-nobody-sees");
+    let opened = client.open(&text).await.unwrap();
+    assert_eq!(opened.plaintext.expose(), b"a-value-that-nobody-sees");
+
+    let requests = fake.control.requests();
+    assert_eq!(requests.len(), 1);
+    let request = &requests[0];
+    assert_eq!(
+        request.path,
+        format!("/v1/{KEY}/cryptoKeyVersions/1:asymmetricDecrypt")
+    );
+    let body = request.json();
+    let members: Vec<_> = body
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        members,
+        ["ciphertext", "ciphertextCrc32c"],
+        "and nothing else"
+    );
+    // The envelope's second part is the wrapped key; its other parts stay here, in whatever alphabet.
+    let parts: Vec<_> = text.split('.').collect();
+    let wrapped = parts[1].replace('-', "+").replace('_', "/");
+    assert_eq!(
+        body["ciphertext"].as_str().unwrap().trim_end_matches('='),
+        wrapped
+    );
+    let sent = String::from_utf8(request.body.clone()).unwrap()
+        + &request.path
+        + &format!("{:?}", request.headers);
+    for kept in [
+        parts[0],
+        parts[2],
+        parts[3],
+        parts[4],
+        client.recipient.kid(),
+        "payments/db",
+    ] {
+        assert!(!sent.contains(kept), "{kept}");
+    }
+}
+
+/// Each of these answers is refused before anything is done with it.
+#[tokio::test]
+async fn an_answer_that_fails_its_checksums_is_not_used() {
+    let fake = FakeGcp::generated(2048);
+    let (client, _server) = started(&fake).await;
+    for lie in [
+        "unverified",
+        "wrong checksum",
+        "no checksum",
+        "flipped on the way",
+    ] {
+        fake.control.set(Fault::Lie(lie));
+        let error = client.unwrap().await.expect_err(lie);
+        assert_eq!(error.category(), Category::Unavailable, "{lie}");
+        assert!(
+            chain(&error).contains("integrity"),
+            "{lie}: {}",
+            chain(&error)
+        );
+    }
+    fake.control.set(Fault::None);
+    client.unwrap().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_answer_is_asked_for_again() {
+    let fake = FakeGcp::generated(2048);
+    let (client, _server) = started(&fake).await;
+    fake.control.then([
+        Fault::Lie("flipped on the way"),
+        Fault::Lie("unverified"),
+        Fault::Half,
+    ]);
+    client
+        .open(&seal(&client.recipient, b"value"))
+        .await
+        .unwrap();
+    assert_eq!(fake.control.calls(), 4);
+}
+
+/// A service that answers with another key than the right one is caught by the tag, and by nothing said aloud.
+#[tokio::test]
+async fn a_wrong_key_opens_nothing() {
+    let fake = FakeGcp::generated(2048);
+    let (client, _server) = started(&fake).await;
+    for lie in ["wrong key", "wrong length"] {
+        fake.control.set(Fault::Lie(lie));
+        let failure = client
+            .open(&seal(&client.recipient, b"value"))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(failure, kms_backends::OpenFailure::Open(_)),
+            "{lie}: {failure:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_public_key_of_another_name_or_damaged_is_refused() {
+    let fake = FakeGcp::generated(2048);
+    let (client, _server) = started(&fake).await;
+    assert_eq!(client.public_key().await.unwrap(), client.recipient);
+    for lie in ["another name", "wrong checksum", "flipped on the way"] {
+        fake.control.set(Fault::Lie(lie));
+        let error = client.public_key().await.expect_err(lie);
+        assert_eq!(
+            error.category(),
+            Category::Unavailable,
+            "{lie}: {}",
+            chain(&error)
+        );
+        assert!(
+            chain(&error).contains("integrity"),
+            "{lie}: {}",
+            chain(&error)
+        );
+    }
+    fake.control.set(Fault::Lie("another algorithm"));
+    assert_eq!(
+        client.public_key().await.unwrap_err().category(),
+        Category::Misconfigured
+    );
+}
+
+/// The rows of docs/key-services.md.
+#[tokio::test]
+async fn each_answer_has_its_category() {
+    let fake = FakeGcp::generated(2048);
+    let (client, _server) = started(&fake).await;
+    for (fault, category) in [
+        (
+            Fault::Refuse(400, "INVALID_ARGUMENT", ""),
+            Category::Rejected,
+        ),
+        (
+            Fault::Refuse(400, "FAILED_PRECONDITION", ""),
+            Category::Misconfigured,
+        ),
+        (
+            Fault::Refuse(401, "UNAUTHENTICATED", ""),
+            Category::Unavailable,
+        ),
+        (
+            Fault::Refuse(403, "PERMISSION_DENIED", ""),
+            Category::Denied,
+        ),
+        (Fault::Refuse(404, "NOT_FOUND", ""), Category::UnknownKey),
+        (
+            Fault::Refuse(429, "RESOURCE_EXHAUSTED", ""),
+            Category::Unavailable,
+        ),
+        (Fault::Refuse(500, "INTERNAL", ""), Category::Unavailable),
+        (Fault::Refuse(503, "UNAVAILABLE", ""), Category::Unavailable),
+        (
+            Fault::Refuse(504, "DEADLINE_EXCEEDED", ""),
+            Category::Unavailable,
+        ),
+        (Fault::Cut, Category::Unavailable),
+        (Fault::Half, Category::Unavailable),
+        (Fault::Proxy(403), Category::Misconfigured),
+        (Fault::Proxy(404), Category::Misconfigured),
+        (Fault::Proxy(429), Category::Unavailable),
+        (Fault::Proxy(502), Category::Unavailable),
+    ] {
+        fake.control.set(fault.clone());
+        assert_eq!(client.category().await, category, "{fault:?}");
+    }
+    fake.control.set(Fault::None);
+    fake.set_state(1, "DISABLED");
+    assert_eq!(client.category().await, Category::Misconfigured);
+}
+
+/// The library's own retries would add calls that no quota of ours knows of.
+#[tokio::test]
+async fn one_unwrap_is_one_call() {
+    let fake = FakeGcp::generated(2048);
+    let (client, _server) = started(&fake).await;
+    for fault in [
+        Fault::Throttle(7),
+        Fault::Refuse(503, "UNAVAILABLE", ""),
+        Fault::Cut,
+    ] {
+        let before = fake.control.calls();
+        fake.control.set(fault.clone());
+        client.unwrap().await.unwrap_err();
+        assert_eq!(fake.control.calls(), before + 1, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_call_says_how_long_to_wait_and_is_repeated() {
+    let fake = FakeGcp::generated(2048);
+    let (client, _server) = started(&fake).await;
+    fake.control.then([Fault::Throttle(7)]);
+    let error = client.unwrap().await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+    fake.control
+        .then([Fault::Throttle(0), Fault::Refuse(503, "UNAVAILABLE", "")]);
+    client
+        .open(&seal(&client.recipient, b"value"))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_silent_service_costs_no_more_than_the_deadline() {
+    let fake = FakeGcp::generated(2048);
+    let (client, _server) = started(&fake).await;
+    fake.control.set(Fault::Stall);
+    let error = client
+        .unwrap_within(Duration::from_millis(300))
+        .await
+        .unwrap_err();
+    assert_eq!(error.category(), Category::Unavailable);
+    // And it works again as soon as the service does.
+    fake.control.set(Fault::None);
+    client.unwrap().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_versions_that_can_decrypt_are_listed_newest_first() {
+    let key = || LocalKey::generate(KeyKind::Rsa(2048)).unwrap();
+    let fake = FakeGcp::new([key(), key(), key(), key(), key()]);
+    fake.set_state(2, "DISABLED");
+    fake.set_state(4, "DESTROYED");
+    let (client, _server) = started(&fake).await;
+    let uri = format!("gcp-kms://{KEY}").parse().unwrap();
+    for fault in [Fault::None, Fault::Lie("deaf to filters")] {
+        fake.control.set(fault);
+        let versions = client.connector.versions(&uri, None, soon()).await.unwrap();
+        let found: Vec<_> = versions
+            .iter()
+            .map(|v| (v.uri.version().unwrap(), v.recipient.clone()))
+            .collect();
+        let expected = [5, 3, 1].map(|at| (at.to_string(), fake.recipient(at)));
+        assert_eq!(found, expected);
+    }
+    fake.control.set(Fault::Lie("another name"));
+    let error = client
+        .connector
+        .versions(&uri, None, soon())
+        .await
+        .unwrap_err();
+    assert!(chain(&error).contains("integrity"), "{}", chain(&error));
+}
+
+/// The identity of a pod: tokens come from the metadata server, without anything on disk, and are renewed.
+#[test]
+fn tokens_come_from_the_metadata_server_and_are_renewed() {
+    if !is_child() {
+        let name = "tokens_come_from_the_metadata_server_and_are_renewed";
+        // A port that the child can know beforehand: it was free a moment ago.
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let address = format!("127.0.0.1:{port}");
+        return again_with(
+            name,
+            &[
+                ("GCE_METADATA_HOST", &address),
+                ("HOME", "/nonexistent"),
+                ("GOOGLE_CLOUD_PROJECT", "acme-prod"),
+            ],
+        );
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let address = std::env::var("GCE_METADATA_HOST").unwrap();
+        let fake = FakeGcp::generated(2048);
+        // The library takes a new token four minutes before the old one ends, so this one is old at once.
+        fake.want_tokens(241);
+        let server = fake.start(&address).await;
+        let mut services = services(&server);
+        services.gcp.anonymous = false;
+        let uri = format!("gcp-kms://{KEY}/cryptoKeyVersions/1");
+        let client = Client::new(services, &uri, fake.recipient(1));
+        client.unwrap().await.unwrap();
+        // Refused for a moment, until the library has the next token; the layers wait for it.
+        fake.expire_tokens();
+        let mut renewed = client.unwrap().await;
+        for _ in 0..100 {
+            if let Err(error) = &renewed {
+                assert_eq!(error.category(), Category::Unavailable, "{}", chain(error));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                renewed = client.unwrap().await;
+            }
+        }
+        renewed.unwrap();
+    });
+}
+
+#[test]
+fn refuses_to_start_where_the_library_would_log_answers() {
+    if !is_child() {
+        let name = "refuses_to_start_where_the_library_would_log_answers";
+        return again_with(name, &[("GOOGLE_CLOUD_RUST_LOGGING", "true")]);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let fake = FakeGcp::generated(2048);
+        let (client, _server) = started(&fake).await;
+        let error = client
+            .connector
+            .connect(&client.uri, &client.recipient)
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("GOOGLE_CLOUD_RUST_LOGGING"),
+            "{error}"
+        );
+    });
+}
+
+#[tokio::test]
+async fn a_key_pinned_to_what_the_service_does_not_know_is_refused_at_start() {
+    let fake = FakeGcp::generated(2048);
+    let (client, _server) = started(&fake).await;
+    for algorithm in [KeyManagement::RsaOaep384] {
+        let recipient = client.recipient.pinned_to(algorithm).unwrap();
+        let error = client
+            .connector
+            .connect(&client.uri, &recipient)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("RSA-OAEP-384"), "{error}");
+    }
+    assert_eq!(fake.control.calls(), 0);
+}
