@@ -7,9 +7,9 @@ mod fakes;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fakes::client::{Client, again_with, chain, is_child, seal, soon};
 use fakes::gcp::{FakeGcp, KEY};
 use fakes::wire::{Fault, Server};
-use fakes::client::{Client, again_with, chain, is_child, seal, soon};
 use jwe_envelope::{KeyKind, KeyManagement, LocalKey};
 use kms_backends::{Category, KeyServices, conformance};
 
@@ -195,47 +195,25 @@ async fn a_public_key_of_another_name_or_damaged_is_refused() {
 async fn each_answer_has_its_category() {
     let fake = FakeGcp::generated(2048);
     let (client, _server) = started(&fake).await;
-    for (fault, category) in [
-        (
-            Fault::Refuse(400, "INVALID_ARGUMENT", ""),
-            Category::Rejected,
-        ),
-        (
-            Fault::Refuse(400, "FAILED_PRECONDITION", ""),
-            Category::Misconfigured,
-        ),
-        (
-            Fault::Refuse(401, "UNAUTHENTICATED", ""),
-            Category::Unavailable,
-        ),
-        (
-            Fault::Refuse(403, "PERMISSION_DENIED", ""),
-            Category::Denied,
-        ),
-        (Fault::Refuse(404, "NOT_FOUND", ""), Category::UnknownKey),
-        (
-            Fault::Refuse(429, "RESOURCE_EXHAUSTED", ""),
-            Category::Unavailable,
-        ),
-        (Fault::Refuse(500, "INTERNAL", ""), Category::Unavailable),
-        (Fault::Refuse(503, "UNAVAILABLE", ""), Category::Unavailable),
-        (
-            Fault::Refuse(504, "DEADLINE_EXCEEDED", ""),
-            Category::Unavailable,
-        ),
-        (Fault::Cut, Category::Unavailable),
-        (Fault::Half, Category::Unavailable),
-        (Fault::Proxy(403), Category::Misconfigured),
-        (Fault::Proxy(404), Category::Misconfigured),
-        (Fault::Proxy(429), Category::Unavailable),
-        (Fault::Proxy(502), Category::Unavailable),
-    ] {
+    for row in fakes::table::rows("gcp") {
+        let fault = Fault::of_row(&row.code);
         fake.control.set(fault.clone());
-        assert_eq!(client.category().await, category, "{fault:?}");
+        let error = client.unwrap().await.unwrap_err();
+        assert_eq!(error.category(), row.category, "{fault:?}");
+        assert_eq!(
+            row.category == Category::Unavailable,
+            row.retried,
+            "{fault:?}"
+        );
+        assert!(!error.to_string().contains("The fake says so"), "{error}");
+    }
+    for fault in [Fault::Cut, Fault::Half] {
+        fake.control.set(fault.clone());
+        assert_eq!(client.category().await, Category::Unavailable, "{fault:?}");
     }
     fake.control.set(Fault::None);
     fake.set_state(1, "DISABLED");
-    assert_eq!(client.category().await, Category::Misconfigured);
+    assert_eq!(client.category().await, Category::Denied);
 }
 
 /// The library's own retries would add calls that no quota of ours knows of.

@@ -87,10 +87,11 @@ impl Answer {
         // may do.
         let ours = !self.code.is_empty();
         match (self.status, self.inner.as_str()) {
-            (403, "KeyDisabled" | "KeyExpired" | "KeyNotYetValid" | "KeyOperationForbidden") => (
-                Category::Misconfigured,
-                "has disabled, expired or otherwise barred",
-            ),
+            // The operation is not among the key's own; whoever made the key mends that.
+            (403, "KeyOperationForbidden") => {
+                (Category::Misconfigured, "has not made for unwrapping")
+            }
+            // Disabled and expired keys are here, too: somebody wants no more of them.
             (403, _) if ours => (Category::Denied, "does not let us use"),
             (404, _) if ours => (Category::UnknownKey, "has no"),
             // A token that ran out a moment ago is replaced by the next one.

@@ -58,9 +58,9 @@ fn judge_code(code: Code) -> (Category, &'static str) {
     match code {
         Code::PermissionDenied => (Category::Denied, "does not let us use"),
         Code::NotFound => (Category::UnknownKey, "has no"),
-        // Disabled, destroyed, of another purpose: an administrator's to mend.
+        // The version is disabled or destroyed: somebody wants no more of it, so content keys that we have go as well.
         Code::FailedPrecondition => (
-            Category::Misconfigured,
+            Category::Denied,
             "has disabled, destroyed or otherwise barred",
         ),
         Code::AlreadyExists | Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented => (
@@ -171,7 +171,7 @@ mod tests {
             (Code::Cancelled, Unavailable),
             (Code::DataLoss, Unavailable),
             (Code::DeadlineExceeded, Unavailable),
-            (Code::FailedPrecondition, Misconfigured),
+            (Code::FailedPrecondition, Denied),
             (Code::Internal, Unavailable),
             (Code::InvalidArgument, Misconfigured),
             (Code::NotFound, UnknownKey),
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn an_answer_of_somebody_in_between_denies_nothing() {
-        let http = |code| Error::http(code, Default::default(), Vec::new().into());
+        let http = |code| Error::http(code, http::HeaderMap::new(), Vec::new().into());
         for (code, category) in [
             (403, Category::Misconfigured),
             (404, Category::Misconfigured),

@@ -242,7 +242,7 @@ impl Body for AnyBody {
         Poll::Ready(match self.then {
             Then::Cut => Some(Err(io::Error::other("cut, as told"))),
             Then::End => None,
-            Then::GoOn => Some(Ok(Frame::data(Bytes::from_static(&[b' '; 64 * 1024])))),
+            Then::GoOn => Some(Ok(Frame::data(Bytes::from(vec![b' '; 64 * 1024])))),
         })
     }
 

@@ -9,7 +9,13 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "azure")]
+pub mod azure;
+pub mod client;
+#[cfg(feature = "gcp")]
+pub mod gcp;
 pub mod http;
 pub mod table;
 #[cfg(feature = "vault")]
 pub mod vault;
+pub mod wire;

@@ -87,6 +87,22 @@ pub enum Fault {
     Throttle(u64),
 }
 
+impl Fault {
+    /// A row of docs/key-services.md: `403 CODE`, `403 CODE INNER`, or `proxy 403` for somebody in between.
+    pub fn of_row(code: &str) -> Self {
+        let words: Vec<_> = code
+            .split(' ')
+            .map(|word| &*word.to_owned().leak())
+            .collect();
+        match words[..] {
+            ["proxy", status] => Self::Proxy(status.parse().unwrap()),
+            [status, code] => Self::Refuse(status.parse().unwrap(), code, ""),
+            [status, code, inner] => Self::Refuse(status.parse().unwrap(), code, inner),
+            _ => panic!("{code}"),
+        }
+    }
+}
+
 /// What all fakes remember and are told.
 #[derive(Debug, Default)]
 pub struct Control {
