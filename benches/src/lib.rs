@@ -16,3 +16,4 @@ pub mod load;
 pub mod noop;
 pub mod review;
 pub mod setup;
+pub mod wrk;

@@ -1,35 +1,35 @@
 //! A private key from a PEM or JWK file.
 //!
 //! # Where the operation runs
-//! An RSA-4096 operation takes about 2 ms, too long for a thread that also serves sockets. It runs on tokio's
-//! blocking pool, behind a semaphore with one permit per core: handing over costs some ten microseconds (under
-//! 1 % of the operation), works on every kind of runtime (`block_in_place` panics on the current-thread one),
-//! ends with the runtime, and the permits keep a burst from starting a thread per request.
+//! An RSA-4096 operation takes about 2 ms, too long for a thread that also serves sockets. It runs on tokio's blocking
+//! pool (which works on every kind of runtime and ends with it), on one thread per core at most. These take one request
+//! after the other from a queue: under load a thread goes from operation to operation without being woken for each, a
+//! burst starts no thread per request, and a request whose caller has given up is passed over.
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use jwe_envelope::{
     KeyManagement, LocalKey, LocalUnwrapError, RecipientKey, SecretBytes, UnwrapRequest,
 };
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Category, UnwrapError};
 use crate::key_unwrap::{KeyUnwrap, OwnedRequest};
 
 mod file;
+mod queue;
 
 pub use file::LocalFileError;
 
+use queue::Queue;
+
 /// A private key held in this process.
 pub struct LocalBackend {
-    key: Arc<LocalKey>,
+    queue: Queue,
     /// For messages: the file, or nothing but the key's ID.
     name: String,
-    cores: Arc<Semaphore>,
 }
 
 impl LocalBackend {
@@ -63,20 +63,18 @@ impl LocalBackend {
 
     /// The public half, pinned to one algorithm.
     pub fn recipient(&self) -> &RecipientKey {
-        self.key.recipient()
+        self.queue.key().recipient()
     }
 
     /// The `kid` that a JWK file itself carried: an alias of the key.
     pub fn jwk_kid(&self) -> Option<&str> {
-        self.key.jwk_kid()
+        self.queue.key().jwk_kid()
     }
 
     fn named(key: LocalKey, name: String) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            key: Arc::new(key),
+            queue: Queue::new(key),
             name,
-            cores: Arc::new(Semaphore::new(cores)),
         }
     }
 }
@@ -89,18 +87,10 @@ impl KeyUnwrap for LocalBackend {
         deadline: Instant,
     ) -> Result<SecretBytes, UnwrapError> {
         let request = OwnedRequest::try_from(request)?;
-        let permit = timeout_at(deadline, Arc::clone(&self.cores).acquire_owned())
+        let answer = timeout_at(deadline, self.queue.submit(request))
             .await
             .map_err(|_| self.busy())?
-            .expect("the semaphore is never closed");
-        let key = Arc::clone(&self.key);
-        let answer = tokio::task::spawn_blocking(move || {
-            let answer = key.unwrap(&request.as_request());
-            drop(permit);
-            answer
-        })
-        .await
-        .map_err(|_| self.gone())?;
+            .map_err(|_| self.gone())?;
         answer.map_err(|error| self.explain(error))
     }
 

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use aws_lc_rs::rsa::{
     OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
 };
-use benches::{load, noop, review, setup::Setup};
+use benches::{load, noop, review, setup::Setup, wrk};
 use clap::{Parser, Subcommand};
 use jwe_envelope::{Curve, KeyKind};
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -29,6 +29,10 @@ struct Arguments {
     /// Connections that are kept open.
     #[arg(long, default_value_t = 16)]
     connections: usize,
+    /// Has `wrk` send the requests of the first table, instead of the generator built in, which is lighter and so moves
+    /// the limit up. The webhook then knows its caller by the address.
+    #[arg(long)]
+    wrk: bool,
     /// The webhook's binary; by default the one beside this program.
     #[arg(long)]
     webhook: Option<PathBuf>,
@@ -56,6 +60,9 @@ fn main() -> Result<()> {
             webhook.display()
         );
     }
+    if arguments.wrk && !wrk::is_installed() {
+        bail!("wrk is missing: Debian has it as the package `wrk`");
+    }
     cached(&arguments, &webhook)?;
     uncached(&arguments, &webhook)
 }
@@ -64,7 +71,10 @@ fn main() -> Result<()> {
 fn cached(arguments: &Arguments, webhook: &Path) -> Result<()> {
     let setup = Setup::new(KeyKind::Ec(Curve::P256), 18_443)?;
     let body = review::sealed(setup.key.recipient(), b"correct horse battery staple")?;
-    let tls = setup.client_config()?;
+    if arguments.wrk {
+        setup.admit_this_host()?;
+        wrk::prepare(&setup, &body)?;
+    }
     println!(
         "one review: {} bytes, one envelope (ECDH-ES+A256KW, A256GCM), content key cached",
         body.len()
@@ -78,31 +88,20 @@ fn cached(arguments: &Arguments, webhook: &Path) -> Result<()> {
         let mut rates = [0.0; 2];
         for (slot, name) in ["no-op", "webhook"].into_iter().enumerate() {
             let (mut server, port) = start(name, &setup, webhook, slot)?;
-            let before = cpu_seconds(server.0.id())?;
-            let warm_up = Duration::from_secs(1);
-            let time = Duration::from_secs(arguments.seconds);
-            let figures = load::run(
-                address(port),
-                &tls,
-                std::slice::from_ref(&body),
-                arguments.connections,
-                warm_up,
-                time,
-                if slot == 0 {
-                    r#""allowed":true"#
-                } else {
-                    "JSONPatch"
-                },
-            )?;
-            let cpu =
-                (cpu_seconds(server.0.id())? - before) / (warm_up + time).as_secs_f64() * 100.0;
+            let expect = if slot == 0 {
+                r#""allowed":true"#
+            } else {
+                "JSONPatch"
+            };
+            let row = measure(arguments, &setup, &body, (port, server.0.id()), expect)?;
             println!(
-                "{name:>8} {:>12.0} {:>10.3} {:>10.3} {cpu:>8.0}",
-                figures.rate(),
-                milliseconds(figures.latency(500)),
-                milliseconds(figures.latency(990)),
+                "{name:>8} {:>12.0} {:>10.3} {:>10.3} {:>8.0}",
+                row.rate,
+                milliseconds(row.median),
+                milliseconds(row.p99),
+                row.cpu
             );
-            rates[slot] = figures.rate();
+            rates[slot] = row.rate;
             server.stop();
         }
         ratios.push(rates[1] / rates[0]);
@@ -115,6 +114,53 @@ fn cached(arguments: &Arguments, webhook: &Path) -> Result<()> {
         ratios[ratios.len() - 1]
     );
     idle(&setup, webhook)
+}
+
+/// What one run says of one server.
+struct Row {
+    rate: f64,
+    median: Duration,
+    p99: Duration,
+    /// Of one core, in per cent.
+    cpu: f64,
+}
+
+/// Warms up, looks at the answers, and counts.
+fn measure(
+    arguments: &Arguments,
+    setup: &Setup,
+    body: &str,
+    (port, pid): (u16, u32),
+    expect: &'static str,
+) -> Result<Row> {
+    let tls = setup.client_config()?;
+    let bodies = [body.to_owned()];
+    let generate = |warm_up, time| {
+        load::run(
+            address(port),
+            &tls,
+            &bodies,
+            arguments.connections,
+            warm_up,
+            time,
+            expect,
+        )
+    };
+    let time = Duration::from_secs(arguments.seconds);
+    generate(Duration::ZERO, Duration::from_secs(1))?;
+    let before = cpu_seconds(pid)?;
+    let (rate, median, p99) = if arguments.wrk {
+        wrk::run(setup, port, arguments.connections, time)?
+    } else {
+        let figures = generate(Duration::ZERO, time)?;
+        (figures.rate(), figures.latency(500), figures.latency(990))
+    };
+    Ok(Row {
+        rate,
+        median,
+        p99,
+        cpu: (cpu_seconds(pid)? - before) / time.as_secs_f64() * 100.0,
+    })
 }
 
 /// Start-up time and memory of an idle webhook.
