@@ -1,5 +1,9 @@
 //! What is checked. A name is the rule.
+mod audit;
+mod backstop;
 mod filter;
+mod layouts;
+mod leaving;
 mod outage;
 mod unseal;
 
@@ -12,8 +16,8 @@ macro_rules! cases {
 }
 
 /// With callers that show a certificate.
-pub fn with_mtls(_long: bool) -> Vec<Case> {
-    cases![
+pub fn with_mtls(long: bool) -> Vec<Case> {
+    let mut all = cases![
         filter::forwards_what_can_be_an_envelope_and_little_else,
         filter::no_secret_is_too_large_to_be_looked_at,
         filter::null_values_hurt_nobody,
@@ -21,13 +25,37 @@ pub fn with_mtls(_long: bool) -> Vec<Case> {
         unseal::the_right_holds_in_its_namespace_alone,
         unseal::planted_values_are_refused,
         unseal::a_wildcard_over_all_groups_holds_the_right,
+        backstop::never_fails_in_evaluation,
+        backstop::bounds_hold_for_updates_too,
+        layouts::open_on_every_way_in,
+        layouts::applying_again_changes_nothing_and_asks_no_key,
+        layouts::removed_keys_go,
+        layouts::immutable_secrets_stay_as_they_are,
+        layouts::every_type_is_served_and_checked,
+        layouts::a_dead_key_wedges_nothing,
+        layouts::a_restored_backup_is_accepted,
+        layouts::one_bad_field_keeps_all_closed,
+        layouts::other_kinds_are_not_opened,
+        audit::the_api_server_s_own_audit_log_holds_plaintext_above_metadata,
+        audit::impersonation_shows,
+        audit::each_review_has_its_line,
+        leaving::doctor_finds_a_healthy_cluster_healthy,
+        leaving::doctor_tells_the_breaks_of_the_way_apart,
+        leaving::a_deleted_registration_loses_nothing,
+        leaving::uninstalling_keeps_the_backstop_and_blocks_nobody,
+        leaving::an_upgrade_changes_nothing_for_anybody,
+        leaving::what_came_before_the_webhook_is_found_and_healed,
         outage::plain_secrets_do_not_notice,
         outage::opened_secrets_do_not_notice,
         outage::annotated_secrets_do_not_notice,
         outage::only_sealed_writes_are_refused,
         outage::secrets_left_sealed_do_not_notice,
         outage::what_is_going_away_goes,
-    ]
+    ];
+    if long {
+        all.extend(cases![backstop::never_fails_in_evaluation_in_long_runs]);
+    }
+    all
 }
 
 /// Through the aggregation layer.

@@ -34,8 +34,19 @@ impl Kubectl {
         }
     }
 
-    /// Runs it with `input`, whatever comes of it.
+    /// Runs it with `input`, whatever comes of it. On a machine that is busy with other things a handshake may take
+    /// longer than kubectl waits; nothing was asked then, and it is tried again.
     pub fn run(&self, arguments: &[&str], input: &str) -> Result<Printed> {
+        for _ in 0..4 {
+            let printed = self.run_once(arguments, input)?;
+            if printed.code == 0 || !printed.err.contains("Unable to connect to the server") {
+                return Ok(printed);
+            }
+        }
+        self.run_once(arguments, input)
+    }
+
+    fn run_once(&self, arguments: &[&str], input: &str) -> Result<Printed> {
         let mut child = Command::new(&self.program)
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)

@@ -5,7 +5,7 @@ use super::unreadable;
 
 /// Picks candidates out within kubectl, so that no other value reaches us: base64 of `eyJ` and of `{"p`, cut to what
 /// tells an envelope from a signed token. Annotations are told by their names.
-const TEMPLATE: &str = r#"{{range .items}}{{$m := .metadata}}{{$d := .data}}{{range $k, $v := .data}}{{if $v}}{{if or (eq (printf "%.4s" $v) "ZXlK") (eq (printf "%.4s" $v) "eyJw")}}{{printf "value\t%s\t%s\t%s\t%.52s\n" $m.namespace $m.name $k $v}}{{end}}{{end}}{{end}}{{range $k, $v := $m.annotations}}{{if eq (printf "%.19s" $k) "privyseal.dev/data."}}{{if not (index $d (slice $k 19))}}{{printf "annotation\t%s\t%s\t%s\t\n" $m.namespace $m.name (slice $k 19)}}{{end}}{{end}}{{if eq $k "privyseal.dev/leave"}}{{printf "leave\t%s\t%s\t%s\t\n" $m.namespace $m.name $v}}{{end}}{{end}}{{end}}"#;
+const TEMPLATE: &str = r#"{{range .items}}{{$m := .metadata}}{{$d := .data}}{{range $k, $v := .data}}{{if $v}}{{if or (eq (printf "%.4s" $v) "ZXlK") (eq (printf "%.4s" $v) "eyJw")}}{{printf "value\t%s\t%s\t%s\t%.52s\n" $m.namespace $m.name $k $v}}{{end}}{{end}}{{end}}{{range $k, $v := $m.annotations}}{{if eq (printf "%.19s" $k) "privyseal.dev/data."}}{{if $d}}{{if not (index $d (slice $k 19))}}{{printf "annotation\t%s\t%s\t%s\t\n" $m.namespace $m.name (slice $k 19)}}{{end}}{{else}}{{printf "annotation\t%s\t%s\t%s\t\n" $m.namespace $m.name (slice $k 19)}}{{end}}{{end}}{{if eq $k "privyseal.dev/leave"}}{{printf "leave\t%s\t%s\t%s\t\n" $m.namespace $m.name $v}}{{end}}{{end}}{{end}}"#;
 
 /// By these openings the backstop knows an envelope, too.
 const ENVELOPES: [&str; 6] = [
