@@ -51,6 +51,10 @@ pub enum Command {
     Seal(SealArgs),
     /// Show what an envelope or a manifest says of itself; needs no private key
     Inspect(InspectArgs),
+    /// Tell what became of sealed values, between commits, files, or files and a cluster
+    Diff(crate::commands::diff::args::DiffArgs),
+    /// Check files and repositories: what is open, damaged, misplaced or sealed for the wrong key
+    Lint(crate::commands::lint::args::LintArgs),
     /// Open one envelope with a local private key
     Open(OpenArgs),
     /// Make, show and trust keys

@@ -60,8 +60,10 @@ fn dispatch(cli: Cli, io: &mut Io<'_>) -> Result<Exit, Failure> {
         #[cfg(feature = "demo")]
         Command::Demo(args) => commands::demo::run(&args, io),
         Command::Doctor(args) => commands::doctor::run(&args, io),
+        Command::Diff(args) => commands::diff::run(&args, io),
         Command::Inspect(args) => commands::inspect::run(&args, io),
         Command::Key(command) => commands::key::run(&command, io),
+        Command::Lint(args) => commands::lint::run(&args, io),
         Command::Open(args) => commands::open::run(&args, io),
         Command::Render(args) => commands::render::run(&args, io),
         Command::Seal(args) => commands::seal::run(&args, io),

@@ -43,6 +43,8 @@ pub struct Rule {
 struct Document {
     version: u64,
     rules: Vec<Written>,
+    #[serde(default, deserialize_with = "present")]
+    lint: Option<crate::commands::lint::suppress::Written>,
 }
 
 /// A rule as it is written.
@@ -152,6 +154,9 @@ pub fn parse(bytes: &[u8]) -> anyhow::Result<Vec<Rule>> {
     if document.version != 1 {
         bail!("version {} is not known; 1 is", document.version);
     }
+    if let Some(lint) = document.lint {
+        lint.check()?;
+    }
     if document.rules.is_empty() {
         bail!("`rules` is empty");
     }
@@ -210,7 +215,7 @@ fn one_or_many(
 }
 
 /// Nothing in a repository's file leads out of the repository.
-fn relative(path: &str) -> anyhow::Result<()> {
+pub(crate) fn relative(path: &str) -> anyhow::Result<()> {
     let inside = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
     if !inside || path.contains(['\\', '\n', '\r']) {
         bail!(

@@ -12,7 +12,7 @@ pub const EXEMPT_TYPES: [&str; 3] = [
 ];
 
 /// Namespaces that the registration leaves out, so that the cluster can start without the webhook.
-pub const EXEMPT_NAMESPACES: [&str; 1] = ["kube-system"];
+pub const EXEMPT_NAMESPACES: [&str; 2] = ["kube-system", "privy-seal"];
 
 /// Members of RFC 7516 that a JSON envelope may begin with.
 const MEMBERS: [&str; 9] = [
@@ -27,15 +27,8 @@ const MEMBERS: [&str; 9] = [
     "unprotected",
 ];
 
-/// How the protected headers of ordinary signed tokens begin. They are compact texts that begin with `eyJ`, too.
-const TOKENS: [&str; 6] = [
-    r#"{"alg":"ES"#,
-    r#"{"alg":"EdDSA"#,
-    r#"{"alg":"HS"#,
-    r#"{"alg":"PS"#,
-    r#"{"alg":"RS2"#,
-    r#"{"typ":"JWT""#,
-];
+/// How the protected headers of ordinary signed tokens begin, before the name of the algorithm.
+const TOKENS: [&[u8]; 2] = [br#"{"alg":""#, br#"{"typ":"JWT","alg":""#];
 
 /// Whether a value that begins like this is forwarded to the webhook.
 ///
@@ -55,28 +48,43 @@ pub fn forwards(value: &[u8]) -> bool {
 }
 
 fn begins_as_token(value: &[u8]) -> bool {
-    TOKENS
-        .iter()
-        .any(|opening| value.starts_with(&base64url_prefix(opening.as_bytes())))
+    const GLANCE: usize = 40;
+    let head = first_bytes(&value[..value.len().min(GLANCE)]);
+    TOKENS.iter().any(|opening| {
+        head.strip_prefix(*opening)
+            .is_some_and(|algorithm| match algorithm {
+                // ES256, HS384, PS512 and so on; not RSA-OAEP. The expression compares the upper half of the digit.
+                [b'E' | b'H' | b'P' | b'R', b'S', digit, ..] => digit >> 4 == 3,
+                other => other.starts_with(b"EdDSA") || other.starts_with(b"none"),
+            })
+    })
 }
 
-/// The base64url characters that `text` fixes, whatever follows it.
-fn base64url_prefix(text: &[u8]) -> Vec<u8> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let fixed = text.len() * 8 / 6;
-    (0..fixed)
-        .map(|index| {
-            let bit = index * 6;
-            let pair =
-                u16::from_be_bytes([text[bit / 8], text.get(bit / 8 + 1).copied().unwrap_or(0)]);
-            ALPHABET[usize::from(pair >> (10 - bit % 8) & 0x3f)]
-        })
-        .collect()
+/// The bytes that base64url characters stand for, up to the first that is none.
+fn first_bytes(text: &[u8]) -> Vec<u8> {
+    let (mut bytes, mut bits, mut filled) = (Vec::with_capacity(text.len()), 0_u32, 0);
+    for letter in text {
+        let six = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'-' => 62,
+            b'_' => 63,
+            _ => break,
+        };
+        bits = (bits << 6 | u32::from(six)) & 0xffff;
+        filled += 6;
+        if filled >= 8 {
+            filled -= 8;
+            bytes.push(u8::try_from(bits >> filled & 0xff).unwrap_or_default());
+        }
+    }
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{base64url_prefix, forwards};
+    use super::{first_bytes, forwards};
 
     #[test]
     fn forwards_what_may_be_an_envelope_by_its_first_bytes() {
@@ -84,6 +92,8 @@ mod tests {
             &b"eyJlbmMiOiJBMjU2R0NNIn0.a.b.c.d"[..],
             b"eyJhbGciOiJSU0EtT0FFUC0yNTYiLCJlbmMiOiJBMjU2R0NNIn0",
             b"eyJhbGciOiJFQ0RILUVTIn0",
+            // {"typ":"JWT","alg":"RSA-OAEP"
+            b"eyJ0eXAiOiJKV1QiLCJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.a.b.c.d",
             br#"{"protected":"e30"}"#,
             br#"{"recipients" : []}"#,
             br#"{"iv":""}"#,
@@ -104,7 +114,8 @@ mod tests {
             br#" {"protected":"e30"}"#,
             br#"{"kid":"x","protected":"e30"}"#,
             br#"{"ivory":1}"#,
-            // {"alg":"RS256" and {"typ":"JWT"
+            // {"alg":"RS256", {"alg":"none" and {"typ":"JWT","alg":"RS256"
+            b"eyJhbGciOiJub25lIn0.e30.",
             b"eyJhbGciOiJSUzI1NiJ9.e30.c2ln",
             b"eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.e30.c2ln",
         ] {
@@ -113,9 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_keeps_the_characters_that_are_fixed() {
-        assert_eq!(base64url_prefix(b"{"), b"e");
-        assert_eq!(base64url_prefix(b"{\""), b"ey");
-        assert_eq!(base64url_prefix(b"{\"a"), b"eyJh");
+    fn the_first_bytes_are_those_of_base64url() {
+        assert_eq!(
+            first_bytes(b"eyJhbGciOiJSUzI1NiJ9.x"),
+            br#"{"alg":"RS256"}"#
+        );
+        assert_eq!(first_bytes(b"eyJ"), b"{\"");
+        assert_eq!(first_bytes(b""), b"");
     }
 }

@@ -3,9 +3,11 @@
 pub mod completions;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod diff;
 pub mod doctor;
 pub mod inspect;
 pub mod key;
+pub mod lint;
 pub mod open;
 pub mod render;
 pub mod seal;

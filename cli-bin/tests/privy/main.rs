@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod commands;
+mod diff;
 #[cfg(unix)]
 mod doctor;
 mod inspect;
+mod integrations;
 mod key;
+mod lint;
 mod manifests;
 mod open;
+mod outputs;
 mod project;
 mod render;
 mod schema;

@@ -1,0 +1,419 @@
+//! Two sides, value by value: what changed, and how sure that is.
+use std::collections::BTreeMap;
+
+use super::snapshot::{Item, Sealed, State};
+
+/// What became of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// It was sealed and is open now.
+    Opened,
+    /// It is there now, open.
+    NewPlain,
+    /// An open value is another.
+    PlainChanged,
+    /// It became damaged, or cannot be read.
+    Damaged,
+    /// It is there now, sealed.
+    New,
+    /// It is gone.
+    Removed,
+    /// It was open and is sealed now.
+    Sealed,
+    /// Sealed anew, in another act of sealing.
+    Changed,
+    /// Sealed for another place.
+    MovedPlace,
+    /// Sealed for another key.
+    MovedKey,
+    /// Sealed anew, by claim in the same act.
+    Resealed,
+    /// The same ciphertext; only how its key is wrapped is another.
+    Rewrapped,
+    /// The same value stands elsewhere.
+    MovedFile,
+}
+
+impl Change {
+    /// Every kind, the worst first.
+    pub const ALL: [Self; 13] = [
+        Self::Opened,
+        Self::NewPlain,
+        Self::PlainChanged,
+        Self::Damaged,
+        Self::New,
+        Self::Removed,
+        Self::Sealed,
+        Self::Changed,
+        Self::MovedPlace,
+        Self::MovedKey,
+        Self::Resealed,
+        Self::Rewrapped,
+        Self::MovedFile,
+    ];
+
+    /// The stable word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::NewPlain => "new-plain",
+            Self::PlainChanged => "plain-changed",
+            Self::Damaged => "damaged",
+            Self::New => "new",
+            Self::Removed => "removed",
+            Self::Sealed => "sealed",
+            Self::Changed => "changed",
+            Self::MovedPlace => "moved-place",
+            Self::MovedKey => "moved-key",
+            Self::Resealed => "re-sealed",
+            Self::Rewrapped => "re-wrapped",
+            Self::MovedFile => "moved-file",
+        }
+    }
+}
+
+/// One difference.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// What became of the value.
+    pub change: Change,
+    /// `None` where it goes by the sealer's claim; else why it is sure.
+    pub certain: bool,
+    /// In words.
+    pub message: String,
+    /// As it was.
+    pub before: Option<Item>,
+    /// As it is.
+    pub after: Option<Item>,
+}
+
+/// All differences, by path, Secret and field.
+pub fn compare(before: Vec<Item>, after: Vec<Item>) -> Vec<Difference> {
+    let (pairs, mut gone, mut new) = paired(before, after);
+    let mut differences: Vec<Difference> = pairs
+        .into_iter()
+        .filter_map(|(before, after)| between(before, after))
+        .collect();
+    differences.extend(moved(&mut gone, &mut new));
+    differences.extend(new.into_iter().map(|item| {
+        let (change, message) = match &item.state {
+            State::Plain(_) => (Change::NewPlain, "new, and not sealed".to_owned()),
+            State::Sealed(sealed) => (Change::New, format!("new, sealed for {}", place(sealed))),
+            State::Damaged | State::Unreadable => (Change::Damaged, "new, and damaged".to_owned()),
+        };
+        Difference {
+            change,
+            certain: true,
+            message,
+            before: None,
+            after: Some(item),
+        }
+    }));
+    differences.extend(gone.into_iter().map(|item| Difference {
+        change: Change::Removed,
+        certain: true,
+        message: match &item.state {
+            State::Plain(_) => {
+                "removed; it was not sealed, and version control still has it".to_owned()
+            }
+            _ => "removed".to_owned(),
+        },
+        before: Some(item),
+        after: None,
+    }));
+    differences.sort_by(|a, b| a.subject().cmp(&b.subject()));
+    differences
+}
+
+impl Difference {
+    /// The item to name it by.
+    pub fn item(&self) -> &Item {
+        self.after
+            .as_ref()
+            .or(self.before.as_ref())
+            .expect("a difference has a side")
+    }
+
+    fn subject(&self) -> (&str, &str, &str) {
+        let item = self.item();
+        (&item.path, &item.secret, &item.field)
+    }
+}
+
+type Pairs = (Vec<(Item, Item)>, Vec<Item>, Vec<Item>);
+
+/// A value is known by its Secret and key; where several files have it, by its file too.
+fn paired(before: Vec<Item>, after: Vec<Item>) -> Pairs {
+    let mut known: BTreeMap<(String, String), Vec<Item>> = BTreeMap::new();
+    for item in before {
+        known
+            .entry((item.secret.clone(), item.key.clone()))
+            .or_default()
+            .push(item);
+    }
+    let (mut pairs, mut waiting, mut new) = (Vec::new(), Vec::new(), Vec::new());
+    for item in after {
+        let candidates = known.get_mut(&(item.secret.clone(), item.key.clone()));
+        let same_file =
+            |candidates: &&mut Vec<Item>| candidates.iter().any(|known| known.path == item.path);
+        match candidates.filter(same_file) {
+            Some(candidates) => {
+                let index = candidates
+                    .iter()
+                    .position(|known| known.path == item.path)
+                    .expect("one of them has the path");
+                pairs.push((candidates.remove(index), item));
+            }
+            None => waiting.push(item),
+        }
+    }
+    for item in waiting {
+        match known
+            .get_mut(&(item.secret.clone(), item.key.clone()))
+            .and_then(Vec::pop)
+        {
+            Some(candidate) => pairs.push((candidate, item)),
+            None => new.push(item),
+        }
+    }
+    (pairs, known.into_values().flatten().collect(), new)
+}
+
+/// What is gone here and new there, and is the very same envelope.
+fn moved(gone: &mut Vec<Item>, new: &mut Vec<Item>) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let mut rest = Vec::new();
+    for item in std::mem::take(new) {
+        let same = |other: &Item| match (&other.state, &item.state) {
+            (State::Sealed(a), State::Sealed(b)) => a.digest == b.digest,
+            _ => false,
+        };
+        if let Some(index) = gone.iter().position(same) {
+            let before = gone.remove(index);
+            found.push(Difference {
+                change: Change::MovedFile,
+                certain: true,
+                message: format!(
+                    "the same envelope, moved from {} {}",
+                    before.secret, before.field
+                ),
+                before: Some(before),
+                after: Some(item),
+            });
+        } else {
+            rest.push(item);
+        }
+    }
+    *new = rest;
+    found
+}
+
+fn between(before: Item, after: Item) -> Option<Difference> {
+    let moved = before.path != after.path;
+    let (change, certain, message) = match (&before.state, &after.state) {
+        (State::Sealed(a), State::Sealed(b)) => match sealed(a, b) {
+            Some(found) => found,
+            None if moved => (
+                Change::MovedFile,
+                true,
+                format!("the same envelope, moved from `{}`", before.path),
+            ),
+            None => return None,
+        },
+        (State::Plain(a), State::Plain(b)) if a == b => {
+            if !moved {
+                return None;
+            }
+            (
+                Change::MovedFile,
+                true,
+                format!("the same open value, moved from `{}`", before.path),
+            )
+        }
+        (State::Plain(_), State::Plain(_)) => (
+            Change::PlainChanged,
+            true,
+            "another value, and not sealed".to_owned(),
+        ),
+        (State::Plain(_), State::Sealed(b)) => (
+            Change::Sealed,
+            true,
+            format!(
+                "sealed now, for {}; version control still has the open value, so it should be changed where it is in use",
+                place(b)
+            ),
+        ),
+        (_, State::Plain(_)) => (
+            Change::Opened,
+            true,
+            "it was sealed and is open now".to_owned(),
+        ),
+        (State::Damaged, State::Damaged) | (State::Unreadable, State::Unreadable) => return None,
+        (_, State::Damaged) => (
+            Change::Damaged,
+            true,
+            "its envelope is damaged now".to_owned(),
+        ),
+        (_, State::Unreadable) => (Change::Damaged, true, "it cannot be read now".to_owned()),
+        (State::Damaged | State::Unreadable, State::Sealed(b)) => (
+            Change::Changed,
+            true,
+            format!("it could not be read before; sealed now for {}", place(b)),
+        ),
+    };
+    Some(Difference {
+        change,
+        certain,
+        message,
+        before: Some(before),
+        after: Some(after),
+    })
+}
+
+/// What can be told of two envelopes without opening either.
+fn sealed(a: &Sealed, b: &Sealed) -> Option<(Change, bool, String)> {
+    if a.text == b.text {
+        return None;
+    }
+    let (new_key, new_place) = (a.kids != b.kids, a.binding != b.binding);
+    if a.digest == b.digest {
+        let message = if new_key {
+            "moved to another key; the ciphertext is the same, so the value is"
+        } else {
+            "wrapped or written anew; the ciphertext is the same, so the value is"
+        };
+        let change = if new_key {
+            Change::MovedKey
+        } else {
+            Change::Rewrapped
+        };
+        return Some((change, true, message.to_owned()));
+    }
+    let claimed = "it claims the same act of sealing; whether the value is the same cannot be told without the key";
+    Some(match (a.claims_one_act(b), new_key, new_place) {
+        (true, true, false) => (
+            Change::MovedKey,
+            false,
+            format!("moved to another key: {claimed}"),
+        ),
+        (true, _, true) => (
+            Change::MovedPlace,
+            false,
+            format!("sealed for {} instead of {}: {claimed}", place(b), place(a)),
+        ),
+        (true, false, false) => (Change::Resealed, false, format!("sealed anew: {claimed}")),
+        (false, _, _) => {
+            let mut message = "sealed anew in another act of sealing; whether the value is another cannot be told without the key".to_owned();
+            if new_key {
+                message.push_str("; for another key");
+            }
+            if new_place {
+                message.push_str(&format!("; for {} instead of {}", place(b), place(a)));
+            }
+            (Change::Changed, false, message)
+        }
+    })
+}
+
+fn place(sealed: &Sealed) -> &str {
+    sealed.place.as_deref().unwrap_or("no place")
+}
+
+#[cfg(test)]
+mod tests {
+    use jwe_envelope::{Binding, Curve, KeyKind, LocalKey, Provenance, Sealer};
+
+    use super::super::snapshot::state;
+    use super::*;
+
+    fn item(path: &str, secret: &str, value: &[u8]) -> Item {
+        Item {
+            path: path.to_owned(),
+            secret: secret.to_owned(),
+            field: "data/k".to_owned(),
+            key: "k".to_owned(),
+            state: state(value),
+        }
+    }
+
+    fn seal(key: &LocalKey, at: u64, namespace: &str) -> Vec<u8> {
+        let sealer = Sealer::new(&[key.recipient().clone()]).unwrap();
+        let mut sealer = sealer.provenance(Provenance::new(at, Some("dba"), None).unwrap());
+        let binding = Binding::namespace(namespace).unwrap();
+        sealer
+            .seal(b"x", &binding)
+            .unwrap()
+            .to_string()
+            .into_bytes()
+    }
+
+    fn changes(before: Vec<Item>, after: Vec<Item>) -> Vec<(&'static str, bool)> {
+        compare(before, after)
+            .iter()
+            .map(|difference| (difference.change.as_str(), difference.certain))
+            .collect()
+    }
+
+    #[test]
+    fn tells_what_public_data_tells_and_no_more() {
+        let key = LocalKey::generate(KeyKind::Ec(Curve::P256)).unwrap();
+        let other = LocalKey::generate(KeyKind::Ec(Curve::P256)).unwrap();
+        let first = seal(&key, 100, "a");
+        for (after, expected) in [
+            (first.clone(), None),
+            (seal(&key, 100, "a"), Some(("re-sealed", false))),
+            (seal(&key, 200, "a"), Some(("changed", false))),
+            (seal(&other, 100, "a"), Some(("moved-key", false))),
+            (seal(&key, 100, "b"), Some(("moved-place", false))),
+            (seal(&other, 300, "b"), Some(("changed", false))),
+            (b"open".to_vec(), Some(("opened", true))),
+            (first[..first.len() - 9].to_vec(), Some(("damaged", true))),
+        ] {
+            let found = changes(
+                vec![item("f", "n/s", &first)],
+                vec![item("f", "n/s", &after)],
+            );
+            assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+        }
+        assert_eq!(
+            changes(
+                vec![item("f", "n/s", b"open")],
+                vec![item("f", "n/s", &first)]
+            ),
+            [("sealed", true)]
+        );
+        assert_eq!(
+            changes(vec![item("f", "n/s", b"a")], vec![item("f", "n/s", b"b")]),
+            [("plain-changed", true)]
+        );
+        assert_eq!(
+            changes(vec![], vec![item("f", "n/s", b"a")]),
+            [("new-plain", true)]
+        );
+        assert_eq!(
+            changes(vec![], vec![item("f", "n/s", &first)]),
+            [("new", true)]
+        );
+        assert_eq!(
+            changes(vec![item("f", "n/s", &first)], vec![]),
+            [("removed", true)]
+        );
+    }
+
+    #[test]
+    fn follows_a_value_from_file_to_file_and_from_secret_to_secret() {
+        let key = LocalKey::generate(KeyKind::Ec(Curve::P256)).unwrap();
+        let text = seal(&key, 100, "a");
+        assert_eq!(
+            changes(vec![item("f", "n/s", &text)], vec![item("g", "n/s", &text)]),
+            [("moved-file", true)]
+        );
+        assert_eq!(
+            changes(vec![item("f", "n/s", &text)], vec![item("f", "n/t", &text)]),
+            [("moved-file", true)]
+        );
+        // Two files with the same Secret are compared file by file.
+        let two = || vec![item("f", "n/s", &text), item("g", "n/s", b"x")];
+        assert_eq!(changes(two(), two()), []);
+    }
+}

@@ -1,0 +1,324 @@
+//! Manifests and a cluster. What is in the cluster is compared, and never shown.
+use std::process::{Command, Stdio};
+
+use anyhow::anyhow;
+use jwe_envelope::{Recognized, recognize};
+use secret_walker::{ANNOTATION_PREFIX, AdmittedSecret, Manifest, ManifestSecret};
+use zeroize::Zeroizing;
+
+use super::args::DiffArgs;
+use super::sides::manifests;
+use crate::commands::lint::check::{LEAVE, may_hold_secret};
+use crate::io::{files, read_bounded};
+use crate::report::Failure;
+use crate::text::printable;
+
+/// A Secret with everything that clients and controllers add to it.
+const LIMIT: usize = 8 * 1024 * 1024;
+
+/// How a field of a manifest stands to the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The Secret is not there.
+    SecretMissing,
+    /// The field is not there.
+    Missing,
+    /// The cluster holds the ciphertext, though nothing asks for it.
+    StoredSealed,
+    /// The cluster holds the ciphertext, as the Secret asks for it.
+    Left,
+    /// The annotation holds another envelope.
+    OtherEnvelope,
+    /// The annotation holds this very envelope.
+    SameEnvelope,
+    /// An open value, another than the manifest's.
+    Differs,
+    /// An open value, the manifest's.
+    Same,
+    /// There is a value; whether it is the sealed one cannot be told.
+    Present,
+    /// The field is in the cluster alone.
+    Extra,
+    /// The manifest cannot be read here.
+    Unreadable,
+}
+
+impl Standing {
+    /// Every standing.
+    pub const ALL: [Self; 11] = [
+        Self::SecretMissing,
+        Self::Missing,
+        Self::StoredSealed,
+        Self::Left,
+        Self::OtherEnvelope,
+        Self::SameEnvelope,
+        Self::Differs,
+        Self::Same,
+        Self::Present,
+        Self::Extra,
+        Self::Unreadable,
+    ];
+
+    /// The stable word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SecretMissing => "secret-missing",
+            Self::Missing => "missing",
+            Self::StoredSealed => "stored-sealed",
+            Self::Left => "left-sealed",
+            Self::OtherEnvelope => "other-envelope",
+            Self::SameEnvelope => "same-envelope",
+            Self::Differs => "differs",
+            Self::Same => "same",
+            Self::Present => "present",
+            Self::Extra => "extra",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// In words.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::SecretMissing => "the cluster has no such Secret",
+            Self::Missing => "the cluster's Secret lacks the field",
+            Self::StoredSealed => {
+                "the cluster holds the envelope itself: the webhook did not open it"
+            }
+            Self::Left => "the cluster holds the envelope, as the Secret asks for it",
+            Self::OtherEnvelope => {
+                "the cluster's annotation holds another envelope than the manifest"
+            }
+            Self::SameEnvelope => {
+                "the cluster's annotation holds this very envelope, and the field is there"
+            }
+            Self::Differs => {
+                "the cluster has another value than the manifest, where it is not sealed"
+            }
+            Self::Same => "the cluster has the manifest's value, which is not sealed",
+            Self::Present => {
+                "the cluster has a value; whether it is the sealed one cannot be told without the key"
+            }
+            Self::Extra => "the cluster's Secret has the field, and the manifest has not",
+            Self::Unreadable => "the manifest's value cannot be read",
+        }
+    }
+
+    /// Whether manifest and cluster are known to differ.
+    pub const fn differs(self) -> bool {
+        !matches!(
+            self,
+            Self::Left | Self::SameEnvelope | Self::Same | Self::Present
+        )
+    }
+}
+
+/// One field, here and there.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// The file.
+    pub path: String,
+    /// `namespace/name`.
+    pub secret: String,
+    /// Such as `data/password`.
+    pub field: String,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+/// What came of a comparison with a cluster.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// Field by field.
+    pub fields: Vec<Compared>,
+    /// What was not compared, and why.
+    pub skipped: Vec<(String, String)>,
+}
+
+/// Compares every Secret of the named files with the cluster's.
+///
+/// # Errors
+/// Exit 2 without `kubectl` or with a file that cannot be read, exit 3 when the cluster does not answer.
+pub fn compare(args: &DiffArgs) -> Result<Live, Failure> {
+    let mut paths: Vec<_> = args
+        .sides
+        .iter()
+        .map(std::path::PathBuf::from)
+        .chain(args.paths.iter().cloned())
+        .collect();
+    if paths.is_empty() {
+        paths.push(".".into());
+    }
+    let mut live = Live::default();
+    for path in paths.iter().flat_map(|path| manifests(path)) {
+        let bytes = files::read(&path, files::MANIFEST_LIMIT)?;
+        if !may_hold_secret(&bytes) {
+            continue;
+        }
+        let name = printable(&path.display().to_string(), 400);
+        match Manifest::parse(&bytes) {
+            Ok(manifest) => {
+                for secret in manifest.secrets() {
+                    one(secret, &name, args, &mut live)?;
+                }
+            }
+            Err(error) => live
+                .skipped
+                .push((name, printable(&error.to_string(), 400))),
+        }
+    }
+    Ok(live)
+}
+
+fn one(
+    secret: &ManifestSecret<'_>,
+    path: &str,
+    args: &DiffArgs,
+    live: &mut Live,
+) -> Result<(), Failure> {
+    let own = secret.namespace().map(|namespace| namespace.text);
+    let (Some(namespace), Some(name)) = (
+        own.or(args.namespace.as_deref()),
+        secret.name().map(|name| name.text),
+    ) else {
+        let reason = format!(
+            "the Secret on line {} does not say its namespace and name",
+            secret.line()
+        );
+        live.skipped.push((path.to_owned(), reason));
+        return Ok(());
+    };
+    let label = format!("{}/{}", printable(namespace, 100), printable(name, 253));
+    let mut add = |field: &str, standing: Standing| {
+        live.fields.push(Compared {
+            path: path.to_owned(),
+            secret: label.clone(),
+            field: printable(field, 300),
+            standing,
+        });
+    };
+    let Some(text) = fetch(namespace, name, args)? else {
+        add("", Standing::SecretMissing);
+        return Ok(());
+    };
+    let there = std::str::from_utf8(&text)
+        .ok()
+        .and_then(|text| AdmittedSecret::from_json(text).ok())
+        .ok_or_else(|| {
+            Failure::unavailable(anyhow!("kubectl's answer about {label} is no Secret"))
+        })?;
+    let leave = there.annotation(LEAVE);
+    let left =
+        |key: &str| leave.is_some_and(|named| named.split(',').any(|name| name.trim() == key));
+    let mut known = Vec::new();
+    for field in secret.fields() {
+        known.push(field.key());
+        let stored = there
+            .get(field.key())
+            .and_then(|entry| entry.decode().ok())
+            .map(Zeroizing::new);
+        let standing = match (field.value(), stored) {
+            (Err(_), _) => Standing::Unreadable,
+            (Ok(_), None) => Standing::Missing,
+            (Ok(here), Some(stored)) => against(&here, &stored, left(field.key())),
+        };
+        add(&field.path().to_string(), standing);
+    }
+    for (annotation, here) in secret.annotations() {
+        let Some(key) = annotation.strip_prefix(ANNOTATION_PREFIX) else {
+            continue;
+        };
+        known.push(key);
+        let standing = match there.annotation(annotation) {
+            Some(stored) if stored.trim() == here.text.trim() && there.get(key).is_some() => {
+                Standing::SameEnvelope
+            }
+            Some(stored) if stored.trim() != here.text.trim() => Standing::OtherEnvelope,
+            _ => Standing::Missing,
+        };
+        add(annotation, standing);
+    }
+    for entry in there.data().filter(|entry| !known.contains(&entry.key)) {
+        add(&format!("data/{}", entry.key), Standing::Extra);
+    }
+    Ok(())
+}
+
+fn against(here: &[u8], stored: &[u8], left: bool) -> Standing {
+    let sealed = |value: &[u8]| !matches!(recognize(value), Recognized::Plain);
+    match (sealed(here), sealed(stored)) {
+        (true, true) if left => Standing::Left,
+        (_, true) => Standing::StoredSealed,
+        (true, false) => Standing::Present,
+        (false, false) if here == stored => Standing::Same,
+        (false, false) => Standing::Differs,
+    }
+}
+
+/// The Secret as JSON, in memory that is wiped; `None` when there is none.
+fn fetch(
+    namespace: &str,
+    name: &str,
+    args: &DiffArgs,
+) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    // Names come from a file: nothing that kubectl would take for a flag or another resource.
+    let legal = |word: &str| {
+        let plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+        !word.is_empty() && word.len() <= 253 && !word.starts_with('-') && word.bytes().all(plain)
+    };
+    if !legal(namespace) || !legal(name) {
+        return Err(Failure::usage(anyhow!(
+            "{:?} is no name of a Secret that a cluster could have",
+            printable(&format!("{namespace}/{name}"), 200)
+        ))
+        .hint("correct the manifest's metadata"));
+    }
+    let mut command = Command::new("kubectl");
+    if let Some(context) = &args.context {
+        command.arg(format!("--context={context}"));
+    }
+    command
+        .args([
+            "get",
+            "secret",
+            name,
+            "--namespace",
+            namespace,
+            "--ignore-not-found",
+            "--output",
+            "json",
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| {
+        Failure::usage(anyhow::Error::new(error).context("the program `kubectl` cannot be run"))
+            .hint("install kubectl, or compare files: privy diff OLD NEW")
+    })?;
+    let mut stderr = child.stderr.take().expect("it is piped");
+    let words = std::thread::spawn(move || {
+        let words = read_bounded(&mut stderr, 64 * 1024);
+        words
+            .ok()
+            .flatten()
+            .map(|words| String::from_utf8_lossy(&words).into_owned())
+    });
+    let mut stdout = child.stdout.take().expect("it is piped");
+    let text = read_bounded(&mut stdout, LIMIT);
+    drop(stdout);
+    let ended = child.wait();
+    let words = words.join().ok().flatten().unwrap_or_default();
+    let ok = ended.is_ok_and(|status| status.success());
+    match text {
+        Ok(Some(text)) if ok && text.trim_ascii().is_empty() => Ok(None),
+        Ok(Some(text)) if ok => Ok(Some(text)),
+        Ok(None) => Err(Failure::unavailable(anyhow!(
+            "kubectl's answer is larger than any Secret"
+        ))),
+        _ => {
+            let words = printable(words.lines().next().unwrap_or("it said nothing"), 300);
+            Err(Failure::unavailable(anyhow!("kubectl failed: {words}"))
+                .hint("try it by hand: kubectl auth can-i get secrets"))
+        }
+    }
+}

@@ -1,0 +1,648 @@
+//! One file: the Secrets in it, and what is wrong with them.
+use std::collections::BTreeSet;
+
+use jwe_envelope::{Envelope, ParseError, Recognized, recognize};
+use secret_walker::{
+    ANNOTATION_PREFIX, Field, Located, Manifest, ManifestSecret, Section, WalkError, validate_key,
+};
+
+use super::finding::{Finding, Tally, excerpt};
+use super::judge::{Judge, Seat};
+use super::kustomize::Placement;
+use super::rules::RuleId;
+use super::setup::{Governing, Setup};
+use crate::text::printable;
+
+/// Bytes that the values of a Secret may have together.
+const LARGEST_SECRET: usize = 1024 * 1024;
+/// Bytes that all annotations of an object may have together, names included.
+const LARGEST_ANNOTATIONS: usize = 256 * 1024;
+/// Envelopes that the webhook opens in one Secret.
+const MOST_ENVELOPES: usize = 1024;
+/// Annotation names have 63 characters behind the slash, five of which are `data.`.
+const LONGEST_ANNOTATED_KEY: usize = 58;
+
+/// The annotation that names the fields which the application opens itself.
+pub const LEAVE: &str = "privyseal.dev/leave";
+
+/// What a file is checked against.
+#[derive(Clone, Debug)]
+pub struct Subject<'s> {
+    /// As people know it.
+    pub name: &'s str,
+    /// Keys and policy.
+    pub setup: &'s Setup,
+    /// The rule that fits.
+    pub governing: Governing<'s>,
+    /// Where Kustomize puts it.
+    pub placements: Vec<Placement>,
+}
+
+/// Whether bytes can hold a Secret, by a look that costs no parsing: its kind is spelled out, or hidden behind an
+/// escape, or in an encoding that is refused.
+pub fn may_hold_secret(bytes: &[u8]) -> bool {
+    memchr::memmem::find(bytes, b"Secret").is_some()
+        || memchr::memchr(b'\\', bytes).is_some()
+        || memchr::memchr(0, &bytes[..bytes.len().min(4)]).is_some()
+        || bytes.starts_with(&[0xff, 0xfe])
+        || bytes.starts_with(&[0xfe, 0xff])
+}
+
+/// Checks a whole file.
+pub fn check(bytes: &[u8], subject: &Subject<'_>) -> (Vec<Finding>, Tally) {
+    let mut file = FileCheck {
+        subject,
+        source: std::str::from_utf8(bytes).unwrap_or_default(),
+        findings: Vec::new(),
+        tally: Tally {
+            files: 1,
+            ..Tally::default()
+        },
+    };
+    if !file.is_one_envelope(bytes) && may_hold_secret(bytes) {
+        match Manifest::parse(bytes) {
+            Ok(manifest) => {
+                for secret in manifest.secrets() {
+                    file.secret(secret);
+                }
+            }
+            Err(error) => file.unreadable(&error, None, None),
+        }
+    }
+    (file.findings, file.tally)
+}
+
+struct FileCheck<'c, 's> {
+    subject: &'c Subject<'s>,
+    source: &'c str,
+    findings: Vec<Finding>,
+    tally: Tally,
+}
+
+/// Where a finding is.
+#[derive(Clone, Copy)]
+struct Spot<'s> {
+    secret: &'s str,
+    field: Option<&'s str>,
+    line: usize,
+    column: usize,
+}
+
+impl FileCheck<'_, '_> {
+    /// A file that is an envelope and nothing else has no place, but it has a key.
+    fn is_one_envelope(&mut self, bytes: &[u8]) -> bool {
+        let text = bytes.trim_ascii();
+        let claims = text.starts_with(b"eyJ") || text.starts_with(b"{");
+        if !claims || !text.is_ascii() {
+            return false;
+        }
+        let spot = Spot {
+            secret: "",
+            field: None,
+            line: 1,
+            column: 1,
+        };
+        match recognize(text) {
+            Recognized::Plain => return false,
+            Recognized::Malformed(error) => self.damaged(&error, spot),
+            Recognized::Sealed(envelope) => {
+                self.tally.values += 1;
+                self.tally.sealed += 1;
+                let judge = Judge::new(self.subject);
+                for (rule, message, next) in judge.keys(&envelope) {
+                    self.add(rule, message, next, spot);
+                }
+            }
+        }
+        true
+    }
+
+    fn secret(&mut self, secret: &ManifestSecret<'_>) {
+        self.tally.secrets += 1;
+        let label = label(secret);
+        let whole = Spot {
+            secret: &label,
+            field: None,
+            line: secret.line(),
+            column: 1,
+        };
+        if secret.name().is_none() && secret.generate_name().is_none() {
+            self.add(
+                RuleId::NoName,
+                "the Secret has neither name nor generateName",
+                None,
+                whole,
+            );
+        }
+        for key in secret.keys_in_both() {
+            let field = secret
+                .fields()
+                .iter()
+                .find(|field| field.key() == key && field.section() == Section::Data);
+            if let Some(field) = field {
+                let message = format!("{} stands in both `data` and `stringData`", quoted(key));
+                self.add(
+                    RuleId::BothSections,
+                    message,
+                    None,
+                    spot(&label, field, &field.path().to_string()),
+                );
+            }
+        }
+        let leave = secret.annotation(LEAVE).map(|named| named.text);
+        let asked =
+            |key: &str| leave.is_some_and(|named| named.split(',').any(|n| n.trim() == key));
+        let mut sealed = Vec::new();
+        let mut bytes = 0;
+        for field in secret.fields() {
+            self.tally.values += 1;
+            bytes += self.field(secret, &label, field, asked(field.key()), &mut sealed);
+        }
+        let annotated = self.annotations(secret, &label, &mut sealed);
+        if bytes + annotated > LARGEST_SECRET {
+            let message = format!(
+                "opened, the Secret's values may be {} bytes; a Secret holds {LARGEST_SECRET}",
+                bytes + annotated
+            );
+            self.add(RuleId::Oversize, message, None, whole);
+        }
+        if sealed.len() > MOST_ENVELOPES {
+            let message = format!("the Secret holds more than {MOST_ENVELOPES} envelopes");
+            self.add(RuleId::Oversize, message, None, whole);
+        }
+        let judge = Judge::new(self.subject);
+        for (rule, message) in judge.secret(secret, &sealed) {
+            self.add(rule, message, None, whole);
+        }
+    }
+
+    /// Checks one field and says how many bytes it may have once opened.
+    fn field(
+        &mut self,
+        secret: &ManifestSecret<'_>,
+        label: &str,
+        field: &Field<'_>,
+        leave: bool,
+        sealed: &mut Vec<Opened>,
+    ) -> usize {
+        let path = field.path().to_string();
+        let spot = spot(label, field, &path);
+        let value = match (field.text(), field.value()) {
+            (Err(error), _) => {
+                self.unreadable(&error, Some(label), Some(&path));
+                return 0;
+            }
+            (Ok(text), Err(error)) => {
+                self.not_base64(text, &error, spot);
+                return 0;
+            }
+            (Ok(_), Ok(value)) => value,
+        };
+        let seat = Seat {
+            secret,
+            key: field.key(),
+            leave,
+            annotation: false,
+        };
+        self.value(&value, field.section() == Section::Data, seat, spot, sealed)
+    }
+
+    fn value(
+        &mut self,
+        value: &[u8],
+        in_data: bool,
+        seat: Seat<'_, '_>,
+        spot: Spot<'_>,
+        sealed: &mut Vec<Opened>,
+    ) -> usize {
+        match recognize(value) {
+            Recognized::Plain => {
+                self.plain(value, in_data, spot);
+                value.len()
+            }
+            Recognized::Malformed(error) => {
+                self.damaged(&error, spot);
+                value.len()
+            }
+            Recognized::Sealed(envelope) => {
+                self.tally.sealed += 1;
+                let judge = Judge::new(self.subject);
+                let mut found = judge.keys(&envelope);
+                found.extend(judge.place(&envelope, value, &seat));
+                let refused = found.iter().any(|(rule, _, _)| !is_remark(*rule));
+                for (rule, message, next) in found {
+                    self.add(rule, message, next, spot);
+                }
+                if seat.leave || refused {
+                    return value.len();
+                }
+                let most = opened_len(value);
+                sealed.push(Opened {
+                    key: seat.key.to_owned(),
+                    most,
+                });
+                most
+            }
+        }
+    }
+
+    fn plain(&mut self, value: &[u8], in_data: bool, spot: Spot<'_>) {
+        if value.trim_ascii().is_empty() || is_public(value) {
+            return;
+        }
+        let bare = value.strip_prefix("\u{feff}".as_bytes()).unwrap_or(value);
+        if Envelope::parse(bare).is_ok() {
+            self.add(
+                RuleId::SlipsPastFilter,
+                "an envelope with blanks before it, which the webhook takes for a plain value and stores as it is",
+                None,
+                spot,
+            );
+            return;
+        }
+        if is_encoded_envelope(value) {
+            let next = if in_data {
+                "take one layer of base64 away, or move the envelope to `stringData` as it is"
+            } else {
+                "write the envelope itself under `stringData`, or this text under `data`"
+            };
+            self.add(
+                RuleId::SlipsPastFilter,
+                "an envelope in base64 once too often, which would be stored as it is",
+                Some(next.to_owned()),
+                spot,
+            );
+            return;
+        }
+        let message = if in_data {
+            "the value is not sealed; it is merely base64, which hides nothing"
+        } else {
+            "the value is not sealed"
+        };
+        let file = crate::text::shell_word(self.subject.name);
+        let next = format!(
+            "privy seal -i {file}, and change the value where it is in use: version control does not forget"
+        );
+        self.add(RuleId::Plaintext, message, Some(next), spot);
+    }
+
+    fn damaged(&mut self, error: &ParseError, spot: Spot<'_>) {
+        if let ParseError::TooLarge { len, limit } = error {
+            let message = format!("the envelope has {len} bytes; {limit} are the most");
+            self.add(
+                RuleId::Oversize,
+                message,
+                Some("split the value".to_owned()),
+                spot,
+            );
+            return;
+        }
+        self.add(
+            RuleId::Damaged,
+            format!("damaged envelope: {}", printable(&error.to_string(), 200)),
+            None,
+            spot,
+        );
+    }
+
+    fn not_base64(&mut self, text: &str, error: &WalkError, spot: Spot<'_>) {
+        if !matches!(recognize(text.trim().as_bytes()), Recognized::Plain) {
+            self.add(
+                RuleId::BareEnvelope,
+                "an envelope as it is, and `data` wants base64",
+                None,
+                spot,
+            );
+            return;
+        }
+        self.unreadable_as(RuleId::NotBase64, error, Some(spot.secret), spot.field);
+    }
+
+    /// Checks the annotation layout and says how many bytes its values may have once opened.
+    fn annotations(
+        &mut self,
+        secret: &ManifestSecret<'_>,
+        label: &str,
+        sealed: &mut Vec<Opened>,
+    ) -> usize {
+        let total: usize = secret
+            .annotations()
+            .map(|(name, value)| name.len() + value.text.len())
+            .sum();
+        if total > LARGEST_ANNOTATIONS {
+            let spot = Spot {
+                secret: label,
+                field: None,
+                line: secret.line(),
+                column: 1,
+            };
+            let message =
+                format!("the annotations have {total} bytes; {LARGEST_ANNOTATIONS} are the most");
+            let next = "keep large values in the field layout".to_owned();
+            self.add(RuleId::Oversize, message, Some(next), spot);
+        }
+        let found: Vec<(&str, &str, Located<'_>)> = secret
+            .annotations()
+            .filter_map(|(name, value)| Some((name, name.strip_prefix(ANNOTATION_PREFIX)?, value)))
+            .collect();
+        let mut most = 0;
+        for (name, key, value) in found {
+            self.tally.values += 1;
+            let shown = printable(name, 100);
+            let spot = Spot {
+                secret: label,
+                field: Some(&shown),
+                line: value.line,
+                column: value.column,
+            };
+            if let Err(reason) = fits_annotation(key) {
+                self.add(RuleId::AnnotationLayout, reason, None, spot);
+            }
+            if let Some(twin) = secret.fields().iter().find(|field| field.key() == key) {
+                let message = format!(
+                    "{} stands in an annotation and under `{}`",
+                    quoted(key),
+                    twin.section()
+                );
+                self.add(RuleId::BothSections, message, None, spot);
+            }
+            if value.text.trim_start().starts_with('{') {
+                self.add(
+                    RuleId::AnnotationLayout,
+                    "an annotation holds compact envelopes, and this is none",
+                    None,
+                    spot,
+                );
+            }
+            let seat = Seat {
+                secret,
+                key,
+                leave: false,
+                annotation: true,
+            };
+            most += self.value(value.text.as_bytes(), false, seat, spot, sealed);
+        }
+        most
+    }
+
+    fn unreadable(&mut self, error: &WalkError, secret: Option<&str>, field: Option<&str>) {
+        let Some(fault) = error.manifest() else {
+            return self.unreadable_as(RuleId::InvalidYaml, error, secret, field);
+        };
+        let rule = match fault.fault() {
+            secret_walker::Fault::TooLong { .. } => RuleId::Oversize,
+            _ if fault.hint().is_some_and(|hint| hint.contains("template")) => RuleId::Template,
+            _ => RuleId::InvalidYaml,
+        };
+        self.unreadable_as(rule, error, secret, field);
+    }
+
+    fn unreadable_as(
+        &mut self,
+        rule: RuleId,
+        error: &WalkError,
+        secret: Option<&str>,
+        field: Option<&str>,
+    ) {
+        let mut finding = Finding::new(rule, self.subject.name, error.to_string());
+        if let Some(fault) = error.manifest() {
+            finding.message = fault.fault().to_string();
+            finding.line = fault.line().max(1);
+            finding.column = fault.column().max(1);
+            finding.excerpt = rendered(&fault.render());
+            if let Some(hint) = fault.hint().filter(|_| rule != RuleId::Template) {
+                hint.clone_into(&mut finding.next);
+            }
+        }
+        finding.secret = secret.map(str::to_owned);
+        finding.field = field.map(str::to_owned);
+        self.push(finding);
+    }
+
+    fn add(
+        &mut self,
+        rule: RuleId,
+        message: impl Into<String>,
+        next: Option<String>,
+        spot: Spot<'_>,
+    ) {
+        if !self.subject.setup.checks(rule) {
+            return;
+        }
+        let mut finding = Finding::new(rule, self.subject.name, message);
+        if let Some(next) = next {
+            finding.next = next;
+        }
+        finding.line = spot.line;
+        finding.column = spot.column;
+        finding.secret = Some(spot.secret.to_owned()).filter(|secret| !secret.is_empty());
+        finding.field = spot.field.map(str::to_owned);
+        finding.excerpt = excerpt(self.source, spot.line, spot.column);
+        self.push(finding);
+    }
+
+    fn push(&mut self, mut finding: Finding) {
+        if !self.subject.setup.checks(finding.rule) || self.findings.contains(&finding) {
+            return;
+        }
+        finding.suppressed = self
+            .subject
+            .governing
+            .reason_for(finding.rule)
+            .map(str::to_owned);
+        self.findings.push(finding);
+    }
+}
+
+/// A sealed value that the webhook would open.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its key.
+    pub key: String,
+    /// The most bytes that it can have.
+    pub most: usize,
+}
+
+fn spot<'s>(label: &'s str, field: &Field<'_>, path: &'s str) -> Spot<'s> {
+    Spot {
+        secret: label,
+        field: Some(path),
+        line: field.line(),
+        column: field.column(),
+    }
+}
+
+/// `namespace/name` as the manifest has them.
+fn label(secret: &ManifestSecret<'_>) -> String {
+    let name = match (secret.name(), secret.generate_name()) {
+        (Some(name), _) => printable(name.text, 100),
+        (None, Some(prefix)) => format!("{}*", printable(prefix.text, 100)),
+        (None, None) => "?".to_owned(),
+    };
+    match secret.namespace() {
+        Some(namespace) => format!("{}/{name}", printable(namespace.text, 100)),
+        None => name,
+    }
+}
+
+/// Findings that do not keep the webhook from opening a value.
+fn is_remark(rule: RuleId) -> bool {
+    matches!(
+        rule,
+        RuleId::ExpiredKey
+            | RuleId::OtherKey
+            | RuleId::RetiredKey
+            | RuleId::WeakAlgorithm
+            | RuleId::WideScope
+            | RuleId::NoNamespace
+    )
+}
+
+fn fits_annotation(key: &str) -> Result<(), String> {
+    if let Err(error) = validate_key(key) {
+        return Err(error.to_string());
+    }
+    if key.len() > LONGEST_ANNOTATED_KEY {
+        return Err(format!(
+            "an annotation cannot carry a key of more than {LONGEST_ANNOTATED_KEY} characters"
+        ));
+    }
+    if key.ends_with(['.', '-', '_']) {
+        return Err(format!(
+            "an annotation cannot carry the key {}, which ends in neither a letter nor a digit",
+            quoted(key)
+        ));
+    }
+    Ok(())
+}
+
+/// Certificates and public keys are no secrets.
+pub fn is_public(value: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(value) else {
+        return false;
+    };
+    let mut labels = BTreeSet::new();
+    let mut inside = None;
+    for line in text.lines().map(str::trim) {
+        if let Some(label) = line
+            .strip_prefix("-----BEGIN ")
+            .and_then(|rest| rest.strip_suffix("-----"))
+        {
+            labels.insert(label);
+            inside = Some(label);
+        } else if let Some(label) = line
+            .strip_prefix("-----END ")
+            .and_then(|rest| rest.strip_suffix("-----"))
+        {
+            if inside.take() != Some(label) {
+                return false;
+            }
+        } else if inside.is_none() && !line.is_empty() && !line.starts_with('#') {
+            return false;
+        }
+    }
+    inside.is_none()
+        && !labels.is_empty()
+        && labels.iter().all(|label| {
+            matches!(
+                *label,
+                "CERTIFICATE" | "TRUSTED CERTIFICATE" | "PUBLIC KEY" | "X509 CRL" | "DH PARAMETERS"
+            )
+        })
+}
+
+fn is_encoded_envelope(value: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(value) else {
+        return false;
+    };
+    let text = text.trim();
+    (text.starts_with("ZXlK") || text.starts_with("eyJ"))
+        && secret_walker::decode(text)
+            .is_ok_and(|inner| !matches!(recognize(inner.trim_ascii()), Recognized::Plain))
+}
+
+/// The most bytes that the value of an envelope can have, by the length of its ciphertext.
+fn opened_len(text: &[u8]) -> usize {
+    let text = text.trim_ascii();
+    let ciphertext = if text.starts_with(b"{") {
+        serde_json::from_slice::<serde_json::Value>(text)
+            .ok()
+            .and_then(|json| json.get("ciphertext")?.as_str().map(str::len))
+            .unwrap_or(text.len())
+    } else {
+        text.split(|byte| *byte == b'.')
+            .nth(3)
+            .map_or(text.len(), <[u8]>::len)
+    };
+    ciphertext / 4 * 3 + ciphertext % 4
+}
+
+fn quoted(key: &str) -> String {
+    if validate_key(key).is_ok() {
+        format!("`{key}`")
+    } else {
+        format!("{:?}", printable(key, 64))
+    }
+}
+
+/// The excerpt of the walker's own rendering: `N | text` and the caret below it.
+fn rendered(text: &str) -> Option<(String, usize)> {
+    let mut lines = text
+        .lines()
+        .skip_while(|line| !line.trim_end().ends_with(" |"));
+    lines.next()?;
+    let shown = lines.next()?.split_once(" | ")?.1.to_owned();
+    let caret = lines
+        .next()?
+        .split_once(" | ")?
+        .1
+        .chars()
+        .take_while(|letter| *letter == ' ')
+        .count();
+    Some((shown, caret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_public, may_hold_secret, opened_len, rendered};
+
+    #[test]
+    fn a_look_tells_files_without_secrets() {
+        assert!(!may_hold_secret(b"apiVersion: v1\nkind: ConfigMap\n"));
+        assert!(may_hold_secret(b"kind: Secret"));
+        assert!(may_hold_secret(br#"{"kind": "S\u0065cret"}"#));
+        assert!(may_hold_secret(b"k\0i\0n\0d\0"));
+        assert!(!may_hold_secret(b""));
+    }
+
+    #[test]
+    fn certificates_are_public_and_keys_are_not() {
+        let block = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+        assert!(is_public(block("CERTIFICATE").as_bytes()));
+        assert!(is_public(
+            format!("# chain\n{0}{0}", block("CERTIFICATE")).as_bytes()
+        ));
+        assert!(!is_public(
+            format!("{}{}", block("CERTIFICATE"), block("PRIVATE KEY")).as_bytes()
+        ));
+        assert!(!is_public(
+            format!("hunter2\n{}", block("CERTIFICATE")).as_bytes()
+        ));
+        assert!(!is_public(b"-----BEGIN CERTIFICATE-----\nAAAA\n"));
+        assert!(!is_public(b"hunter2"));
+    }
+
+    #[test]
+    fn the_length_of_a_value_is_bounded_by_its_ciphertext() {
+        assert_eq!(opened_len(b"a.b.c.AAAA.e"), 3);
+        assert_eq!(opened_len(b"a.b.c..e"), 0);
+        assert_eq!(opened_len(br#"{"ciphertext":"AAAAAA"}"#), 5);
+    }
+
+    #[test]
+    fn the_walkers_excerpt_is_taken_over() {
+        let text = "line 2, column 4: not YAML: x\n  |\n2 | a: …\n  |    ^\nhint: y";
+        assert_eq!(rendered(text), Some(("a: …".to_owned(), 3)));
+        assert_eq!(rendered("line 1: x"), None);
+    }
+}

@@ -1,0 +1,466 @@
+//! What Kustomize makes of a manifest's namespace and name before it reaches a cluster.
+//!
+//! Only what changes a place is read: `namespace`, `namePrefix`, `nameSuffix`, the files and folders that a
+//! kustomization draws on, and its generators of Secrets.
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use super::find::{normal, shown};
+use super::finding::Finding;
+use super::rules::RuleId;
+use crate::io::files;
+
+/// Kustomizations are small.
+const LIMIT: usize = 1024 * 1024;
+/// Overlays over overlays; nobody goes deeper.
+const DEEPEST: usize = 32;
+/// Places of one file; a base that is used more often is checked for these.
+const MOST_PLACES: usize = 64;
+
+/// How a manifest's place changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Placement {
+    /// In place of the manifest's own.
+    pub namespace: Option<String>,
+    /// Before the name.
+    pub prefix: String,
+    /// Behind the name.
+    pub suffix: String,
+    /// The kustomization that is built, as people know it; `None` where there is none.
+    pub through: Option<String>,
+}
+
+/// A Secret that a generator makes.
+#[derive(Clone, Debug)]
+pub struct Generated {
+    /// The kustomization, as people know it.
+    pub file: String,
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// Counted from 1.
+    pub line: usize,
+    /// Before the kustomizations' prefixes and suffixes.
+    pub name: String,
+    /// Its own.
+    pub namespace: Option<String>,
+    /// Its type.
+    pub secret_type: Option<String>,
+    /// Whether a hash is put behind its name.
+    pub hashed: bool,
+    /// Keys and where their values come from.
+    pub sources: Vec<Source>,
+    /// Where it goes.
+    pub placements: Vec<Placement>,
+}
+
+/// One value of a generated Secret.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Counted from 1, in the kustomization.
+    pub line: usize,
+    /// Counted from 1.
+    pub column: usize,
+    /// Where the value is.
+    pub value: Value,
+}
+
+/// Where a generator takes values from.
+#[derive(Clone)]
+pub enum Value {
+    /// `key=value`, in the kustomization itself.
+    Literal(String),
+    /// A file, under this key.
+    File(String, PathBuf),
+    /// A file of lines `KEY=VALUE`.
+    Lines(PathBuf),
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<redacted>")
+    }
+}
+
+/// What all kustomizations together make of the files.
+#[derive(Debug, Default)]
+pub struct Kustomizations {
+    placements: HashMap<PathBuf, BTreeSet<Placement>>,
+    /// The generators' Secrets.
+    pub generated: Vec<Generated>,
+    /// Files that kustomizations draw on, absolute.
+    pub drawn: BTreeSet<PathBuf>,
+    /// Kustomizations that could not be read.
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Document {
+    namespace: Option<String>,
+    name_prefix: Option<String>,
+    name_suffix: Option<String>,
+    resources: Vec<String>,
+    bases: Vec<String>,
+    components: Vec<String>,
+    patches: Vec<Patch>,
+    patches_strategic_merge: Vec<String>,
+    secret_generator: Vec<Generator>,
+    generator_options: Option<Options>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Patch {
+    path: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Generator {
+    name: Option<Spanned<String>>,
+    namespace: Option<String>,
+    #[serde(rename = "type")]
+    secret_type: Option<String>,
+    files: Vec<Spanned<String>>,
+    literals: Vec<Spanned<String>>,
+    envs: Vec<Spanned<String>>,
+    env: Option<Spanned<String>>,
+    options: Option<Options>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Options {
+    disable_name_suffix_hash: bool,
+}
+
+impl Kustomizations {
+    /// Reads these files and whatever they draw on.
+    pub fn read(files: &BTreeSet<PathBuf>, here: &Path) -> Self {
+        let mut found = Self::default();
+        let mut documents: BTreeMap<PathBuf, (PathBuf, Document)> = BTreeMap::new();
+        let mut waiting: Vec<PathBuf> = files.iter().cloned().collect();
+        while let Some(file) = waiting.pop() {
+            let folder = file.parent().unwrap_or(Path::new("/")).to_owned();
+            if documents.contains_key(&folder) {
+                continue;
+            }
+            let document = match read(&file) {
+                Ok(document) => document,
+                Err((line, message)) => {
+                    let name = shown(&file, here);
+                    let mut finding = Finding::new(RuleId::InvalidYaml, &name, message);
+                    finding.line = line;
+                    found.findings.push(finding);
+                    continue;
+                }
+            };
+            waiting.extend(
+                document
+                    .drawn(&folder)
+                    .filter_map(|path| kustomization_in(&path)),
+            );
+            documents.insert(folder, (file, document));
+        }
+        let drawn: BTreeSet<PathBuf> = documents
+            .iter()
+            .flat_map(|(folder, (_, document))| document.drawn(folder))
+            .filter(|path| documents.contains_key(path))
+            .collect();
+        for (folder, (file, _)) in documents
+            .iter()
+            .filter(|(folder, _)| !drawn.contains(*folder))
+        {
+            let outer = Placement {
+                through: Some(shown(file, here)),
+                ..Placement::default()
+            };
+            let mut visit = Visit {
+                documents: &documents,
+                here,
+                found: &mut found,
+                trail: Vec::new(),
+            };
+            visit.folder(folder, &outer);
+        }
+        found
+    }
+
+    /// The places of a manifest: its own, or those that kustomizations give it.
+    pub fn placements(&self, file: &Path) -> Vec<Placement> {
+        match self.placements.get(file) {
+            Some(placements) => placements.iter().take(MOST_PLACES).cloned().collect(),
+            None => vec![Placement::default()],
+        }
+    }
+}
+
+struct Visit<'v> {
+    documents: &'v BTreeMap<PathBuf, (PathBuf, Document)>,
+    here: &'v Path,
+    found: &'v mut Kustomizations,
+    trail: Vec<PathBuf>,
+}
+
+impl Visit<'_> {
+    /// Goes from an overlay to its bases. What stands outside is applied last.
+    fn folder(&mut self, folder: &Path, outer: &Placement) {
+        let documents = self.documents;
+        let Some((file, document)) = documents.get(folder) else {
+            return;
+        };
+        if self.trail.len() == DEEPEST || self.trail.iter().any(|known| known == folder) {
+            return;
+        }
+        let placement = Placement {
+            namespace: outer
+                .namespace
+                .clone()
+                .or_else(|| document.namespace.clone().filter(|name| !name.is_empty())),
+            prefix: format!(
+                "{}{}",
+                outer.prefix,
+                document.name_prefix.as_deref().unwrap_or_default()
+            ),
+            suffix: format!(
+                "{}{}",
+                document.name_suffix.as_deref().unwrap_or_default(),
+                outer.suffix
+            ),
+            through: outer.through.clone(),
+        };
+        for path in document.drawn(folder) {
+            if documents.contains_key(&path) {
+                self.trail.push(folder.to_owned());
+                self.folder(&path, &placement);
+                self.trail.pop();
+            } else {
+                self.found.drawn.insert(path.clone());
+                self.found
+                    .placements
+                    .entry(path)
+                    .or_default()
+                    .insert(placement.clone());
+            }
+        }
+        for (index, generator) in document.secret_generator.iter().enumerate() {
+            let id = (file.clone(), index);
+            self.generator(folder, document, generator, &placement, &id);
+        }
+    }
+
+    fn generator(
+        &mut self,
+        folder: &Path,
+        document: &Document,
+        generator: &Generator,
+        placement: &Placement,
+        (file, _): &(PathBuf, usize),
+    ) {
+        let name = generator
+            .name
+            .as_ref()
+            .map(|name| name.value.clone())
+            .unwrap_or_default();
+        let line = generator.name.as_ref().map_or(1, |name| position(name).0);
+        let same = |known: &&mut Generated| {
+            known.path == *file && known.line == line && known.name == name
+        };
+        if let Some(known) = self.found.generated.iter_mut().find(same) {
+            if known.placements.len() < MOST_PLACES && !known.placements.contains(placement) {
+                known.placements.push(placement.clone());
+            }
+            return;
+        }
+        let keeps_name = generator
+            .options
+            .as_ref()
+            .or(document.generator_options.as_ref())
+            .is_some_and(|options| options.disable_name_suffix_hash);
+        let mut sources = Vec::new();
+        let mut add = |written: &Spanned<String>, value: Value| {
+            let (line, column) = position(written);
+            sources.push(Source {
+                line,
+                column,
+                value,
+            });
+        };
+        for literal in &generator.literals {
+            add(literal, Value::Literal(literal.value.clone()));
+        }
+        for written in &generator.files {
+            let (key, path) = match written.value.split_once('=') {
+                Some((key, path)) => (key.to_owned(), path),
+                None => (base_name(&written.value), written.value.as_str()),
+            };
+            add(written, Value::File(key, normal(&folder.join(path))));
+        }
+        for written in generator.envs.iter().chain(&generator.env) {
+            add(written, Value::Lines(normal(&folder.join(&written.value))));
+        }
+        self.found.generated.push(Generated {
+            file: shown(file, self.here),
+            path: file.clone(),
+            line,
+            name,
+            namespace: generator.namespace.clone(),
+            secret_type: generator.secret_type.clone(),
+            hashed: !keeps_name,
+            sources,
+            placements: vec![placement.clone()],
+        });
+    }
+}
+
+impl Document {
+    /// The files and folders that it names, absolute. What is elsewhere, behind a URL, is no path that exists.
+    fn drawn<'d>(&'d self, folder: &'d Path) -> impl Iterator<Item = PathBuf> + 'd {
+        let patches = self.patches.iter().filter_map(|patch| patch.path.as_ref());
+        self.resources
+            .iter()
+            .chain(&self.bases)
+            .chain(&self.components)
+            .chain(patches)
+            .chain(&self.patches_strategic_merge)
+            // An inline patch is no name of a file.
+            .filter(|name| !name.contains(['\n', '{']) && !name.contains("://"))
+            .map(|name| normal(&folder.join(name)))
+    }
+}
+
+fn base_name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_owned()
+}
+
+fn position(written: &Spanned<String>) -> (usize, usize) {
+    let number = |number: u64| usize::try_from(number).unwrap_or(1).max(1);
+    (
+        number(written.referenced.line()),
+        number(written.referenced.column()),
+    )
+}
+
+fn kustomization_in(folder: &Path) -> Option<PathBuf> {
+    ["kustomization.yaml", "kustomization.yml", "Kustomization"]
+        .iter()
+        .map(|name| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+fn read(file: &Path) -> Result<Document, (usize, String)> {
+    let bytes = files::read(file, LIMIT).map_err(|failure| (1, failure.message()))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| (1, "it is not UTF-8 text".to_owned()))?;
+    if text.trim().is_empty() {
+        return Ok(Document::default());
+    }
+    let options = serde_saphyr::options! { with_snippet: false };
+    // `null` stands for an empty document and for empty members.
+    let document: Option<Document> =
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+            let line = error.location().map_or(1, |location| {
+                usize::try_from(location.line()).unwrap_or(1).max(1)
+            });
+            // The reader's own words may quote a literal of a generator.
+            (
+                line,
+                "the kustomization cannot be read as YAML of the members that Kustomize knows"
+                    .to_owned(),
+            )
+        })?;
+    Ok(document.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, Kustomizations) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = std::fs::canonicalize(folder.path()).unwrap();
+        let mut kustomizations = BTreeSet::new();
+        for (name, text) in files {
+            let path = root.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            if super::super::find::is_kustomization(&path) {
+                kustomizations.insert(path);
+            }
+        }
+        let read = Kustomizations::read(&kustomizations, &root);
+        (folder, read)
+    }
+
+    fn place(read: &Kustomizations, folder: &tempfile::TempDir, file: &str) -> Vec<String> {
+        let path = std::fs::canonicalize(folder.path()).unwrap().join(file);
+        read.placements(&path)
+            .iter()
+            .map(|p| {
+                let namespace = p.namespace.as_deref().unwrap_or("-");
+                format!("{namespace}/{}*{}", p.prefix, p.suffix)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn outer_namespaces_win_and_affixes_nest() {
+        let (folder, read) = tree(&[
+            (
+                "base/kustomization.yaml",
+                "namespace: base\nnamePrefix: b-\nnameSuffix: -b\nresources: [db.yaml]\n",
+            ),
+            ("base/db.yaml", ""),
+            (
+                "prod/kustomization.yaml",
+                "namespace: prod\nnamePrefix: p-\nnameSuffix: -p\nresources: [../base]\n",
+            ),
+            (
+                "test/kustomization.yaml",
+                "nameSuffix: -t\nbases: [../base]\n",
+            ),
+        ]);
+        assert_eq!(
+            place(&read, &folder, "base/db.yaml"),
+            ["base/b-*-b-t", "prod/p-b-*-b-p"]
+        );
+        assert_eq!(place(&read, &folder, "other.yaml"), ["-/*"]);
+    }
+
+    #[test]
+    fn circles_and_missing_files_end() {
+        let (_folder, read) = tree(&[
+            (
+                "a/kustomization.yaml",
+                "resources: [../b, ../missing, https://example.com/x]\n",
+            ),
+            ("b/kustomization.yaml", "resources: [../a]\n"),
+            ("c/kustomization.yaml", "resources: [../a]\n"),
+            ("d/kustomization.yaml", ""),
+            ("e/kustomization.yaml", "resources: {}: []\n"),
+        ]);
+        assert_eq!(read.findings.len(), 1);
+        assert!(read.findings[0].path.starts_with("e/"));
+    }
+
+    #[test]
+    fn generators_are_found_with_their_places() {
+        let (_folder, read) = tree(&[
+            (
+                "base/kustomization.yaml",
+                "secretGenerator:\n- name: db\n  literals: [password=x]\n  files: [a.jwe, k=b.jwe]\n  envs: [c.env]\n",
+            ),
+            (
+                "prod/kustomization.yaml",
+                "namePrefix: p-\nresources: [../base]\n",
+            ),
+        ]);
+        let [generated] = read.generated.as_slice() else {
+            panic!("{:?}", read.generated)
+        };
+        assert!(generated.hashed && generated.line == 2 && generated.sources.len() == 4);
+        assert_eq!(generated.placements[0].prefix, "p-");
+    }
+}

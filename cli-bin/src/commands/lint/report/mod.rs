@@ -1,0 +1,63 @@
+//! Findings in words, JSON and SARIF.
+
+pub mod json;
+pub mod sarif;
+pub mod text;
+
+use crate::io::Io;
+
+/// Whether words are coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paint(bool);
+
+impl Paint {
+    /// Never.
+    pub const NONE: Self = Self(false);
+
+    /// On a terminal that wants it: `NO_COLOR` and `TERM=dumb` say no, `CLICOLOR_FORCE` says yes even to a pipe.
+    pub fn for_stdout(io: &Io<'_>) -> Self {
+        let set = |name: &str| (io.environment)(name).filter(|value| !value.is_empty());
+        if set("NO_COLOR").is_some() {
+            return Self(false);
+        }
+        if set("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
+            return Self(true);
+        }
+        let dumb = set("TERM").is_some_and(|term| term == "dumb");
+        let off = set("CLICOLOR").is_some_and(|value| value == "0");
+        Self(io.terminal.stdout && !dumb && !off)
+    }
+
+    fn wrap(self, code: &str, text: &str) -> String {
+        if self.0 {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// Something bad.
+    pub fn red(self, text: &str) -> String {
+        self.wrap("1;31", text)
+    }
+
+    /// Something doubtful.
+    pub fn yellow(self, text: &str) -> String {
+        self.wrap("1;33", text)
+    }
+
+    /// Something good.
+    pub fn green(self, text: &str) -> String {
+        self.wrap("32", text)
+    }
+
+    /// Something beside the point.
+    pub fn dim(self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+
+    /// Something to begin with.
+    pub fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+}

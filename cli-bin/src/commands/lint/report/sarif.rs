@@ -1,0 +1,141 @@
+//! Findings for code scanning: SARIF 2.1.0, <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
+use serde_json::{Value, json};
+
+use crate::commands::lint::finding::{Finding, Outcome};
+use crate::commands::lint::rules::{Rule, RuleId};
+
+const HELP: &str = "https://privyseal.dev/docs/lint";
+
+/// One log with one run. Neither values nor excerpts are in it.
+pub fn print(outcome: &Outcome) -> String {
+    let rules: Vec<Value> = RuleId::ALL
+        .iter()
+        .map(|rule| descriptor(rule.rule()))
+        .collect();
+    let results: Vec<Value> = outcome.findings.iter().map(result).collect();
+    let log = json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": "privy lint",
+                "informationUri": HELP,
+                "version": env!("CARGO_PKG_VERSION"),
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "rules": rules,
+            }},
+            "columnKind": "unicodeCodePoints",
+            "invocations": [{
+                "executionSuccessful": true,
+                "toolExecutionNotifications": outcome.not_checked.iter().map(|line| json!({
+                    "level": "note", "message": { "text": format!("not checked: {line}") },
+                })).collect::<Vec<_>>(),
+            }],
+            "results": results,
+        }],
+    });
+    format!("{log:#}\n")
+}
+
+fn descriptor(rule: &Rule) -> Value {
+    json!({
+        "id": rule.id,
+        "name": pascal(rule.id),
+        "shortDescription": { "text": sentence(rule.title) },
+        "fullDescription": { "text": rule.why },
+        "helpUri": format!("{HELP}#{}", rule.id),
+        "help": {
+            "text": format!("{} Next step: {}.", rule.why, rule.next),
+            "markdown": format!("{}\n\n**Next step:** {}.", rule.why, rule.next),
+        },
+        "defaultConfiguration": { "level": rule.level.as_str() },
+        "properties": { "tags": ["security"] },
+    })
+}
+
+fn result(finding: &Finding) -> Value {
+    let index = RuleId::ALL.iter().position(|rule| *rule == finding.rule);
+    let subject: Vec<&str> = [finding.secret.as_deref(), finding.field.as_deref()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let mut text = String::new();
+    if !subject.is_empty() {
+        text = format!("{}: ", subject.join(" "));
+    }
+    text.push_str(&finding.message);
+    let mut value = json!({
+        "ruleId": finding.rule.as_str(),
+        "ruleIndex": index,
+        "level": finding.rule.rule().level.as_str(),
+        "message": { "text": format!("{text}. Next step: {}.", finding.next) },
+        "locations": [{
+            "physicalLocation": {
+                "artifactLocation": artifact(&finding.path),
+                "region": { "startLine": finding.line, "startColumn": finding.column },
+            },
+        }],
+        // Lines move; the rule, the Secret and its field stay.
+        "partialFingerprints": { "privySeal/v1": fingerprint(finding) },
+    });
+    if let Some(reason) = &finding.suppressed {
+        value["suppressions"] = json!([{ "kind": "external", "justification": reason }]);
+    }
+    value
+}
+
+fn artifact(path: &str) -> Value {
+    if path.starts_with(['/', '<']) {
+        return json!({ "uri": uri(path) });
+    }
+    json!({ "uri": uri(path), "uriBaseId": "%SRCROOT%" })
+}
+
+/// RFC 3986: what is not unreserved is written in hexadecimal.
+fn uri(path: &str) -> String {
+    path.bytes().fold(String::new(), |mut uri, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            use std::fmt::Write as _;
+            let _ = write!(uri, "%{byte:02X}");
+        }
+        uri
+    })
+}
+
+fn fingerprint(finding: &Finding) -> String {
+    let parts = [
+        finding.rule.as_str(),
+        &finding.path,
+        finding.secret.as_deref().unwrap_or_default(),
+        finding.field.as_deref().unwrap_or_default(),
+    ];
+    parts.join("|")
+}
+
+fn pascal(id: &str) -> String {
+    id.split('-')
+        .map(|word| {
+            let (first, rest) = word.split_at(word.len().min(1));
+            format!("{}{rest}", first.to_ascii_uppercase())
+        })
+        .collect()
+}
+
+fn sentence(title: &str) -> String {
+    let (first, rest) = title.split_at(title.chars().next().map_or(0, char::len_utf8));
+    format!("{}{rest}.", first.to_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{pascal, sentence, uri};
+
+    #[test]
+    fn texts_fit_their_places() {
+        assert_eq!(pascal("wrong-place"), "WrongPlace");
+        assert_eq!(sentence("a value"), "A value.");
+        assert_eq!(uri("prod/my db.yaml"), "prod/my%20db.yaml");
+    }
+}

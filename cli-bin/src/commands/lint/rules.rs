@@ -1,0 +1,246 @@
+//! The rules: stable ids, how bad each is, and what to do about it. `docs/lint.md` has the same table.
+use std::fmt;
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Worth knowing; does not count.
+    Note,
+    /// To be mended, though the cluster may take it.
+    Warning,
+    /// A secret is open, or will not be opened.
+    Error,
+}
+
+impl Level {
+    /// As reports have it, SARIF too.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What is said of a rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// The stable word.
+    pub id: &'static str,
+    /// How bad.
+    pub level: Level,
+    /// One line.
+    pub title: &'static str,
+    /// Why it matters.
+    pub why: &'static str,
+    /// The next step.
+    pub next: &'static str,
+}
+
+macro_rules! rules {
+    ($($variant:ident = $id:literal $level:ident $title:literal, $why:literal, $next:literal;)*) => {
+        /// A rule.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs, reason = "each has its title below")]
+        pub enum RuleId { $($variant),* }
+
+        impl RuleId {
+            /// Every rule, in the order of their ids.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// What is said of it.
+            pub const fn rule(self) -> &'static Rule {
+                match self {
+                    $(Self::$variant => &Rule {
+                        id: $id, level: Level::$level, title: $title, why: $why, next: $next,
+                    }),*
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    AnnotationLayout = "annotation-layout" Error
+        "an annotation cannot hold this sealed value",
+        "The annotation layout takes compact envelopes whose key has at most 58 characters and ends in a letter or digit.",
+        "seal the field in the field layout: privy set --layout field";
+    BareEnvelope = "bare-envelope" Error
+        "an envelope stands under `data` without base64",
+        "Values of `data` are base64; the API server refuses this one with no more than `illegal base64`.",
+        "move the field from `data` to `stringData`, where values stand as they are";
+    BothSections = "both-sections" Error
+        "a field stands in both `data` and `stringData`",
+        "The API server keeps the one of `stringData`; readers of the file may look at the other.",
+        "keep one of the two";
+    Damaged = "damaged" Error
+        "a value claims to be an envelope and is damaged",
+        "The webhook refuses the whole Secret.",
+        "copy the whole envelope again from its source, or seal the value anew";
+    Expired = "expired" Error
+        "the envelope's time to be introduced has passed",
+        "The webhook refuses new values after their `exp`.",
+        "seal the value anew, with --expires or without";
+    ExpiredKey = "expired-key" Warning
+        "the key's card says not to use the key any more",
+        "After `notAfter` the key manager wants nobody to seal for the key; what hangs on it will be moved.",
+        "ask the key manager for the current card, then: privy rewrap";
+    Foreign = "foreign" Warning
+        "an envelope that is not for this cluster",
+        "It names neither a place nor a key that is known, so it stays as it is.",
+        "seal the value with the key card; a token of somebody else's may be allowed in `.privy.yaml`";
+    InvalidYaml = "invalid-yaml" Error
+        "the file or a value in it cannot be read without guessing",
+        "Readers of YAML differ about it, or none can read it; what is in it was not checked.",
+        "mend the place that is shown";
+    NamespaceNotAllowed = "namespace-not-allowed" Error
+        "the key may not be used in this namespace",
+        "The webhook's configuration gives the key to other namespaces.",
+        "seal the value with a key of this namespace, or ask the administrator to allow it";
+    NoName = "no-name" Error
+        "a Secret has neither name nor generateName",
+        "The API server refuses it.",
+        "add `name:` to its metadata";
+    NoNamespace = "no-namespace" Warning
+        "nothing says into which namespace a Secret goes",
+        "Whether its envelopes would open there cannot be told.",
+        "add `namespace:` to its metadata or its kustomization, or to the rule in `.privy.yaml`";
+    NotBase64 = "not-base64" Error
+        "a value under `data` is not base64",
+        "The API server refuses the Secret.",
+        "put text as it is under `stringData`";
+    NotYetValid = "not-yet-valid" Warning
+        "the envelope's time has not come yet",
+        "The webhook refuses it before its `nbf`.",
+        "wait, or seal the value anew without --not-before";
+    OtherKey = "other-key" Error
+        "sealed for a key of other paths",
+        "`.privy.yaml` has another key for this path.",
+        "seal the value anew with the key of its path, or move the file";
+    Oversize = "oversize" Error
+        "more bytes than Kubernetes or the webhook take",
+        "An envelope has at most 1.5 MiB, the values of a Secret 1 MiB together, its annotations 256 KiB.",
+        "split the Secret";
+    Plaintext = "plaintext" Error
+        "a value is not sealed",
+        "Whoever reads the repository, now or later, reads the value. Base64 hides nothing.",
+        "privy seal -i FILE, and change the value where it is in use: version control does not forget";
+    RetiredKey = "retired-key" Warning
+        "sealed for a retired key",
+        "The key's card keeps it for old values alone; one day it is disabled.",
+        "privy rewrap";
+    RunTimeOnly = "run-time-only" Error
+        "meant for one service account, and nothing asks for it to be left closed",
+        "The webhook refuses an envelope with `sa` unless the Secret says to leave it.",
+        "add the field to the annotation `privyseal.dev/leave`, or seal the value without --sa";
+    SlipsPastFilter = "slips-past-filter" Error
+        "an envelope that would be stored as it is",
+        "The webhook is asked only about values that begin as envelopes do; this one does not, or its Secret is exempt.",
+        "seal the value anew with `privy seal`, without blanks before it";
+    Template = "template" Note
+        "a template, which was not examined",
+        "What a template becomes is known only when it is rendered.",
+        "render it and check the result: helm template … | privy lint -";
+    TypeCheck = "type-check" Error
+        "the Secret lacks what its type needs",
+        "The API server would refuse it, so the webhook does.",
+        "add the field, or change the Secret's type";
+    Unbound = "unbound" Warning
+        "the envelope says nothing of where it may be opened",
+        "Whoever may write Secrets can move it anywhere; it opens only where the key's policy allows that.",
+        "seal the value with `privy seal --for NAMESPACE/NAME/FIELD`";
+    UnknownKey = "unknown-key" Error
+        "sealed for a key that is not known here",
+        "The webhook refuses envelopes for keys that it does not serve.",
+        "seal the value with the current key card";
+    Unreadable = "unreadable" Error
+        "a file could not be read",
+        "What is in it was not checked.",
+        "mend its permissions or its name";
+    Unsupported = "unsupported" Error
+        "well-formed, and outside what the webhook opens",
+        "Its algorithm, compression or critical header is none that is served.",
+        "seal the value anew with `privy seal`";
+    WeakAlgorithm = "weak-algorithm" Warning
+        "sealed with an algorithm that new values should not use",
+        "RSA-OAEP rests on SHA-1; RSA keys below 3072 bits are on their way out.",
+        "seal the value anew with a current key card";
+    WideScope = "wide-scope" Warning
+        "the envelope opens in more places than the configuration allows",
+        "Whoever may write one of those places can have the value opened there.",
+        "seal the value for its place alone, or widen `lint.widest` in `.privy.yaml`";
+    WrongCluster = "wrong-cluster" Error
+        "meant for other clusters",
+        "The envelope names the clusters it is for, and not this one.",
+        "seal the value for this cluster";
+    WrongPlace = "wrong-place" Error
+        "the envelope stands where it cannot be opened",
+        "It was sealed for another namespace, Secret or field; the webhook refuses the whole Secret.",
+        "put the value back where it was sealed for, or seal it anew for this place";
+}
+
+impl RuleId {
+    /// The stable word.
+    pub const fn as_str(self) -> &'static str {
+        self.rule().id
+    }
+
+    /// The rule of this id.
+    pub fn find(id: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|rule| rule.as_str() == id)
+    }
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl ValueEnum for RuleId {
+    fn value_variants<'a>() -> &'a [Self] {
+        Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()).help(self.rule().title))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RuleId;
+
+    #[test]
+    fn ids_are_sorted_words() {
+        let ids: Vec<_> = RuleId::ALL.iter().map(|rule| rule.as_str()).collect();
+        assert!(ids.is_sorted(), "{ids:?}");
+        for id in ids {
+            assert!(
+                id.bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            );
+            assert_eq!(RuleId::find(id).map(RuleId::as_str), Some(id));
+        }
+    }
+
+    #[test]
+    fn texts_are_sentences_that_end_in_a_next_step() {
+        for rule in RuleId::ALL.iter().map(|rule| rule.rule()) {
+            assert!(
+                !rule.title.ends_with('.') && rule.why.ends_with('.'),
+                "{}",
+                rule.id
+            );
+            assert!(
+                !rule.next.is_empty() && !rule.next.ends_with('.'),
+                "{}",
+                rule.id
+            );
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! What values are checked against: keys, policy and the rules of `.privy.yaml`, each read once.
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use async_trait::async_trait;
+use jwe_envelope::{KeyCard, KeyStatus, RecipientKey, SecretBytes, UnwrapRequest};
+use kms_backends::{Category, KeyEntry, KeyUnwrap, NamespaceSet, Registry, UnwrapError};
+use tokio::time::Instant;
+use webhook_bin::config::Rules;
+use webhook_bin::decide::Policy;
+
+use super::args::LintArgs;
+use super::rules::RuleId;
+use super::suppress::{self, Settings};
+use crate::glob;
+use crate::io::files;
+use crate::keys::{KEY_FILE_LIMIT, is_card, is_private, name_of_file};
+use crate::project::{self, FILE_NAME, Rule};
+use crate::report::Failure;
+
+const PROJECT_LIMIT: usize = 256 * 1024;
+
+/// Everything that does not depend on the file.
+#[derive(Debug)]
+pub struct Setup {
+    /// The keys, as the webhook would have them. Nobody is asked to unwrap.
+    pub registry: Registry,
+    /// The webhook's policy, or its defaults.
+    pub policy: Policy,
+    /// Whether they come from the webhook's configuration.
+    pub by_policy: bool,
+    /// What the cards say, by `kid`.
+    pub cards: HashMap<String, Card>,
+    /// Unix seconds.
+    pub now: u64,
+    only: Vec<RuleId>,
+    allowed: Vec<RuleId>,
+    given: bool,
+    repositories: Vec<Arc<Repository>>,
+    folders: HashMap<PathBuf, Option<(Arc<Repository>, String)>>,
+}
+
+/// What a card says of a key.
+#[derive(Clone, Debug)]
+pub struct Card {
+    /// What people call it.
+    pub name: String,
+    /// For old values alone.
+    pub retired: bool,
+    /// Not to be used after, Unix seconds.
+    pub not_after: Option<u64>,
+    /// The namespaces that it is meant for; `None` for all.
+    pub namespaces: Option<NamespaceSet>,
+    recipient: RecipientKey,
+}
+
+/// A `.privy.yaml` and what it leads to.
+#[derive(Debug)]
+struct Repository {
+    root: PathBuf,
+    /// Each rule with the `kid` of its keys.
+    rules: Vec<(Rule, Vec<String>)>,
+    settings: Settings,
+}
+
+/// What governs one file.
+#[derive(Clone, Debug)]
+pub struct Governing<'s> {
+    /// The first rule that fits, with its keys.
+    pub rule: Option<(&'s Rule, &'s [String])>,
+    settings: Option<&'s Settings>,
+    relative: String,
+}
+
+impl Governing<'_> {
+    /// The widest binding that is no finding.
+    pub fn widest(&self) -> suppress::Width {
+        self.settings
+            .map_or_else(Default::default, |settings| settings.widest)
+    }
+
+    /// Why a finding does not count here.
+    pub fn reason_for(&self, rule: RuleId) -> Option<&str> {
+        self.settings?.reason_for(rule, &self.relative)
+    }
+}
+
+impl Setup {
+    /// Reads keys and policy.
+    ///
+    /// # Errors
+    /// Exit 2 when a key or the webhook's configuration cannot be used.
+    pub fn new(args: &LintArgs, now: u64) -> Result<Self, Failure> {
+        let mut setup = Self {
+            registry: empty()?,
+            policy: Policy::default(),
+            by_policy: false,
+            cards: HashMap::new(),
+            now,
+            only: args.rule.clone(),
+            allowed: args.allow.clone(),
+            given: !args.key.is_empty(),
+            repositories: Vec::new(),
+            folders: HashMap::new(),
+        };
+        for path in &args.key {
+            setup.read_key(path)?;
+        }
+        if let Some(path) = &args.policy {
+            let rules = Rules::load(path).map_err(|problems| {
+                Failure::usage(anyhow!("{problems}").context(format!(
+                    "the webhook's configuration `{}` is not valid",
+                    path.display()
+                )))
+                .hint("its form is described by schemas/webhook-config.schema.json")
+            })?;
+            setup.registry = by_rules(&rules)?;
+            setup.policy = rules.policy;
+            setup.by_policy = true;
+        }
+        Ok(setup)
+    }
+
+    /// Reads the `.privy.yaml` that governs `folder` (absolute), once for all folders.
+    ///
+    /// # Errors
+    /// Exit 2 when it or one of its keys is not valid.
+    pub fn enter(&mut self, folder: &Path) -> Result<(), Failure> {
+        if self.folders.contains_key(folder) {
+            return Ok(());
+        }
+        let mut governed = None;
+        for above in folder.ancestors() {
+            let file = above.join(FILE_NAME);
+            if file.is_file() {
+                let repository = self.repository(above, &file)?;
+                governed = relative(above, folder).map(|relative| (repository, relative));
+                break;
+            }
+            if above.join(".git").exists() {
+                break;
+            }
+        }
+        self.folders.insert(folder.to_owned(), governed);
+        Ok(())
+    }
+
+    /// Makes the registry, once every folder is known.
+    ///
+    /// # Errors
+    /// Exit 2 when the keys contradict each other.
+    pub fn finish(&mut self) -> Result<(), Failure> {
+        if self.by_policy {
+            return Ok(());
+        }
+        let mut builder = Registry::builder();
+        for card in self.cards.values() {
+            builder = builder.key(
+                KeyEntry::builder(card.name.clone(), card.recipient.clone())
+                    .namespaces(NamespaceSet::all())
+                    .allow_unbound(true)
+                    .default_key(self.cards.len() == 1)
+                    .backend(Arc::new(Closed)),
+            );
+        }
+        if !self.cards.is_empty() {
+            self.registry = builder.build().map_err(contradiction)?;
+        }
+        Ok(())
+    }
+
+    /// Whether any key is known.
+    pub fn knows_keys(&self) -> bool {
+        self.by_policy || !self.cards.is_empty()
+    }
+
+    /// Whether a rule is to be checked.
+    pub fn checks(&self, rule: RuleId) -> bool {
+        (self.only.is_empty() || self.only.contains(&rule)) && !self.allowed.contains(&rule)
+    }
+
+    /// What governs a file of a folder that was entered.
+    pub fn governing(&self, path: &Path) -> Governing<'_> {
+        let governed = path
+            .parent()
+            .and_then(|folder| self.folders.get(folder))
+            .and_then(Option::as_ref);
+        let (Some((repository, folder)), Some(name)) =
+            (governed, path.file_name().and_then(|name| name.to_str()))
+        else {
+            return Governing {
+                rule: None,
+                settings: None,
+                relative: String::new(),
+            };
+        };
+        let relative = if folder.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{folder}/{name}")
+        };
+        let rule = repository.rules.iter().find(|(rule, _)| {
+            rule.paths
+                .iter()
+                .any(|pattern| glob::matches(pattern, &relative))
+        });
+        Governing {
+            // Keys that are given by hand are those of every path.
+            rule: rule
+                .map(|(rule, kids)| (rule, if self.given { &[][..] } else { kids.as_slice() })),
+            settings: Some(&repository.settings),
+            relative,
+        }
+    }
+
+    fn repository(&mut self, root: &Path, file: &Path) -> Result<Arc<Repository>, Failure> {
+        if let Some(known) = self.repositories.iter().find(|known| known.root == root) {
+            return Ok(Arc::clone(known));
+        }
+        let bytes = files::read(file, PROJECT_LIMIT)?;
+        let read =
+            || -> anyhow::Result<_> { Ok((project::parse(&bytes)?, suppress::settings(&bytes)?)) };
+        let (rules, settings) = read()
+            .with_context(|| format!("`{}` is not valid", file.display()))
+            .map_err(|error| {
+                Failure::usage(error)
+                    .hint("its form is described by schemas/privy-yaml.schema.json")
+            })?;
+        let mut with_keys = Vec::new();
+        for rule in rules {
+            let mut kids = Vec::new();
+            if !self.given {
+                for key in &rule.keys {
+                    kids.extend(self.read_key(&root.join(key))?);
+                }
+            }
+            with_keys.push((rule, kids));
+        }
+        let repository = Arc::new(Repository {
+            root: root.to_owned(),
+            rules: with_keys,
+            settings,
+        });
+        self.repositories.push(Arc::clone(&repository));
+        Ok(repository)
+    }
+
+    /// Reads every key of a file, retired ones too, and says their `kid`.
+    fn read_key(&mut self, path: &Path) -> Result<Vec<String>, Failure> {
+        let bytes = files::read(path, KEY_FILE_LIMIT)?;
+        if is_private(&bytes) {
+            return Err(Failure::usage(anyhow!(
+                "`{}` is a private key, and checking needs a public one",
+                path.display()
+            ))
+            .hint("name the key card, and keep the private key away from here"));
+        }
+        let unusable = |error: anyhow::Error| {
+            Failure::usage(error.context(format!("cannot use the key `{}`", path.display())))
+                .hint("ask the key manager for the key card, or for the public key as PEM or JWK")
+        };
+        let file = name_of_file(path);
+        let cards: Vec<Card> = if is_card(&bytes) {
+            let card = KeyCard::parse(&bytes).map_err(|error| unusable(error.into()))?;
+            card.keys()
+                .iter()
+                .map(|key| Card {
+                    name: key.name.clone().unwrap_or_else(|| file.clone()),
+                    retired: key.status == KeyStatus::Retired,
+                    not_after: key.not_after,
+                    namespaces: Some(&key.places.namespaces)
+                        .filter(|namespaces| !namespaces.is_empty())
+                        .and_then(|namespaces| NamespaceSet::parse(namespaces).ok()),
+                    recipient: key.recipient.clone(),
+                })
+                .collect()
+        } else {
+            let recipient =
+                RecipientKey::from_bytes(&bytes).map_err(|error| unusable(error.into()))?;
+            vec![Card {
+                name: file,
+                retired: false,
+                not_after: None,
+                namespaces: None,
+                recipient,
+            }]
+        };
+        let mut kids = Vec::new();
+        for card in cards {
+            let kid = card.recipient.kid().to_owned();
+            kids.push(kid.clone());
+            // A key that is active on one of several cards is active.
+            match self.cards.get_mut(&kid) {
+                Some(known) => known.retired &= card.retired,
+                None => {
+                    self.cards.insert(kid, card);
+                }
+            }
+        }
+        Ok(kids)
+    }
+}
+
+/// `below` as it reads from `root`, with `/`; `None` when it is no text.
+pub fn relative(root: &Path, below: &Path) -> Option<String> {
+    let parts: Vec<_> = below
+        .strip_prefix(root)
+        .ok()?
+        .components()
+        .map(|part| part.as_os_str().to_str())
+        .collect::<Option<_>>()?;
+    Some(parts.join("/"))
+}
+
+fn by_rules(rules: &Rules) -> Result<Registry, Failure> {
+    let mut builder = Registry::builder();
+    for key in &rules.keys {
+        let mut entry = KeyEntry::builder(key.name.clone(), key.recipient.clone())
+            .namespaces(key.namespaces.clone())
+            .allow_unbound(key.allow_unbound)
+            .default_key(key.is_default)
+            .backend(Arc::new(Closed));
+        for alias in &key.aliases {
+            entry = entry.alias(alias);
+        }
+        builder = builder.key(entry);
+    }
+    builder.build().map_err(contradiction)
+}
+
+fn empty() -> Result<Registry, Failure> {
+    Registry::builder().build().map_err(contradiction)
+}
+
+fn contradiction(error: kms_backends::RegistryError) -> Failure {
+    Failure::usage(anyhow::Error::new(error).context("the keys do not fit together"))
+        .hint("give each key once")
+}
+
+/// Stands where the webhook has a key service. Nothing here asks it.
+#[derive(Debug)]
+struct Closed;
+
+#[async_trait]
+impl KeyUnwrap for Closed {
+    async fn unwrap_key(
+        &self,
+        _: &UnwrapRequest<'_>,
+        _: Instant,
+    ) -> Result<SecretBytes, UnwrapError> {
+        Err(UnwrapError::new(
+            Category::Misconfigured,
+            "no key service is asked while checking",
+        ))
+    }
+}
