@@ -303,6 +303,9 @@ pub struct TrustArgs {
     /// List the keys that you trust
     #[arg(long, conflicts_with_all = ["file", "fingerprint", "replace"])]
     pub list: bool,
+    /// How to print the list
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT", requires = "list")]
+    pub output: ReportFormat,
 }
 
 /// Kinds of local keys.

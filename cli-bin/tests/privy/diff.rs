@@ -102,7 +102,7 @@ fn two_files_value_by_value() {
                 ("c", &first),
                 ("d", CANARY),
                 ("e", &first),
-                ("f", "x"),
+                ("f", "one"),
             ],
         ),
     );
@@ -116,7 +116,7 @@ fn two_files_value_by_value() {
                 ("c", "open"),
                 ("d", &first),
                 ("g", &first),
-                ("f", "y"),
+                ("f", "two"),
             ],
         ),
     );
@@ -306,8 +306,8 @@ mod live {
                 ("opened", &sealed),
                 ("missing", &sealed),
                 ("stored", &sealed),
-                ("same", "x"),
-                ("other", "y"),
+                ("same", "one"),
+                ("other", "two"),
             ],
         )
         .replace(
@@ -324,7 +324,7 @@ mod live {
             "apiVersion": "v1", "kind": "Secret",
             "metadata": { "name": "db", "annotations": { "privyseal.dev/data.k": sealed, "privyseal.dev/data.l": other } },
             "data": {
-                "opened": base64(CANARY), "stored": base64(&sealed), "same": base64("x"), "other": base64(CANARY),
+                "opened": base64(CANARY), "stored": base64(&sealed), "same": base64("one"), "other": base64(CANARY),
                 "k": base64(CANARY), "l": base64(CANARY), "extra": base64(CANARY),
             },
         });

@@ -2,7 +2,7 @@
 use std::fmt::Write as _;
 
 use jwe_envelope::{Envelope, ObjectName, Recognized, recognize};
-use secret_walker::{Field, Manifest, ManifestSecret};
+use secret_walker::{ANNOTATION_PREFIX, Field, Manifest, ManifestSecret};
 use serde_json::{Value, json};
 
 use super::describe;
@@ -141,30 +141,59 @@ fn group(secret: &ManifestSecret<'_>, store: &Store) -> Group {
             .fields()
             .iter()
             .map(|field| row(secret, field, store))
+            .chain(annotated(secret, store))
             .collect(),
     }
 }
 
 fn row(secret: &ManifestSecret<'_>, field: &Field<'_>, store: &Store) -> Row {
+    let (name, line) = (field.path().to_string(), field.line());
+    match field.value() {
+        Ok(value) => described(secret, field.key(), &value, (&name, line), store),
+        Err(error) => Row {
+            field: printable(&name, 80),
+            line,
+            state: State::Unreadable,
+            note: printable(&error.to_string(), 200),
+            envelope: None,
+        },
+    }
+}
+
+/// The envelopes that stand in annotations.
+fn annotated<'t>(
+    secret: &'t ManifestSecret<'_>,
+    store: &'t Store,
+) -> impl Iterator<Item = Row> + 't {
+    secret.annotations().filter_map(|(name, value)| {
+        let key = name.strip_prefix(ANNOTATION_PREFIX)?;
+        let bytes = value.text.as_bytes();
+        Some(described(secret, key, bytes, (name, value.line), store))
+    })
+}
+
+fn described(
+    secret: &ManifestSecret<'_>,
+    key: &str,
+    value: &[u8],
+    (name, line): (&str, usize),
+    store: &Store,
+) -> Row {
     let of = |state, note, envelope| Row {
-        field: printable(&field.path().to_string(), 80),
-        line: field.line(),
+        field: printable(name, 80),
+        line,
         state,
         note,
         envelope,
     };
-    let value = match field.value() {
-        Ok(value) => value,
-        Err(error) => return of(State::Unreadable, printable(&error.to_string(), 200), None),
-    };
-    match recognize(&value) {
+    match recognize(value) {
         Recognized::Plain => of(State::Plain, String::new(), None),
         Recognized::Malformed(error) => {
             of(State::Damaged, printable(&error.to_string(), 200), None)
         }
         Recognized::Sealed(envelope) => {
             let json = describe::json(&envelope, store);
-            match misplaced(secret, field, &envelope) {
+            match misplaced(secret, key, &envelope) {
                 Some(problem) => of(State::Misplaced, problem, Some(json)),
                 None => of(State::Sealed, summary(&envelope, store), Some(json)),
             }
@@ -173,11 +202,7 @@ fn row(secret: &ManifestSecret<'_>, field: &Field<'_>, store: &Store) -> Row {
 }
 
 /// Whether the envelope stands where it cannot be opened; not known where the manifest leaves its place open.
-fn misplaced(
-    secret: &ManifestSecret<'_>,
-    field: &Field<'_>,
-    envelope: &Envelope<'_>,
-) -> Option<String> {
+fn misplaced(secret: &ManifestSecret<'_>, key: &str, envelope: &Envelope<'_>) -> Option<String> {
     let namespace = secret.namespace()?.text;
     let name = match (secret.name(), secret.generate_name()) {
         (Some(name), _) => ObjectName::Named(name.text),
@@ -186,7 +211,7 @@ fn misplaced(
     };
     let error = envelope
         .binding()?
-        .check_place(namespace, name, field.key())
+        .check_place(namespace, name, key)
         .err()?;
     Some(printable(&error.to_string(), 200))
 }

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use jwe_envelope::SpokenFingerprint;
+use serde_json::{Value, json};
 
-use crate::cli::TrustArgs;
+use crate::cli::{ReportFormat, TrustArgs};
 use crate::io::Io;
 use crate::keys::{SealKey, changed};
 use crate::report::{Exit, Failure};
 use crate::text::{printable, shell_word};
-use crate::trust::{Standing, Store};
+use crate::trust::{Pin, Standing, Store};
 
 /// Pins a key, or lists the pins.
 ///
@@ -19,7 +20,7 @@ use crate::trust::{Standing, Store};
 pub fn run(args: &TrustArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let mut store = Store::load(io)?;
     let Some(path) = args.file.as_deref().filter(|_| !args.list) else {
-        return list(&store, io);
+        return list(&store, args.output, io);
     };
     let key = SealKey::read(path)?;
     match store.standing(&key.name(), &key.recipient) {
@@ -103,7 +104,12 @@ fn compare_and_pin(
     Ok(())
 }
 
-fn list(store: &Store, io: &mut Io<'_>) -> Result<Exit, Failure> {
+fn list(store: &Store, output: ReportFormat, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    if output == ReportFormat::Json {
+        let keys: Vec<_> = store.pins().iter().map(facts).collect();
+        io.answer(format!("{:#}\n", json!({ "keys": keys })).as_bytes())?;
+        return Ok(Exit::Done);
+    }
     let mut text = String::new();
     for pin in store.pins() {
         let _ = writeln!(
@@ -121,4 +127,14 @@ fn list(store: &Store, io: &mut Io<'_>) -> Result<Exit, Failure> {
     }
     io.answer(text.as_bytes())?;
     Ok(Exit::Done)
+}
+
+fn facts(pin: &Pin) -> Value {
+    json!({
+        "name": pin.name,
+        "kid": pin.kid,
+        "fingerprint": pin.fingerprint,
+        "spkiSha256": pin.spki_sha256,
+        "trustedAt": crate::time::format(pin.trusted_at),
+    })
 }

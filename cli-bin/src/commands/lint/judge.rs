@@ -497,6 +497,7 @@ fn verdict(refusal: Refusal) -> Verdict {
 fn rule_of(code: Code) -> RuleId {
     match code {
         Code::AdmissionOnly | Code::WrongServiceAccount => RuleId::RunTimeOnly,
+        Code::Ambiguous => RuleId::BothSections,
         Code::TooLarge => RuleId::Oversize,
         Code::WrongKeyAlgorithm => RuleId::Unsupported,
         other => RuleId::find(other.as_str()).unwrap_or(RuleId::Unsupported),
