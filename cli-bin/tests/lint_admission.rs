@@ -224,6 +224,7 @@ impl Keys {
         let rules = Rules::load(std::path::Path::new(&self.file(lenient))).unwrap();
         let mut builder = Registry::builder();
         for (rule, key) in rules.keys.iter().zip(&self.keys) {
+            assert_eq!(rule.recipient.kid(), key.recipient().kid());
             let key = LocalKey::from_bytes(key.to_pkcs8_pem().as_bytes(), None).unwrap();
             let mut entry = KeyEntry::builder(rule.name.clone(), rule.recipient.clone())
                 .namespaces(NamespaceSet::clone(&rule.namespaces))
@@ -391,7 +392,7 @@ fn what_lint_passes_is_not_denied() {
         .unwrap();
     let (clean, denied) = (Cell::new(0), Cell::new(0));
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 600,
+        cases: 3000,
         failure_persistence: None,
         ..ProptestConfig::default()
     });
@@ -427,14 +428,27 @@ fn what_lint_passes_is_not_denied() {
             }
             if is_clean {
                 clean.set(clean.get() + 1);
+                let message = response["status"]["message"].as_str().unwrap_or_default();
+                // A header that was rewritten is no longer what the tag covers: only the key tells.
+                let rewritten = case
+                    .fields
+                    .iter()
+                    .any(|field| !field.bound || (4..=7).contains(&field.twist));
+                let by_the_key_alone = rewritten
+                    && message.split('[').skip(1).all(|rest| {
+                        !rest.contains(']')
+                            || rest.starts_with("not-opened]")
+                            || rest.starts_with("privyseal.dev/")
+                    });
                 prop_assert!(
-                    allowed,
-                    "clean and denied: {manifest}\n{}",
-                    response["status"]["message"]
+                    allowed || by_the_key_alone,
+                    "clean and denied: {manifest}\n{message}"
                 );
-                let left = |field: &Field| {
-                    field.layout < 2 && case.leave.split(',').any(|name| name.trim() == field.key)
-                };
+                if !allowed {
+                    return Ok(());
+                }
+                let left =
+                    |field: &Field| case.leave.split(',').any(|name| name.trim() == field.key);
                 if case.fields.iter().any(|field| !left(field)) {
                     prop_assert!(
                         response.get("patch").is_some(),

@@ -149,14 +149,17 @@ impl FileCheck<'_, '_> {
                 );
             }
         }
-        let leave = secret.annotation(LEAVE).map(|named| named.text);
-        let asked =
-            |key: &str| leave.is_some_and(|named| named.split(',').any(|n| n.trim() == key));
         let mut sealed = Vec::new();
         let mut bytes = 0;
         for field in secret.fields() {
             self.tally.values += 1;
-            bytes += self.field(secret, &label, field, asked(field.key()), &mut sealed);
+            bytes += self.field(
+                secret,
+                &label,
+                field,
+                is_left(secret, field.key()),
+                &mut sealed,
+            );
         }
         let annotated = self.annotations(secret, &label, &mut sealed);
         if bytes + annotated > LARGEST_SECRET {
@@ -377,7 +380,7 @@ impl FileCheck<'_, '_> {
             let seat = Seat {
                 secret,
                 key,
-                leave: false,
+                leave: is_left(secret, key),
                 annotation: true,
             };
             most += self.value(value.text.as_bytes(), false, seat, spot, sealed);
@@ -470,6 +473,13 @@ fn spot<'s>(label: &'s str, field: &Field<'_>, path: &'s str) -> Spot<'s> {
         line: field.line(),
         column: field.column(),
     }
+}
+
+/// Whether the Secret asks for this field to be left closed.
+fn is_left(secret: &ManifestSecret<'_>, key: &str) -> bool {
+    secret
+        .annotation(LEAVE)
+        .is_some_and(|named| named.text.split(',').any(|name| name.trim() == key))
 }
 
 /// `namespace/name` as the manifest has them.
