@@ -6,13 +6,14 @@ use serde_json::Value;
 use crate::support::{Bench, CANARY, Ended};
 
 fn manifest(name: &str, fields: &[(&str, &str)]) -> String {
-    let mut text = format!(
+    let head = format!(
         "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: payments\nstringData:\n"
     );
-    for (key, value) in fields {
-        text.push_str(&format!("  {key}: {value}\n"));
-    }
-    text
+    let lines: Vec<String> = fields
+        .iter()
+        .map(|(key, value)| format!("  {key}: {value}\n"))
+        .collect();
+    head + &lines.concat()
 }
 
 fn seal(bench: &Bench, card: &str, place: &str, by: &str) -> String {

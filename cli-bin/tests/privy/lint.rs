@@ -1,6 +1,7 @@
 //! `privy lint`: one test per kind of mistake, and the forms of its report.
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
 use serde_json::Value;
 
 use crate::support::{Bench, CANARY, Ended};
@@ -325,7 +326,6 @@ fn envelopes_that_slip_past_the_filter_are_found() {
     slips(&format!("\"\\n{sealed}\""));
     slips(&base64(&sealed));
     // The same header with a blank before its brace: recognized, and never forwarded.
-    use base64::Engine as _;
     let url = base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let (header, rest) = sealed.split_once('.').unwrap();
     let header = format!(
@@ -936,6 +936,5 @@ fn many_files_are_checked_on_all_cores_and_reported_in_order() {
 }
 
 fn base64(text: &str) -> String {
-    use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(text)
 }

@@ -1,5 +1,6 @@
 //! Two sides, value by value: what changed, and how sure that is.
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::snapshot::{Item, Sealed, State};
 
@@ -127,6 +128,9 @@ pub fn compare(before: Vec<Item>, after: Vec<Item>) -> Vec<Difference> {
 
 impl Difference {
     /// The item to name it by.
+    ///
+    /// # Panics
+    /// Never for a difference that [`compare`] found: each has a side.
     pub fn item(&self) -> &Item {
         self.after
             .as_ref()
@@ -308,7 +312,7 @@ fn sealed(a: &Sealed, b: &Sealed) -> Option<(Change, bool, String)> {
                 message.push_str("; for another key");
             }
             if new_place {
-                message.push_str(&format!("; for {} instead of {}", place(b), place(a)));
+                let _ = write!(message, "; for {} instead of {}", place(b), place(a));
             }
             (Change::Changed, false, message)
         }

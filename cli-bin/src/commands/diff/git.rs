@@ -107,12 +107,9 @@ fn fill(
             let bytes = match blob {
                 None => continue,
                 Some(Blob::Stored(_)) => blobs.next().flatten(),
+                // Where a folder stands in place of the file, there is nothing to compare.
                 Some(Blob::Here) => {
-                    match files::read(&root.join(&changed.path), files::MANIFEST_LIMIT) {
-                        Ok(bytes) => Some(bytes),
-                        // A folder stands where the file was, or nothing.
-                        Err(_) => None,
-                    }
+                    files::read(&root.join(&changed.path), files::MANIFEST_LIMIT).ok()
                 }
             };
             match bytes {

@@ -1,4 +1,6 @@
 //! What an envelope says of itself, held against keys, policy and place: by the webhook's own decision.
+use std::fmt::Write as _;
+
 use jwe_envelope::{Binding, Envelope, KeyManagement, ObjectName, Scope, recognize};
 use secret_walker::{AdmittedSecret, ManifestSecret};
 use webhook_bin::decide::{
@@ -535,10 +537,11 @@ fn through(mut found: Vec<Verdict>, target: &Target<'_>) -> Vec<Verdict> {
         ) {
             let namespace = target.namespace.as_deref().unwrap_or("?");
             let mark = if target.generated { "*" } else { "" };
-            message.push_str(&format!(
+            let _ = write!(
+                message,
                 " (as `{through}` makes it: {namespace}/{}{mark})",
                 printable(&target.name, 100)
-            ));
+            );
         }
     }
     found

@@ -115,12 +115,13 @@ fn fingerprint(finding: &Finding) -> String {
 }
 
 fn pascal(id: &str) -> String {
-    id.split('-')
-        .map(|word| {
-            let (first, rest) = word.split_at(word.len().min(1));
-            format!("{}{rest}", first.to_ascii_uppercase())
-        })
-        .collect()
+    let mut name = String::new();
+    for word in id.split('-') {
+        let (first, rest) = word.split_at(word.len().min(1));
+        name.push_str(&first.to_ascii_uppercase());
+        name.push_str(rest);
+    }
+    name
 }
 
 fn sentence(title: &str) -> String {
