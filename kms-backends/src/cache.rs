@@ -116,7 +116,7 @@ impl Cache {
         let count = {
             let mut store = write(&self.store);
             // Under the lock that `forget` takes as well: a denial is either seen here or clears what we insert.
-            if holder.state.generation() != generation {
+            if holder.state.generation() != generation || holder.state.is_retired() {
                 return;
             }
             store.remove(&inputs);

@@ -10,9 +10,10 @@ use std::time::Duration;
 /// caller what it does about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Category {
-    /// The key service answered that we may not use this key. Every cached content key of it is dropped.
+    /// The key service answered that we may not use this key, or that it was disabled. Every cached content key of it is
+    /// dropped.
     Denied,
-    /// We asked the wrong thing: wrong kind of key, disabled version, bad settings. Asking again is useless.
+    /// We asked the wrong thing: wrong kind of key, bad settings. Asking again is useless.
     Misconfigured,
     /// The service says that the wrapped key is bad. Never told apart from a bad tag
     /// ([RFC 7516 §11.5](https://www.rfc-editor.org/rfc/rfc7516#section-11.5)).

@@ -1,7 +1,7 @@
 //! What the key services last said, per key entry.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
@@ -63,6 +63,8 @@ pub struct KeyStatus {
 pub(crate) struct EntryState {
     /// Goes up with every denial; what was asked for under an older number is never cached.
     generation: AtomicU64,
+    /// The entry is in no registry any more; nothing of it is cached from then on.
+    retired: AtomicBool,
     seen: Mutex<Seen>,
 }
 
@@ -76,6 +78,7 @@ impl Default for EntryState {
     fn default() -> Self {
         Self {
             generation: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
             seen: Mutex::new(Seen {
                 health: Health::default(),
                 since: Instant::now(),
@@ -91,6 +94,14 @@ impl EntryState {
 
     pub(crate) fn next_generation(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
     pub(crate) fn record(&self, outcome: Result<(), Category>) {

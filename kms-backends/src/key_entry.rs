@@ -10,10 +10,10 @@ use crate::health::EntryState;
 use crate::key_unwrap::{KeyUnwrap, OwnedRequest};
 use crate::namespaces::NamespaceSet;
 
-/// One public key with its one algorithm, its policy, and the holders of its private half.
-#[derive(Debug)]
+/// One public key with its one algorithm, its policy, and the holders of its private half. Clones are the same entry.
+#[derive(Clone, Debug)]
 pub struct KeyEntry {
-    settings: Settings,
+    settings: Arc<Settings>,
     holder: Arc<Holder>,
 }
 
@@ -204,7 +204,7 @@ impl KeyEntryBuilder {
     #[must_use]
     pub fn build(self) -> KeyEntry {
         KeyEntry {
-            settings: self.settings,
+            settings: Arc::new(self.settings),
             holder: Arc::new(Holder {
                 name: self.name,
                 backends: self.backends,

@@ -108,6 +108,7 @@ mod health;
 mod key_entry;
 mod key_unwrap;
 pub mod key_uri;
+mod keyring;
 #[cfg(feature = "kms-plugin")]
 pub mod kms_plugin;
 pub mod layer;
@@ -139,6 +140,7 @@ pub use health::{Health, KeyStatus};
 pub use key_entry::{KeyEntry, KeyEntryBuilder};
 pub use key_unwrap::{KeyUnwrap, KeyUnwrapExt, OwnedRequest};
 pub use key_uri::{KeyUri, KeyUriError};
+pub use keyring::{Keyring, Listing, SharedRegistry, WatchedKey};
 pub use namespaces::{NamespaceSet, NamespaceSetError};
 pub use observer::{CacheEvent, Observer, Unobserved};
 pub use registry::{KeySource, OpenFailure, Opened, Registry, RegistryBuilder, RegistryError};

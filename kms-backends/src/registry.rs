@@ -111,6 +111,34 @@ impl Registry {
         self.entries.iter().map(status).collect()
     }
 
+    /// A registry of other entries that goes on with the cache and the calls under way of this one. An entry of this one
+    /// (a clone of it) stays what it is. The content keys of entries that are no more are dropped, and such an entry cannot
+    /// come back.
+    ///
+    /// # Errors
+    /// The first contradiction among `entries`; nothing has changed then.
+    pub fn with_entries(&self, entries: Vec<KeyEntry>) -> Result<Self, RegistryError> {
+        let names = Names::of(&entries)?;
+        for gone in &self.entries {
+            if !entries
+                .iter()
+                .any(|entry| Arc::ptr_eq(entry.holder(), gone.holder()))
+            {
+                // First, so that a call under way finds either the mark or its key dropped.
+                gone.holder().state.retire();
+                self.cache.forget(gone.holder());
+            }
+        }
+        Ok(Self {
+            entries,
+            by_kid: names.by_kid,
+            default_key: names.default_key,
+            observer: Arc::clone(&self.observer),
+            cache: Arc::clone(&self.cache),
+            flights: Arc::clone(&self.flights),
+        })
+    }
+
     /// How many content keys are cached.
     pub fn cached_keys(&self) -> usize {
         self.cache.len()
@@ -269,23 +297,44 @@ impl RegistryBuilder {
     /// # Errors
     /// The first contradiction, with the names of the entries.
     pub fn build(self) -> Result<Registry, RegistryError> {
+        let names = Names::of(&self.entries)?;
+        let cache = Arc::new(Cache::new(self.cache, Arc::clone(&self.observer)));
+        Ok(Registry {
+            by_kid: names.by_kid,
+            default_key: names.default_key,
+            flights: Arc::new(Flights::new(Arc::clone(&cache))),
+            cache,
+            entries: self.entries,
+            observer: self.observer,
+        })
+    }
+}
+
+/// Which entry each `kid` means, by its number.
+struct Names {
+    by_kid: HashMap<String, usize>,
+    default_key: Option<usize>,
+}
+
+impl Names {
+    fn of(entries: &[KeyEntry]) -> Result<Self, RegistryError> {
         let mut by_kid: HashMap<String, usize> = HashMap::new();
         let mut default_key = None;
         let mut names = HashSet::new();
-        for (index, entry) in self.entries.iter().enumerate() {
+        for (index, entry) in entries.iter().enumerate() {
             check_alone(entry)?;
             if !names.insert(entry.name()) {
                 return Err(RegistryError::SameName(entry.name().to_owned()));
             }
             if let Some(&other) = by_kid.get(entry.recipient().kid()) {
                 // An alias of an earlier entry, or its own thumbprint: both would make one `kid` mean two keys.
-                return Err(clash(&self.entries[other], entry, entry.recipient().kid()));
+                return Err(clash(&entries[other], entry, entry.recipient().kid()));
             }
             by_kid.insert(entry.recipient().kid().to_owned(), index);
             for alias in entry.aliases() {
                 match by_kid.insert(alias.clone(), index) {
                     Some(other) if other != index => {
-                        return Err(clash(&self.entries[other], entry, alias));
+                        return Err(clash(&entries[other], entry, alias));
                     }
                     _ => {}
                 }
@@ -294,19 +343,14 @@ impl RegistryBuilder {
                 && let Some(first) = default_key.replace(index)
             {
                 return Err(RegistryError::TwoDefaults {
-                    first: self.entries[first].name().to_owned(),
+                    first: entries[first].name().to_owned(),
                     second: entry.name().to_owned(),
                 });
             }
         }
-        let cache = Arc::new(Cache::new(self.cache, Arc::clone(&self.observer)));
-        Ok(Registry {
+        Ok(Self {
             by_kid,
             default_key,
-            flights: Arc::new(Flights::new(Arc::clone(&cache))),
-            cache,
-            entries: self.entries,
-            observer: self.observer,
         })
     }
 }

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jwe_envelope::ObjectName;
-use kms_backends::Registry;
+use kms_backends::SharedRegistry;
 use secret_walker::AdmittedSecret;
 use tokio::time::Instant;
 
@@ -29,8 +30,8 @@ use retry::FirstTries;
 
 /// Answers reviews: the keys, the policy, the formats and a clock.
 pub struct Reviewer {
-    /// The keys that are served.
-    pub registry: Registry,
+    /// The keys that are served; each review takes those of its moment.
+    pub registry: Arc<SharedRegistry>,
     /// What the administrator wants.
     pub policy: Policy,
     formats: Vec<Box<dyn SealedFormat>>,
@@ -51,9 +52,9 @@ impl fmt::Debug for Reviewer {
 
 impl Reviewer {
     /// Serves these keys under this policy: JWE, by the system's clock.
-    pub fn new(registry: Registry, policy: Policy) -> Self {
+    pub fn new(registry: impl Into<Arc<SharedRegistry>>, policy: Policy) -> Self {
         Self {
-            registry,
+            registry: registry.into(),
             policy,
             formats: vec![Box::new(Jwe)],
             clock: Box::new(SystemTime::now),
@@ -120,8 +121,9 @@ impl Reviewer {
         let Some(object) = request.object else {
             return deny_unreadable(record, "request.object is missing");
         };
+        let registry = self.registry.present();
         let context = Context {
-            registry: &self.registry,
+            registry: &registry,
             policy: &self.policy,
             now: record
                 .time

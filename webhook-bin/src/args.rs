@@ -78,5 +78,9 @@ pub enum Command {
         /// Accept a configuration that names no way for callers to prove themselves
         #[arg(long, env = "PRIVY_WEBHOOK_ALLOW_UNAUTHENTICATED_CALLERS")]
         allow_unauthenticated_callers: bool,
+
+        /// Also ask each key service for its public key, and compare it with the configured one
+        #[arg(long)]
+        probe: bool,
     },
 }

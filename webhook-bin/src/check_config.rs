@@ -79,6 +79,9 @@ fn write_summary(out: &mut String, config: &Config) -> std::fmt::Result {
         Some(path) => writeln!(out, "audit        {}", path.display())?,
         None => writeln!(out, "audit        standard output")?,
     }
+    for warning in &config.warnings {
+        writeln!(out, "warning      {warning}")?;
+    }
     for key in &config.keys {
         writeln!(out)?;
         write_key(out, key)?;
@@ -136,6 +139,12 @@ fn write_key(out: &mut String, key: &KeyConfig) -> std::fmt::Result {
     }
     for (reference, _) in &key.backends {
         writeln!(out, "  unwrapped by {reference}")?;
+    }
+    if let Some(reference) = &key.versions_of {
+        writeln!(
+            out,
+            "  unwrapped by {reference}, every version that decrypts"
+        )?;
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ pub type KeyReport = Arc<dyn Fn() -> Vec<KeyHealth> + Send + Sync>;
 ///
 /// Readiness means "configured, certificate valid, not shutting down". It never depends on a key service:
 /// all replicas would leave at once, and plain refusals would become connection errors. `keys` is for the
-/// body of `/readyz?verbose` alone.
+/// body of `/readyz?verbose` and for the metrics.
 pub fn router<R: Send + Sync + 'static>(
     app: &Arc<App<R>>,
     tls: &Arc<TlsStore>,
@@ -44,6 +44,7 @@ pub fn router<R: Send + Sync + 'static>(
     ours.register_collector(Box::new(Levels {
         app: Arc::clone(app),
         tls: Arc::clone(tls),
+        keys: Arc::clone(&keys),
     }));
     let state = Arc::new(Health {
         app: Arc::clone(app),
@@ -129,6 +130,7 @@ fn plain(status: StatusCode, body: String, kind: &'static str) -> Response<Body>
 struct Levels<R> {
     app: Arc<App<R>>,
     tls: Arc<TlsStore>,
+    keys: KeyReport,
 }
 
 impl<R> std::fmt::Debug for Levels<R> {
@@ -154,6 +156,16 @@ impl<R: Send + Sync + 'static> Collector for Levels<R> {
             "When the certificate in service ends, on the Unix clock",
             self.tls.material().facts.not_after_seconds(),
         )?;
+        let mut keys = encoder.encode_descriptor(
+            "key_health",
+            "1 for how the key service of a key last answered",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (key, health) in (self.keys)() {
+            let labels = [("key", key.as_str()), ("health", health)];
+            ConstGauge::new(1_i64).encode(keys.encode_family(&labels)?)?;
+        }
         let failed = ConstCounter::new(self.app.audit().failed_writes());
         failed.encode(encoder.encode_descriptor(
             "audit_write_failures",

@@ -40,9 +40,13 @@ mod connections;
 #[cfg(feature = "server")]
 pub mod health;
 #[cfg(feature = "server")]
+mod key_versions;
+#[cfg(feature = "server")]
 pub mod limits;
 #[cfg(feature = "server")]
 pub mod metrics;
+#[cfg(feature = "server")]
+mod probe;
 #[cfg(feature = "server")]
 mod process;
 #[cfg(feature = "server")]

@@ -21,7 +21,7 @@ use crate::config::{Config, Overrides};
 use crate::metrics::Metrics;
 use crate::server::{Parts, Server};
 use crate::tls::TlsStore;
-use crate::{check_config, health, process, telemetry};
+use crate::{check_config, health, key_versions, probe, process, telemetry};
 
 /// Wrong usage or configuration.
 const WRONG_CONFIGURATION: u8 = 2;
@@ -41,6 +41,7 @@ pub fn run(args: &Args) -> ExitCode {
             file,
             config,
             allow_unauthenticated_callers,
+            probe,
         }) => {
             let file = file
                 .as_deref()
@@ -50,6 +51,14 @@ pub fn run(args: &Args) -> ExitCode {
                 allow_unauthenticated_callers: *allow_unauthenticated_callers,
             };
             match runtime.block_on(Config::load(file, overrides)) {
+                Ok(config) if *probe => {
+                    let probed = runtime.block_on(probe::probe(&config));
+                    let text = format!("{}\n\n{}", check_config::summary(&config), probed.text);
+                    match say(&text) {
+                        ExitCode::SUCCESS => ExitCode::from(probed.exit),
+                        failed => failed,
+                    }
+                }
                 Ok(config) => say(&check_config::summary(&config)),
                 Err(problems) => complain(&problems.to_string(), WRONG_CONFIGURATION),
             }
@@ -88,7 +97,11 @@ fn runtime() -> io::Result<Runtime> {
 async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
     let metrics = Metrics::new();
     let observer: Arc<dyn Observer> = Arc::new(metrics.clone());
-    let registry = config.registry(&observer)?;
+    let keyring = config.keyring(&observer)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let registry = Arc::clone(keyring.registry());
     let audit = audit_log(config.audit.as_deref())?;
     let tls = Arc::new(TlsStore::open(config.tls.clone())?);
     if config.callers == CallerMode::Anyone {
@@ -108,7 +121,7 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
     let health = health::router(&app, &tls, {
         let app = Arc::clone(&app);
         Arc::new(move || {
-            let status = app.reviewer().registry.status();
+            let status = app.reviewer().registry.present().status();
             status
                 .into_iter()
                 .map(|key| (key.name, key.health.as_str()))
@@ -122,6 +135,8 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
         tls_poll: config.tls_poll,
         health,
     };
+    // Before the first review; a key service that is away does not keep us from starting.
+    let versions = tokio::spawn(key_versions::keep_listed(keyring, config.refresh));
     // Before the sockets open: from the first answer on, SIGTERM means a drain.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -142,6 +157,7 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
             }
         })
         .await;
+    versions.abort();
     tracing::info!("stopped");
     Ok(())
 }

@@ -44,7 +44,7 @@ async fn open_at(
         value,
         &site(caller),
         &reviewer.policy,
-        &reviewer.registry,
+        &reviewer.registry.present(),
         now,
         deadline,
     )
@@ -208,7 +208,8 @@ fn what_is_stored_already_is_left_rather_than_refused() {
         };
         let site = site(Use::Admission { change, leave });
         let recognized = recognize(value.as_bytes());
-        match decide(&recognized, &site, &policy, &reviewer.registry, NOW) {
+        let registry = reviewer.registry.present();
+        match decide(&recognized, &site, &policy, &registry, NOW) {
             Decision::Leave(Leave::Plain) => "plain".to_owned(),
             Decision::Leave(Leave::Asked) => "asked".to_owned(),
             Decision::Leave(Leave::Foreign { kid }) => {
@@ -298,11 +299,12 @@ fn at_most_two_recipients_are_tried() {
         "{recognized:?}"
     );
     let reviewer = &bench.reviewer;
+    let registry = reviewer.registry.present();
     let decision = decide(
         &recognized,
         &site(ADMISSION),
         &reviewer.policy,
-        &reviewer.registry,
+        &registry,
         NOW,
     );
     let Decision::Unwrap { opening, .. } = decision else {

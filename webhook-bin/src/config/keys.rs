@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use jwe_envelope::{KeyCard, KeyError, KeyManagement, RecipientKey};
 #[cfg(feature = "server")]
-use kms_backends::layer::Layered;
-#[cfg(feature = "server")]
-use kms_backends::{KeyEntry, Observer, connect_for};
-use kms_backends::{KeyUri, NamespaceSet};
+use kms_backends::{Connector, KeyEntry, Observer, WatchedKey};
+use kms_backends::{KeyUri, KeyUriError, NamespaceSet};
 
 use super::problem::quoted;
 use super::reader::{Field, Members};
@@ -35,8 +33,8 @@ const KNOWN: &[&str] = &[
 
 #[cfg(feature = "server")]
 impl KeyConfig {
-    /// The registry's entry, its backends observed.
-    pub(super) fn entry(&self, observer: &Arc<dyn Observer>) -> KeyEntry {
+    /// The registry's entry, its backends in their layers.
+    pub(super) fn entry(&self, connector: &Connector, observer: &Arc<dyn Observer>) -> KeyEntry {
         let mut builder = KeyEntry::builder(&self.name, self.recipient.clone())
             .namespaces(self.namespaces.clone())
             .allow_unbound(self.allow_unbound)
@@ -44,19 +42,29 @@ impl KeyConfig {
             .references(
                 self.backends
                     .iter()
-                    .map(|(reference, _)| reference.clone())
+                    .map(|(reference, _)| reference.to_string())
                     .collect(),
             );
         for alias in &self.aliases {
             builder = builder.alias(alias);
         }
-        for (_, backend) in &self.backends {
-            let layered = Layered::new(Arc::clone(backend))
-                .named(&self.name)
-                .observer(Arc::clone(observer));
-            builder = builder.backend(layered.build());
+        for (reference, backend) in &self.backends {
+            let backend = Arc::clone(backend);
+            builder = builder.backend(connector.layered(reference, backend, &self.name, observer));
         }
         builder.build()
+    }
+
+    /// The key whose versions its service lists, where it is one.
+    pub(super) fn watched(&self) -> Option<WatchedKey> {
+        self.versions_of.as_ref().map(|uri| WatchedKey {
+            name: self.name.clone(),
+            uri: uri.clone(),
+            recipient: self.recipient.clone(),
+            namespaces: self.namespaces.clone(),
+            allow_unbound: self.allow_unbound,
+            default_key: self.is_default,
+        })
     }
 }
 
@@ -88,18 +96,28 @@ impl Written<'_> {
 #[cfg(feature = "server")]
 impl Loader<'_> {
     /// The keys, connected.
-    pub(super) async fn keys(&mut self, members: &Members<'_>) -> Option<Vec<KeyConfig>> {
+    pub(super) async fn keys(
+        &mut self,
+        members: &Members<'_>,
+        connector: &Connector,
+    ) -> Option<Vec<KeyConfig>> {
         let (mut rules, mut keys) = (Vec::new(), Vec::new());
         for field in self.key_fields(members)? {
             let Some(written) = self.written(&field) else {
                 continue;
             };
             let mut backends = Vec::new();
+            let mut versions_of = None;
             if let (Some(recipient), Some(references)) = (&written.recipient, &written.references) {
                 for (field, uri) in references {
-                    // Connecting also tells whether the private key is the public key's other half.
-                    match connect_for(uri, recipient).await {
-                        Ok(backend) => backends.push((uri.to_string(), backend)),
+                    if uri.lacks_version() {
+                        self.alone(field, references.len(), &written.aliases);
+                        versions_of = Some(uri.clone());
+                        continue;
+                    }
+                    // A file also tells whether its private key is the public key's other half.
+                    match connector.connect(uri, recipient).await {
+                        Ok(backend) => backends.push((uri.clone(), backend)),
                         Err(error) => field
                             .problem(self.problems, format!("{:#}", anyhow::Error::from(error))),
                     }
@@ -116,10 +134,23 @@ impl Loader<'_> {
                     allow_unbound: rule.allow_unbound,
                     is_default: rule.is_default,
                     backends,
+                    versions_of,
                 });
             }
         }
         Some(keys)
+    }
+
+    /// A key of many versions is many public keys: an alias could mean only one of them, and a replica would have to
+    /// count versions in the same way.
+    fn alone(&mut self, field: &Field<'_>, references: usize, aliases: &[String]) {
+        if references > 1 || !aliases.is_empty() {
+            field.problem(
+                self.problems,
+                "names a key and no version, so every version is served under its own kid; that goes with neither \
+                 `aliases` nor a second reference. Add the version, or leave those out",
+            );
+        }
     }
 }
 
@@ -303,7 +334,7 @@ impl Loader<'_> {
         let field = members.required(
             self.problems,
             "unwrap",
-            "list who holds the private key, as `file:` and a path; several are asked in turn while one is not available",
+            "list who holds the private key, as `file:` and a path or the reference of a key service; several are asked in turn while one is not available",
         )?;
         let references = field.texts(self.problems);
         if references.is_empty() {
@@ -314,6 +345,8 @@ impl Loader<'_> {
         for (field, text) in references {
             match text.parse::<KeyUri>() {
                 Ok(uri) => uris.push((field, uri.relative_to(self.folder))),
+                // Whoever only checks manifests needs no key service.
+                Err(KeyUriError::NotInThisBuild { .. }) if !self.connects => {}
                 Err(error) => field.problem(self.problems, error.to_string()),
             }
         }

@@ -20,6 +20,8 @@ mod problem;
 mod reader;
 mod rules;
 #[cfg(feature = "server")]
+mod services;
+#[cfg(feature = "server")]
 mod serving;
 
 pub use problem::{Problem, Problems};

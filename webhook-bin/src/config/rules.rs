@@ -77,13 +77,25 @@ pub(super) struct Loader<'p> {
     pub(super) file: &'p Path,
     pub(super) folder: &'p Path,
     pub(super) overrides: Overrides,
+    /// Whether the keys are to be connected, too: then their services have to be in this build.
+    pub(super) connects: bool,
     pub(super) problems: &'p mut Problems,
 }
 
 /// The members of the file.
 pub(super) const ROOT: &[&str] = &[
-    "version", "listen", "health", "tls", "callers", "cluster", "keys", "policy", "limits",
-    "cache", "audit",
+    "version",
+    "listen",
+    "health",
+    "tls",
+    "callers",
+    "cluster",
+    "keys",
+    "policy",
+    "limits",
+    "cache",
+    "audit",
+    "keyServices",
 ];
 
 impl<'p> Loader<'p> {
@@ -92,6 +104,7 @@ impl<'p> Loader<'p> {
             file,
             folder: file.parent().unwrap_or(Path::new("")),
             overrides,
+            connects: false,
             problems,
         }
     }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jwe_envelope::RecipientKey;
-use kms_backends::{CacheOptions, KeyUnwrap, NamespaceSet, Observer, Registry, RegistryError};
+use kms_backends::{
+    CacheOptions, Connector, KeyUnwrap, KeyUri, Keyring, NamespaceSet, Observer, Registry,
+    RegistryError,
+};
 
 use super::problem::{self, Problems};
 use super::reader::{Field, Members};
@@ -41,6 +44,12 @@ pub struct Config {
     pub cache: CacheOptions,
     /// The audit log's file; standard output when there is none.
     pub audit: Option<PathBuf>,
+    /// The way to the key services.
+    pub connector: Arc<Connector>,
+    /// How often the versions of keys are listed.
+    pub refresh: Duration,
+    /// What is allowed and better avoided, in sentences.
+    pub warnings: Vec<String>,
 }
 
 /// One key entry.
@@ -59,7 +68,9 @@ pub struct KeyConfig {
     /// Whether envelopes without `kid` are tried with this key.
     pub is_default: bool,
     /// Who holds the private half: reference and connection, in the order in which they are asked.
-    pub backends: Vec<(String, Arc<dyn KeyUnwrap>)>,
+    pub backends: Vec<(KeyUri, Arc<dyn KeyUnwrap>)>,
+    /// A reference without version: every version that its service lists is served.
+    pub versions_of: Option<KeyUri>,
 }
 
 impl Config {
@@ -83,23 +94,35 @@ impl Config {
             .ok_or_else(|| problems.sorted())
     }
 
-    /// The registry of the keys, reporting to `observer`.
+    /// The registry of the keys, reporting to `observer`, and what keeps it up to date.
     ///
     /// # Errors
     /// When the keys contradict each other, which [`Config::load`] has ruled out.
-    pub fn registry(&self, observer: &Arc<dyn Observer>) -> Result<Registry, RegistryError> {
+    pub fn keyring(&self, observer: &Arc<dyn Observer>) -> Result<Keyring, RegistryError> {
         let builder = Registry::builder()
             .cache(self.cache)
             .observer(Arc::clone(observer));
-        self.keys
+        let registry = self
+            .keys
             .iter()
-            .fold(builder, |builder, key| builder.key(key.entry(observer)))
-            .build()
+            .filter(|key| key.versions_of.is_none())
+            .fold(builder, |builder, key| {
+                builder.key(key.entry(&self.connector, observer))
+            })
+            .build()?;
+        let watched = self.keys.iter().filter_map(KeyConfig::watched).collect();
+        Keyring::new(
+            &registry,
+            watched,
+            Arc::clone(&self.connector),
+            Arc::clone(observer),
+        )
     }
 }
 
 impl Loader<'_> {
     async fn load(mut self, root: &Field<'_>) -> Option<Config> {
+        self.connects = true;
         let members = root.members(self.problems, ROOT)?;
         self.version(&members);
         let listen = self.address(
@@ -127,7 +150,9 @@ impl Loader<'_> {
         let limits = self.limits(&members);
         let cache = self.cache(&members);
         let audit = self.audit(&members);
-        let keys = self.keys(&members).await;
+        let services = self.services(&members);
+        let connector = Arc::new(Connector::new(services.options));
+        let keys = self.keys(&members, &connector).await;
         let (tls, tls_poll) = tls?;
         Some(Config {
             file: self.file.to_owned(),
@@ -141,6 +166,9 @@ impl Loader<'_> {
             limits,
             cache,
             audit,
+            connector,
+            refresh: services.refresh,
+            warnings: services.warnings,
         })
     }
 

@@ -1,0 +1,69 @@
+//! `keyServices`: how each key service is reached, and as whom.
+
+mod common;
+
+#[cfg(feature = "aws")]
+mod aws;
+#[cfg(feature = "vault")]
+mod vault;
+
+use std::time::Duration;
+
+use kms_backends::KeyServices;
+
+use super::reader::Members;
+use super::rules::Loader;
+
+/// What `keyServices` says.
+pub(super) struct Services {
+    pub(super) options: KeyServices,
+    /// How often the versions of keys are listed.
+    pub(super) refresh: Duration,
+    /// What is allowed and better avoided.
+    pub(super) warnings: Vec<String>,
+}
+
+const SERVICES: &[&str] = &[
+    "refresh",
+    "aws",
+    "azure",
+    "gcp",
+    "kmsPlugin",
+    "pkcs11",
+    "vault",
+];
+
+impl Loader<'_> {
+    pub(super) fn services(&mut self, members: &Members<'_>) -> Services {
+        let mut services = Services {
+            options: KeyServices::default(),
+            refresh: Duration::from_mins(5),
+            warnings: Vec::new(),
+        };
+        let Some(members) = members
+            .optional("keyServices")
+            .and_then(|field| field.members(self.problems, SERVICES))
+        else {
+            return services;
+        };
+        if let Some(field) = members.optional("refresh") {
+            let range = Duration::from_secs(10)..=Duration::from_hours(24);
+            services.refresh = field
+                .duration(self.problems, range)
+                .unwrap_or(services.refresh);
+        }
+        for name in &SERVICES[1..] {
+            let Some(field) = members.optional(name) else {
+                continue;
+            };
+            match *name {
+                #[cfg(feature = "aws")]
+                "aws" => self.aws(&field, &mut services),
+                #[cfg(feature = "vault")]
+                "vault" => self.vault(&field, &mut services),
+                _ => field.problem(self.problems, "is not in this build of privy-webhook"),
+            }
+        }
+        services
+    }
+}

@@ -1,0 +1,116 @@
+//! `keyServices.vault`
+
+use kms_backends::vault::VaultAuth;
+
+use super::Services;
+use crate::config::reader::{Field, Members};
+use crate::config::rules::Loader;
+
+const KNOWN: &[&str] = &[
+    "address",
+    "caFile",
+    "namespace",
+    "auth",
+    "timeout",
+    "callsPerSecond",
+];
+const WAYS: &str = "say how to log in: `kubernetes`, `jwt` or `tokenFile`";
+
+impl Loader<'_> {
+    pub(super) fn vault(&mut self, field: &Field<'_>, services: &mut Services) {
+        let Some(members) = field.members(self.problems, KNOWN) else {
+            return;
+        };
+        let options = &mut services.options.vault;
+        let address = members.required(
+            self.problems,
+            "address",
+            "write the server's address, as `https://vault.example:8200`",
+        );
+        options.address = self.optional_text(address);
+        options.ca_file = members
+            .optional("caFile")
+            .and_then(|field| self.path(&field));
+        options.namespace = self.optional_text(members.optional("namespace"));
+        self.call_limits(&members, &mut options.limits);
+        let Some(auth) = members.required(self.problems, "auth", WAYS) else {
+            return;
+        };
+        options.auth = self.vault_auth(&auth);
+        if options.auth.as_ref().is_some_and(VaultAuth::is_static) {
+            services.warnings.push(
+                "vault: `tokenFile` is a static credential; whoever copies it can have envelopes opened. Prefer `kubernetes` or \
+                 `jwt`, where a projected token proves who we are"
+                    .to_owned(),
+            );
+        }
+    }
+
+    fn vault_auth(&mut self, field: &Field<'_>) -> Option<VaultAuth> {
+        let ways = field.members(self.problems, &["kubernetes", "jwt", "tokenFile"])?;
+        let found = (
+            ways.optional("kubernetes"),
+            ways.optional("jwt"),
+            ways.optional("tokenFile"),
+        );
+        match found {
+            (Some(field), None, None) => {
+                let members = field.members(self.problems, &["mount", "role", "tokenFile"])?;
+                let role = members.required(self.problems, "role", "name the role to log in to");
+                let role = self.optional_text(role);
+                let default = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+                let token_file = match members.optional("tokenFile") {
+                    Some(field) => self.path(&field)?,
+                    None => default.into(),
+                };
+                Some(VaultAuth::Kubernetes {
+                    mount: self.vault_mount(&members, "kubernetes")?,
+                    role: role?,
+                    token_file,
+                })
+            }
+            (None, Some(field), None) => {
+                let members = field.members(self.problems, &["mount", "role", "tokenFile"])?;
+                let file = members.required(
+                    self.problems,
+                    "tokenFile",
+                    "name the file of a projected token whose audience is Vault's",
+                );
+                let role = self.optional_text(members.optional("role"));
+                Some(VaultAuth::Jwt {
+                    mount: self.vault_mount(&members, "jwt")?,
+                    role,
+                    token_file: self.path(&file?)?,
+                })
+            }
+            (None, None, Some(field)) => self.path(&field).map(VaultAuth::TokenFile),
+            _ => {
+                field.problem(self.problems, format!("must name one way; {WAYS}"));
+                None
+            }
+        }
+    }
+
+    /// Part of a path, so it is held to the alphabet of mounts.
+    fn vault_mount(&mut self, members: &Members<'_>, default: &str) -> Option<String> {
+        let Some(field) = members.optional("mount") else {
+            return Some(default.to_owned());
+        };
+        let mount = field.text(self.problems)?;
+        let word = |word: &str| {
+            !word.is_empty()
+                && !word.starts_with('.')
+                && word
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        };
+        if mount.len() > 128 || mount.contains("..") || !mount.split('/').all(word) {
+            field.problem(
+                self.problems,
+                "must be where the method is mounted below `auth/`, such as `kubernetes`",
+            );
+            return None;
+        }
+        Some(mount.to_owned())
+    }
+}
