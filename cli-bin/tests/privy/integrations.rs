@@ -101,6 +101,22 @@ fn the_action_names_flags_and_inputs_that_exist() {
 }
 
 #[test]
+fn snippets_of_the_documents_are_yaml() {
+    for file in ["docs/ci.md", "docs/lint.md"] {
+        let text = text(file);
+        let mut blocks = 0;
+        for block in text.split("```yaml\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            let value: Value = serde_saphyr::from_str(block)
+                .unwrap_or_else(|error| panic!("{file}: {error}\n{block}"));
+            assert!(value.is_object(), "{block}");
+            blocks += 1;
+        }
+        assert!(blocks > 0, "{file}");
+    }
+}
+
+#[test]
 fn the_documents_name_flags_that_exist() {
     assert!(check_lines("docs/ci.md") >= 5);
     assert!(check_lines("docs/lint.md") >= 4);

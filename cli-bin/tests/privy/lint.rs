@@ -515,23 +515,121 @@ fn yaml_that_cannot_be_read_is_shown_with_a_caret() {
     assert!(template.text().contains("\"template\"") && template.text().contains("1 templates"));
 }
 
+/// An envelope with this protected header; what is in it nobody can open.
+fn crafted(header: &Value) -> String {
+    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(header.to_string());
+    let key = "A".repeat(342);
+    format!("{header}.{key}.AAAAAAAAAAAAAAAA.AAAA.AAAAAAAAAAAAAAAAAAAAAA")
+}
+
+#[test]
+fn algorithms_that_are_weak_or_never_opened_are_found() {
+    let bench = Bench::new();
+    let bind = serde_json::json!({ "v": 1, "ns": "payments", "name": "db", "key": "password" });
+    for (alg, enc, expected) in [
+        ("RSA-OAEP", "A256GCM", &["weak-algorithm"][..]),
+        ("RSA1_5", "A256GCM", &["unsupported"]),
+        ("dir", "A256GCM", &["unsupported"]),
+        ("RSA-OAEP-256", "A256XYZ", &["unsupported"]),
+        ("RSA-OAEP-256", "A256GCM", &[]),
+    ] {
+        let text =
+            crafted(&serde_json::json!({ "enc": enc, "alg": alg, "kid": "x", "bind": bind }));
+        bench.write(
+            "a.yaml",
+            secret(
+                "db",
+                "payments",
+                &format!("stringData:\n  password: {text}\n"),
+            ),
+        );
+        let found = rules(&bench.run(&["lint", "--output", "json", "a.yaml"], ""));
+        let expected: BTreeSet<String> = expected.iter().map(|rule| (*rule).to_owned()).collect();
+        assert_eq!(found, expected, "{alg} {enc}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_unreadable() {
+    let bench = Bench::new();
+    bench.write(
+        "kustomization.yaml",
+        "namespace: a\nsecretGenerator:\n- name: db\n  files: [password=absent.jwe]\n",
+    );
+    let ended = bench.run(&["lint", "--output", "json"], "");
+    assert_eq!(rules(&ended), BTreeSet::from(["unreadable".to_owned()]));
+}
+
+#[test]
+fn a_changed_kustomization_has_its_files_checked() {
+    let bench = Bench::new();
+    let sealed = sealed_for(&bench, PLACE, &[]);
+    bench.write(".git/HEAD", "");
+    bench.write(
+        "base/db.yaml",
+        secret(
+            "db",
+            "payments",
+            &format!("stringData:\n  password: {sealed}\n"),
+        ),
+    );
+    bench.write("base/kustomization.yaml", "resources: [db.yaml]\n");
+    bench.write(
+        "all/prod/kustomization.yaml",
+        "namespace: other\nresources: [../../base]\n",
+    );
+    for path in [
+        "all/prod/kustomization.yaml",
+        "all/prod",
+        "all",
+        "base/kustomization.yaml",
+    ] {
+        let ended = bench.run(&["lint", "--output", "json", path], "");
+        assert_eq!(
+            rules(&ended),
+            BTreeSet::from(["wrong-place".to_owned()]),
+            "{path}"
+        );
+    }
+    let list = bench.run(
+        &["lint", "--output", "json", "--files-from", "-"],
+        "all/prod/kustomization.yaml\0",
+    );
+    assert_eq!(rules(&list), BTreeSet::from(["wrong-place".to_owned()]));
+}
+
+#[test]
+fn every_rule_has_a_test() {
+    let source = include_str!("lint.rs");
+    for rule in cli_bin::commands::lint::rules::RuleId::ALL {
+        assert!(source.contains(&format!("\"{rule}")), "{rule}");
+    }
+}
+
 #[test]
 fn foreign_and_unbound_envelopes_are_found() {
     let bench = Bench::new();
-    // Made by another tool: no binding, for a key that is not ours, then for ours.
-    let foreign = include_str!("../../../examples/foreign/jose-util.jwe").trim();
-    let text = secret(
-        "db",
-        "payments",
-        &format!("stringData:\n  password: {foreign}\n"),
-    );
-    let ended = lint(&bench, &text);
-    assert!(
-        rules(&ended)
-            .iter()
-            .any(|rule| ["foreign", "unbound", "unsupported"].contains(&rule.as_str())),
-        "{}",
-        ended.text()
+    let card: Value = serde_json::from_slice(&bench.read("payments.card.json")).unwrap();
+    let field = |text: &str| {
+        secret(
+            "db",
+            "payments",
+            &format!("stringData:\n  password: {text}\n"),
+        )
+    };
+    // Bound to no place: for a key that is not ours, then for ours, as other tools seal.
+    let header = serde_json::json!({ "enc": "A256GCM", "alg": "RSA-OAEP-256", "kid": "theirs" });
+    finds(&bench, &field(&crafted(&header)), &["foreign"]);
+    let sealed = sealed_for(&bench, PLACE, &[]);
+    let url = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let (header, rest) = sealed.split_once('.').unwrap();
+    let mut header: Value = serde_json::from_slice(&url.decode(header).unwrap()).unwrap();
+    assert_eq!(header["kid"], card["keys"][0]["kid"]);
+    header.as_object_mut().unwrap().remove("bind");
+    finds(
+        &bench,
+        &field(&format!("{}.{rest}", url.encode(header.to_string()))),
+        &["unbound"],
     );
 }
 

@@ -33,6 +33,41 @@ fn both_accept_what_is_valid() {
 }
 
 #[test]
+fn both_agree_about_what_lint_is_told() {
+    let schema = schema();
+    let document = |lint: Value| json!({ "version": 1, "rules": [{ "paths": ["a"], "key": "k" }], "lint": lint });
+    let allow = |rule: &str, paths: Value, reason: &str| json!({ "allow": [{ "rule": rule, "paths": paths, "reason": reason }] });
+    for lint in [
+        json!({}),
+        json!(null),
+        json!({ "widest": "namespaces", "allow": [] }),
+        allow("plaintext", json!(["test/**"]), "a throw-away cluster"),
+    ] {
+        let document = document(lint);
+        assert!(schema.is_valid(&document), "{document}");
+        parse(document.to_string().as_bytes())
+            .unwrap_or_else(|error| panic!("{document}: {error:#}"));
+    }
+    for lint in [
+        json!([]),
+        json!({ "widest": "everything" }),
+        json!({ "more": 1 }),
+        json!({ "allow": [{ "rule": "plaintext", "paths": ["a"] }] }),
+        allow("plaintext", json!([]), "x"),
+        allow("plaintext", json!(["../a"]), "x"),
+        allow("plaintext", json!(["a"]), " "),
+        allow("", json!(["a"]), "x"),
+    ] {
+        let document = document(lint);
+        assert!(!schema.is_valid(&document), "the schema accepts {document}");
+        assert!(
+            parse(document.to_string().as_bytes()).is_err(),
+            "the code accepts {document}"
+        );
+    }
+}
+
+#[test]
 fn both_refuse_what_is_not() {
     let schema = schema();
     let many: Vec<String> = (0..17).map(|number| format!("c{number}")).collect();

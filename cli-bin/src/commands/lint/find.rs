@@ -29,6 +29,8 @@ pub struct Found {
     pub unreadable: Vec<(String, String)>,
     /// Standard input is to be checked.
     pub stdin: bool,
+    /// What was asked for, absolute.
+    pub asked: Vec<PathBuf>,
 }
 
 /// Finds the files that the arguments name.
@@ -54,6 +56,7 @@ pub fn find(args: &LintArgs, io: &mut Io<'_>) -> Result<Found, Failure> {
             continue;
         }
         let absolute = normal(&here.join(path));
+        found.asked.push(absolute.clone());
         let folder = if absolute.is_dir() {
             found.search(&absolute, &here, 0, true);
             searched.insert(absolute.clone());
@@ -158,13 +161,6 @@ pub fn is_kustomization(path: &Path) -> bool {
         path.file_name().and_then(|name| name.to_str()),
         Some("kustomization.yaml" | "kustomization.yml" | "Kustomization")
     )
-}
-
-/// Whether a folder is one that Kustomize builds.
-pub fn holds_kustomization(folder: &Path) -> bool {
-    ["kustomization.yaml", "kustomization.yml", "Kustomization"]
-        .iter()
-        .any(|name| folder.join(name).is_file())
 }
 
 fn is_manifest(path: &Path) -> bool {

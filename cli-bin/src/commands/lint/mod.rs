@@ -68,7 +68,7 @@ pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     let mut setup = Setup::new(args, io.now)?;
     let mut found = find::find(args, io)?;
     let kustomizations = Kustomizations::read(&found.kustomizations, &here);
-    follow(&mut found, &kustomizations, args, &here);
+    follow(&mut found, &kustomizations, &here);
     for folder in folders(&found, &kustomizations, &here) {
         setup.enter(&folder)?;
     }
@@ -89,7 +89,7 @@ pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     for generated in kustomizations
         .generated
         .iter()
-        .filter(|made| wanted(&made.path, args, &here))
+        .filter(|made| found.asked.iter().any(|asked| made.path.starts_with(asked)))
     {
         let subject = Subject {
             name: &generated.file,
@@ -119,45 +119,33 @@ pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     Ok(outcome)
 }
 
-/// Files that a checked kustomization draws on are checked too, wherever they are.
-fn follow(found: &mut Found, kustomizations: &Kustomizations, args: &LintArgs, here: &Path) {
-    if args.files_from.is_some() {
-        return;
-    }
-    let folders: Vec<PathBuf> = args
-        .paths
+/// Files that a checked kustomization draws on are checked too, wherever they are: whoever changes its namespace
+/// changes their place.
+fn follow(found: &mut Found, kustomizations: &Kustomizations, here: &Path) {
+    let folders: Vec<PathBuf> = found
+        .asked
         .iter()
-        .map(|path| find::normal(&here.join(path)))
-        .filter(|path| path.is_dir() && find::holds_kustomization(path))
+        .filter_map(|path| match path {
+            path if find::is_kustomization(path) => path.parent().map(Path::to_owned),
+            path => path.is_dir().then(|| path.clone()),
+        })
         .collect();
-    if folders.is_empty() {
-        return;
-    }
-    for path in kustomizations.drawn.iter().filter(|path| path.is_file()) {
-        let built_here = kustomizations.placements(path).iter().any(|placement| {
-            placement.through.as_ref().is_some_and(|through| {
-                folders
-                    .iter()
-                    .any(|folder| find::normal(&here.join(through)).starts_with(folder))
-            })
-        });
-        if built_here {
+    let drawn = kustomizations.drawn.iter().filter(|path| path.is_file());
+    for path in drawn {
+        let built_here = |folder: &PathBuf| {
+            path.starts_with(folder)
+                || kustomizations.placements(path).iter().any(|placement| {
+                    let through = placement.through.as_ref();
+                    through.is_some_and(|through| here.join(through).starts_with(folder))
+                })
+        };
+        if folders.iter().any(built_here) {
             found
                 .files
                 .entry(path.clone())
                 .or_insert_with(|| find::shown(path, here));
         }
     }
-}
-
-/// Whether a generator's kustomization is among what was asked for.
-fn wanted(path: &Path, args: &LintArgs, here: &Path) -> bool {
-    if args.paths.is_empty() && args.files_from.is_none() {
-        return true;
-    }
-    args.paths
-        .iter()
-        .any(|wanted| path.starts_with(find::normal(&here.join(wanted))))
 }
 
 fn folders(

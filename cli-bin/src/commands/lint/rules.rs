@@ -167,7 +167,7 @@ rules! {
         "seal the value anew with `privy seal`";
     WeakAlgorithm = "weak-algorithm" Warning
         "sealed with an algorithm that new values should not use",
-        "RSA-OAEP rests on SHA-1; RSA keys below 3072 bits are on their way out.",
+        "RSA-OAEP without a number rests on SHA-1.",
         "seal the value anew with a current key card";
     WideScope = "wide-scope" Warning
         "the envelope opens in more places than the configuration allows",

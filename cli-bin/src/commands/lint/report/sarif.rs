@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use crate::commands::lint::finding::{Finding, Outcome};
 use crate::commands::lint::rules::{Rule, RuleId};
 
-const HELP: &str = "https://privyseal.dev/docs/lint";
+const HELP: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/lint.md");
 
 /// One log with one run. Neither values nor excerpts are in it.
 pub fn print(outcome: &Outcome) -> String {
