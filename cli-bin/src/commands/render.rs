@@ -112,10 +112,11 @@ fn manifests(args: &Args, inputs: &Inputs) -> Vec<(&'static str, String)> {
 }
 
 fn registration(args: &Args, inputs: &Inputs) -> (&'static str, String) {
-    let mut template = Template::REGISTRATION.exempt(&args.namespace, &args.exempt);
+    let mut template = Template::REGISTRATION;
     if let Some(must) = &args.must_be_sealed {
         template = template.must_be_sealed(must);
     }
+    template = template.exempt(&args.namespace, &args.exempt);
     let (name, text) = match (args.callers, &args.url) {
         (CallerMode::Aggregated, _) => template.through_the_api_server(),
         (_, Some(url)) => template.at(url).authority(inputs.authority()),

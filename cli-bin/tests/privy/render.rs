@@ -215,6 +215,44 @@ fn names_images_and_exemptions_go_where_they_belong() {
 }
 
 #[test]
+fn plain_values_are_refused_where_one_says_so() {
+    for (flags, namespaces, client) in [
+        (
+            &["--must-be-sealed", "all", "--exempt", "velero"][..],
+            serde_json::json!({ "key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system", "privy-seal", "velero"] }),
+            serde_json::json!({ "service": { "namespace": "default", "name": "kubernetes", "port": 443, "path": "/apis/admission.privyseal.dev/v1/mustbesealed" } }),
+        ),
+        (
+            &[
+                "--must-be-sealed",
+                "shop, payments",
+                "--callers",
+                "mtls",
+                "--url",
+                "https://10.0.0.7:10250/",
+            ],
+            serde_json::json!({ "key": "kubernetes.io/metadata.name", "operator": "In", "values": ["shop", "payments"] }),
+            serde_json::json!({ "url": "https://10.0.0.7:10250/must-be-sealed", "caBundle": BUNDLE }),
+        ),
+    ] {
+        let rendered = documents(
+            &render(&bench(), &[&["--ca", "ca.crt"], flags].concat())
+                .succeeded()
+                .stdout,
+        );
+        let webhooks = &find(&rendered, "MutatingWebhookConfiguration")["webhooks"];
+        // Before the one that opens, or it would see opened values.
+        assert_eq!(webhooks[0]["name"], "must-be-sealed.privyseal.dev");
+        assert_eq!(
+            webhooks[0]["namespaceSelector"]["matchExpressions"][0],
+            namespaces
+        );
+        assert_eq!(webhooks[0]["clientConfig"], client);
+        assert_eq!(webhooks[1]["name"], "unseal.privyseal.dev");
+    }
+}
+
+#[test]
 fn configuration_and_cards_arrive_byte_for_byte() {
     let bench = bench();
     bench

@@ -199,15 +199,16 @@ pub(super) fn image(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn url(text: &str) -> Result<String, String> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/[]".contains(&b);
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b);
     let host = text
         .strip_prefix("https://")
-        .filter(|rest| !rest.is_empty() && rest.bytes().all(allowed));
+        .map(|rest| rest.trim_end_matches('/'));
     match host {
-        Some(rest) if rest.contains('/') => Ok(text.to_owned()),
-        Some(_) => Ok(format!("{text}/mutate")),
-        None => {
-            Err("must begin with https:// and have neither user, query nor fragment".to_owned())
+        Some(host) if !host.is_empty() && host.bytes().all(allowed) => {
+            Ok(format!("https://{host}"))
+        }
+        _ => {
+            Err("must be https:// with a host and perhaps a port, and nothing after it".to_owned())
         }
     }
 }

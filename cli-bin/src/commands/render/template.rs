@@ -23,11 +23,18 @@ macro_rules! template {
     };
 }
 
-const IN_CLUSTER: &str = concat!(
-    "      service: { namespace: privy-seal, name: privy-webhook, port: 443, path: /mutate }\n",
-    "      caBundle: UmVwbGFjZSBtZQ==\n",
-);
-const THROUGH_API_SERVER: &str = "      service: { namespace: default, name: kubernetes, port: 443, path: /apis/admission.privyseal.dev/v1/secretreviews }\n";
+/// The two webhooks by the end of their path: directly, and through the API server.
+const PATHS: [(&str, &str); 2] = [
+    ("mutate", "secretreviews"),
+    ("must-be-sealed", "mustbesealed"),
+];
+
+fn in_cluster(path: &str) -> String {
+    format!(
+        "      service: {{ namespace: privy-seal, name: privy-webhook, port: 443, path: /{path} }}\n      caBundle: {AUTHORITY}\n"
+    )
+}
+
 const AUTHORITY: &str = "UmVwbGFjZSBtZQ==";
 
 impl Template {
@@ -41,6 +48,7 @@ impl Template {
     pub(super) const EXTERNAL_SERVICE: Self = template!("51-service-external.yaml");
     pub(super) const API_SERVICE: Self = template!("60-apiservice.yaml");
     pub(super) const REGISTRATION: Self = template!("70-webhook.yaml");
+    pub(super) const MUST_BE_SEALED: Self = template!("75-must-be-sealed.yaml");
     pub(super) const RIGHTS: Self = template!("80-example-rights.yaml");
 
     /// The finished manifest.
@@ -102,14 +110,23 @@ impl Template {
 
     /// The API server calls itself, and its aggregation layer calls the webhook.
     pub(super) fn through_the_api_server(self) -> Self {
-        self.replace(IN_CLUSTER, THROUGH_API_SERVER)
+        self.called(|_, resource| {
+            format!("      service: {{ namespace: default, name: kubernetes, port: 443, path: /apis/admission.privyseal.dev/v1/{resource} }}\n")
+        })
     }
 
     pub(super) fn at(self, url: &str) -> Self {
-        self.replace(
-            IN_CLUSTER,
-            &format!("      url: {url}\n      caBundle: {AUTHORITY}\n"),
-        )
+        self.called(|path, _| format!("      url: {url}/{path}\n      caBundle: {AUTHORITY}\n"))
+    }
+
+    fn called(mut self, how: impl Fn(&str, &str) -> String) -> Self {
+        for (path, resource) in PATHS {
+            let default = in_cluster(path);
+            if self.text.contains(&default) {
+                self = self.replace(&default, &how(path, resource));
+            }
+        }
+        self
     }
 
     pub(super) fn exempt(self, own: &str, further: &[String]) -> Self {
@@ -138,8 +155,20 @@ impl Template {
         )
     }
 
-    pub(super) fn must_be_sealed(self, _must: &MustBeSealed) -> Self {
-        self
+    /// Puts the webhook that refuses plain values before the one that opens. Call it before [`exempt`](Self::exempt).
+    pub(super) fn must_be_sealed(self, must: &MustBeSealed) -> Self {
+        let mut entry = String::new();
+        for line in Self::MUST_BE_SEALED.text.lines() {
+            let _ = writeln!(entry, "  {line}");
+        }
+        if let MustBeSealed::In(names) = must {
+            let chosen = format!("operator: In, values: [{}]", names.join(", "));
+            entry = entry.replace(
+                "operator: NotIn, values: [kube-system, privy-seal]",
+                &chosen,
+            );
+        }
+        self.replace("\nwebhooks:\n", &format!("\nwebhooks:\n{entry}"))
     }
 }
 
