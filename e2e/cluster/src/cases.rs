@@ -1,7 +1,9 @@
 //! What is checked. A name is the rule.
 mod audit;
 mod backstop;
+mod callers;
 mod filter;
+mod gitops;
 mod layouts;
 mod leaving;
 mod outage;
@@ -36,6 +38,16 @@ pub fn with_mtls(long: bool) -> Vec<Case> {
         layouts::a_restored_backup_is_accepted,
         layouts::one_bad_field_keeps_all_closed,
         layouts::other_kinds_are_not_opened,
+        callers::only_the_api_server_s_certificate_opens,
+        callers::plain_values_are_refused_where_all_must_be_sealed,
+        callers::another_webhook_beside_ours_changes_nothing,
+        gitops::flux_sees_no_drift_in_either_layout,
+        gitops::flux_stops_at_one_refusal_and_deletes_nothing,
+        gitops::argo_cd_s_answers_are_those_of_the_table,
+        gitops::helm_carries_sealed_values,
+        gitops::kustomize_s_generated_names_open,
+        gitops::a_second_manager_conflicts_in_the_field_layout_alone,
+        gitops::large_values_need_server_side_apply_or_the_field_layout,
         audit::the_api_server_s_own_audit_log_holds_plaintext_above_metadata,
         audit::impersonation_shows,
         audit::each_review_has_its_line,
@@ -61,7 +73,21 @@ pub fn with_mtls(long: bool) -> Vec<Case> {
 /// Through the aggregation layer.
 pub fn aggregated(_long: bool) -> Vec<Case> {
     cases![
+        callers::only_the_api_server_s_own_call_opens,
+        callers::who_may_act_as_the_api_server_gets_through_and_is_seen,
+        callers::discovery_is_healthy,
+        callers::plain_values_are_refused_where_all_must_be_sealed,
+        unseal::who_may_not_gets_neither_plaintext_nor_ciphertext_stored,
+        layouts::open_on_every_way_in,
+        audit::the_api_server_s_own_audit_log_holds_plaintext_above_metadata,
+        audit::impersonation_shows,
+        leaving::doctor_finds_a_healthy_cluster_healthy,
+        leaving::doctor_tells_the_breaks_of_the_way_apart,
+        leaving::uninstalling_keeps_the_backstop_and_blocks_nobody,
         outage::plain_secrets_do_not_notice,
+        outage::opened_secrets_do_not_notice,
+        outage::annotated_secrets_do_not_notice,
         outage::only_sealed_writes_are_refused,
+        callers::a_total_outage_passes,
     ]
 }
