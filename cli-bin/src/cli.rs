@@ -55,9 +55,9 @@ pub enum Command {
     Diff(crate::commands::diff::args::DiffArgs),
     /// Check files and repositories: what is open, damaged, misplaced or sealed for the wrong key
     Lint(crate::commands::lint::args::LintArgs),
-    /// Open one envelope with a local private key
+    /// Open one envelope with a local private key or a key service
     Open(OpenArgs),
-    /// Make, show and trust keys
+    /// Make, fetch, show and trust keys
     #[command(subcommand)]
     Key(KeyCommand),
     /// Print the manifests that put the webhook into a cluster
@@ -195,10 +195,11 @@ Examples:
   privy open --key payments.pem --for payments/db/password < password.jwe
   privy open --key payments.pem --for payments/db/store --out store < store.jwe
   privy open --key old.jwk --key new.jwk --for a/b/c --output json < c.jwe
+  privy open --key vault-transit://transit/payments --for a/b/c < c.jwe
 
 The envelope is checked and opened by the same code that the webhook runs in the cluster, for the place that you name. A key given as a JWK is found by the JWK's own `kid`, too, and is used with the JWK's `alg` alone. An envelope without `kid` is tried with the key when only one is given.")]
 pub struct OpenArgs {
-    /// A private key: PKCS#8 PEM, JWK, or a JWK Set with one key; may be given several times
+    /// A private key: PKCS#8 PEM, JWK, a JWK Set with one key, or the reference of a key service; may be given several times
     #[arg(long, short, required = true, value_name = "PRIVATE")]
     pub key: Vec<PathBuf>,
     /// The place in one word: namespace/name/field
@@ -235,6 +236,8 @@ pub struct OpenArgs {
 pub enum KeyCommand {
     /// Make a private key in a file, and its key card for others to seal with
     Generate(GenerateArgs),
+    /// Ask a key service for a public key, and write its key card
+    Fetch(FetchArgs),
     /// Show a key: its id, its strength and its fingerprints
     Show(ShowArgs),
     /// Compare a key's fingerprint with the key manager once, and remember the key
@@ -268,6 +271,38 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "NAME")]
     pub cluster: Vec<String>,
     /// Replace files that exist: what was sealed for a replaced key can no longer be opened
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `privy key fetch`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  privy key fetch vault-transit://transit/payments --out payments.card.json
+  privy key fetch aws-kms://arn:aws:kms:eu-central-1:111122223333:key/ID > payments.card.json
+
+The key service is reached as its own tool reaches it, by what the environment says (VAULT_ADDR, AWS_PROFILE, and so on; docs/key-services.md). A reference without a version yields a card of every version that decrypts, the newest active. The private key stays where it is.")]
+pub struct FetchArgs {
+    /// The key: `vault-transit://…`, `aws-kms://arn:…`, `gcp-kms://…`, `azure-kv://…`, `pkcs11:…`
+    #[arg(value_name = "REFERENCE")]
+    pub uri: String,
+    /// Where the key card goes; standard output when it is left out
+    #[arg(long, value_name = "CARD.json")]
+    pub out: Option<PathBuf>,
+    /// What people call the key; by default its name in the key service
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The one algorithm of the key, where it is not RSA-OAEP-256 or ECDH-ES+A256KW
+    #[arg(long, value_name = "ALG")]
+    pub algorithm: Option<String>,
+    /// A namespace that the key is meant for, noted in the card; may be given several times
+    #[arg(long, short, value_name = "NAME")]
+    pub namespace: Vec<String>,
+    /// A cluster that the key serves, noted in the card; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Vec<String>,
+    /// Replace a card that exists
     #[arg(long)]
     pub force: bool,
 }

@@ -20,6 +20,7 @@ pub mod place;
 pub mod project;
 pub mod report;
 pub mod sealing;
+pub mod services;
 pub mod text;
 pub mod time;
 pub mod trust;

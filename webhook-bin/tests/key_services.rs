@@ -2,16 +2,29 @@
 #![cfg(feature = "vault")]
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
-#[path = "../../kms-backends/tests/fakes/mod.rs"]
-mod fakes;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "kms-backends' tests use the rest"
+)]
+#[path = "../../kms-backends/tests/fakes/http.rs"]
+mod http;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "kms-backends' tests use the rest"
+)]
+#[path = "../../kms-backends/tests/fakes/vault.rs"]
+mod vault;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use fakes::http::Fault;
-use fakes::vault::FakeVault;
 use jwe_envelope::{KeyKind, LocalKey};
+
+use crate::http::Fault;
+use crate::vault::FakeVault;
 
 struct Bench {
     folder: tempfile::TempDir,

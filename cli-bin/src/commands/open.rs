@@ -1,4 +1,4 @@
-//! `privy open`: one envelope, opened with local keys by the code that the webhook runs.
+//! `privy open`: one envelope, opened with local keys or key services by the code that the webhook runs.
 
 mod keyring;
 
@@ -18,6 +18,7 @@ use crate::cli::{OpenArgs, ValueFormat};
 use crate::io::files::{self, Audience, Existing};
 use crate::io::{Io, read_bounded};
 use crate::report::{Exit, Failure};
+use crate::services;
 use crate::text::printable;
 use keyring::Keyring;
 
@@ -108,7 +109,10 @@ impl Refused {
 }
 
 fn attempt(args: &OpenArgs, io: &mut Io<'_>) -> Result<(Plaintext, u64), Refused> {
-    let keyring = Keyring::read(args, io).map_err(Refused::misconfigured)?;
+    let runtime = services::runtime().map_err(Refused::misconfigured)?;
+    let keyring = runtime
+        .block_on(Keyring::read(args, io))
+        .map_err(Refused::misconfigured)?;
     let envelope = read(io)?;
     let place = Place::of(args).map_err(Refused::misconfigured)?;
     let place = place
@@ -130,14 +134,6 @@ fn attempt(args: &OpenArgs, io: &mut Io<'_>) -> Result<(Plaintext, u64), Refused
         cluster: args.cluster.clone(),
         ..Policy::default()
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .map_err(|error| {
-            Refused::misconfigured(Failure::usage(
-                anyhow::Error::new(error).context("cannot start"),
-            ))
-        })?;
     let now = io.now;
     let opened = runtime.block_on(async {
         let deadline = tokio::time::Instant::now() + DEADLINE;

@@ -1,6 +1,7 @@
-//! `privy key`: make, show and trust keys.
+//! `privy key`: make, fetch, show and trust keys.
 
 pub mod card;
+pub mod fetch;
 pub mod generate;
 pub mod show;
 pub mod trust;
@@ -15,6 +16,7 @@ use crate::report::{Exit, Failure};
 /// As the verb.
 pub fn run(command: &KeyCommand, io: &mut Io<'_>) -> Result<Exit, Failure> {
     match command {
+        KeyCommand::Fetch(args) => fetch::run(args, io),
         KeyCommand::Generate(args) => generate::run(args, io),
         KeyCommand::Show(args) => show::run(args, io),
         KeyCommand::Trust(args) => trust::run(args, io),

@@ -8,12 +8,14 @@ use anyhow::anyhow;
 use jwe_envelope::LocalKey;
 use kms_backends::layer::Observe;
 use kms_backends::local::LocalBackend;
-use kms_backends::{Category, KeyEntry, NamespaceSet, Observer, Registry};
+use kms_backends::{Category, Connector, KeyEntry, KeyUri, NamespaceSet, Observer, Registry};
+use tokio::time::Instant;
 
 use crate::cli::OpenArgs;
 use crate::io::{Io, files};
 use crate::keys::{KEY_FILE_LIMIT, is_private};
 use crate::report::Failure;
+use crate::services;
 
 /// Keys, and the count of what they were asked.
 #[derive(Debug)]
@@ -36,11 +38,22 @@ impl Keyring {
     ///
     /// # Errors
     /// Exit 2 when one is no private key, or two of them answer to one name.
-    pub(super) fn read(args: &OpenArgs, io: &mut Io<'_>) -> Result<Self, Failure> {
+    pub(super) async fn read(args: &OpenArgs, io: &mut Io<'_>) -> Result<Self, Failure> {
         let count = Arc::new(Count::default());
         let alone = args.key.len() == 1;
         let mut builder = Registry::builder();
+        let mut connector = None;
         for path in &args.key {
+            if let Some(uri) = services::reference(path)? {
+                let connector = match &mut connector {
+                    Some(connector) => connector,
+                    none => none.insert(services::connector()?),
+                };
+                for entry in remote(connector, &uri, args.allow_unbound, alone, &count).await? {
+                    builder = builder.key(entry);
+                }
+                continue;
+            }
             builder = builder.key(entry(path, args.allow_unbound, alone, &count, io)?);
         }
         let registry = builder.build().map_err(|error| {
@@ -59,6 +72,38 @@ impl Keyring {
     pub(super) fn unwraps(&self) -> u64 {
         self.count.0.load(Ordering::Relaxed)
     }
+}
+
+/// One entry for each version that the key service decrypts with.
+async fn remote(
+    connector: &Connector,
+    uri: &KeyUri,
+    allow_unbound: bool,
+    alone: bool,
+    count: &Arc<Count>,
+) -> Result<Vec<KeyEntry>, Failure> {
+    let deadline = Instant::now() + services::LIMIT;
+    let versions = connector
+        .versions(uri, None, deadline)
+        .await
+        .map_err(services::failure)?;
+    let observer = Arc::clone(count) as Arc<dyn Observer>;
+    let mut entries = Vec::new();
+    for (age, version) in versions.into_iter().enumerate() {
+        let holder = connector
+            .connect(&version.uri, &version.recipient)
+            .await
+            .map_err(services::settings)?;
+        let name = version.uri.to_string();
+        let layered = connector.layered(&version.uri, holder, &name, &observer);
+        let entry = KeyEntry::builder(name, version.recipient)
+            .namespaces(NamespaceSet::all())
+            .allow_unbound(allow_unbound)
+            .default_key(alone && age == 0)
+            .backend(layered);
+        entries.push(entry.build());
+    }
+    Ok(entries)
 }
 
 fn entry(
