@@ -73,6 +73,14 @@ impl Authority {
         self.issue(&name.replace(':', "-"), &params)
     }
 
+    /// A client's certificate in files of another name than its own.
+    pub fn client_in(&self, file: &str, name: &str) -> Result<Pair> {
+        let mut params = CertificateParams::new(Vec::<String>::new())?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue(file, &params)
+    }
+
     fn issue(&self, name: &str, params: &CertificateParams) -> Result<Pair> {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;

@@ -71,7 +71,9 @@ fn gets_nothing(who: &str, answer: &(u16, String)) -> Result<()> {
 pub fn only_the_api_server_s_certificate_opens(lab: &Lab) -> Result<()> {
     let stranger = lab.webhook_authority.client("stranger", &[])?;
     let cluster_admin = lab.authority.client("direct-admin", &["system:masters"])?;
-    let impostor = lab.authority.client("kube-apiserver-webhooks", &[])?;
+    let impostor = lab
+        .authority
+        .client_in("impostor", "kube-apiserver-webhooks")?;
     for (who, identity) in [
         ("somebody without a certificate", None),
         ("a name that is not allowed", Some(&stranger)),
