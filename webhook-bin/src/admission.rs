@@ -18,6 +18,7 @@ use crate::unseal::secret::{self, FieldRefusal, Outcome, unseal};
 use crate::unseal::{Context, Jwe, SealedFormat};
 
 mod answer;
+mod must_be_sealed;
 mod other_kind;
 mod request;
 mod retry;

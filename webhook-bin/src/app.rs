@@ -23,11 +23,14 @@ use crate::audit_log::AuditLog;
 use crate::body::{Refusal, Taken, next_data};
 use crate::connection::Watch;
 use crate::decide::Code;
+use crate::discovery;
 use crate::limits::{Budget, Limits, Share, answer_within};
 use crate::metrics::{Metrics, Shed};
 
 /// The path that reviews are sent to.
 pub const MUTATE: &str = "/mutate";
+/// The path of the second webhook, which refuses values that are not sealed.
+pub const MUST_BE_SEALED: &str = "/must-be-sealed";
 
 /// How long the server itself waits beyond the deadline that it gave the review.
 const GRACE: Duration = Duration::from_millis(150);
@@ -40,6 +43,9 @@ pub trait Review: Send + Sync + 'static {
         body: &'a [u8],
         deadline: Instant,
     ) -> impl Future<Output = Answer> + Send + 'a;
+
+    /// Answers the second webhook's `AdmissionReview`: nothing is opened, what is not sealed is refused.
+    fn must_be_sealed(&self, body: &[u8]) -> Answer;
 }
 
 impl Review for Reviewer {
@@ -49,6 +55,40 @@ impl Review for Reviewer {
         deadline: Instant,
     ) -> impl Future<Output = Answer> + Send + 'a {
         Reviewer::review(self, body, deadline)
+    }
+
+    fn must_be_sealed(&self, body: &[u8]) -> Answer {
+        Reviewer::must_be_sealed(self, body)
+    }
+}
+
+/// How a request reached us, which says what its paths are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Through the API server, under our API group.
+    Aggregated,
+    /// From the API server itself.
+    Direct,
+}
+
+/// What a request asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    MustBeSealed,
+    Mutate,
+}
+
+impl Door {
+    fn question(self, path: &str) -> Option<Question> {
+        match (self, path) {
+            (Self::Direct, MUTATE) | (Self::Aggregated, discovery::MUTATE) => {
+                Some(Question::Mutate)
+            }
+            (Self::Direct, MUST_BE_SEALED) | (Self::Aggregated, discovery::MUST_BE_SEALED) => {
+                Some(Question::MustBeSealed)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -128,30 +168,42 @@ pub fn router<R: Review>(app: Arc<App<R>>) -> Router {
         request: Request<Body>,
     ) -> Response<Body> {
         let watch = Watch::unwatched(app.limits());
-        app.mutate(&watch, Instant::now(), request).await
+        let path = request.uri().path();
+        match Door::Direct.question(path) {
+            Some(question) => app.review(&watch, question, Instant::now(), request).await,
+            None => text(StatusCode::NOT_FOUND, NO_SUCH_PATH),
+        }
     }
     Router::new()
         .route(MUTATE, post(mutate::<R>))
+        .route(MUST_BE_SEALED, post(mutate::<R>))
         .with_state(app)
 }
 
 impl<R: Review> App<R> {
     /// Answers one request of a connection whose caller may ask.
-    pub(crate) async fn answer<B>(&self, watch: &Watch, request: Request<B>) -> Response<Body>
+    pub(crate) async fn answer<B>(
+        &self,
+        watch: &Watch,
+        door: Door,
+        request: Request<B>,
+    ) -> Response<Body>
     where
         B: hyper::body::Body<Data = Bytes> + Unpin,
     {
         let received = watch.head_complete();
-        let mut response = if request.uri().path() != MUTATE {
-            text(StatusCode::NOT_FOUND, "reviews are answered on /mutate")
-        } else if request.method() == Method::POST {
-            self.mutate(watch, received, request).await
-        } else {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "reviews are sent by POST");
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("POST"));
-            response
+        let mut response = match door.question(request.uri().path()) {
+            Some(question) if request.method() == Method::POST => {
+                self.review(watch, question, received, request).await
+            }
+            Some(_) => {
+                let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "reviews are sent by POST");
+                let headers = response.headers_mut();
+                headers.insert(ALLOW, HeaderValue::from_static("POST"));
+                response
+            }
+            None if door == Door::Aggregated => discovered(&request),
+            None => text(StatusCode::NOT_FOUND, NO_SUCH_PATH),
         };
         if self.is_draining() || watch.is_aged(received) {
             close_after(&mut response);
@@ -161,9 +213,10 @@ impl<R: Review> App<R> {
         response
     }
 
-    async fn mutate<B>(
+    async fn review<B>(
         &self,
         watch: &Watch,
+        question: Question,
         received: Instant,
         request: Request<B>,
     ) -> Response<Body>
@@ -186,7 +239,10 @@ impl<R: Review> App<R> {
         watch.review_begins(deadline + GRACE);
         let under_way = UnderWay(&self.metrics);
         let review = pin!(async {
-            let mut answer = self.reviewer.review(whole.bytes(), deadline).await;
+            let mut answer = match question {
+                Question::Mutate => self.reviewer.review(whole.bytes(), deadline).await,
+                Question::MustBeSealed => self.reviewer.must_be_sealed(whole.bytes()),
+            };
             answer.record.caller = watch.caller.name().map(ToOwned::to_owned);
             self.audit.append(&answer.record).await;
             answer
@@ -411,6 +467,22 @@ fn log(record: &AuditRecord) {
         took = ?record.took,
         "a review ends"
     );
+}
+
+const NO_SUCH_PATH: &str = "reviews are answered on /mutate and /must-be-sealed";
+
+/// What the API server asks about us.
+fn discovered<B>(request: &Request<B>) -> Response<Body> {
+    let Some((kind, body)) = discovery::answer(request.method(), request.uri().path()) else {
+        return text(
+            StatusCode::NOT_FOUND,
+            "the webhook has no such resource; it answers reviews of the API server",
+        );
+    };
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
 }
 
 /// An answer of the server itself. The texts are ours: nothing of the request is repeated.

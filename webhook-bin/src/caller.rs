@@ -1,6 +1,7 @@
 //! Who may ask. The webhook opens values for whoever can reach it, so it serves known callers alone.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,8 +21,18 @@ pub enum CallerMode {
     },
     /// By coming from this host over the loopback interface.
     Loopback,
+    /// Through the API aggregation layer: by the front proxy's certificate, and as the API server itself in the
+    /// headers behind it.
+    Aggregated(Aggregated),
     /// Not at all: `--allow-unauthenticated-callers`.
     Anyone,
+}
+
+/// How the webhook learns what the front proxy is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aggregated {
+    /// How to reach the API server; without it as a pod does.
+    pub kubeconfig: Option<PathBuf>,
 }
 
 /// Why a caller is not served. Counted by [`Rejected::as_str`].
@@ -30,9 +41,15 @@ pub enum Rejected {
     /// The client certificate was good when the connection began and is no longer.
     #[error("the client certificate is no longer trusted")]
     Distrusted,
+    /// The headers that say who called are doubled or damaged.
+    #[error("the headers that say who called contradict each other")]
+    Headers,
     /// The client presented no certificate, or one that the authority did not sign.
     #[error("no trusted client certificate")]
     Handshake,
+    /// The API server hands on the question of somebody else than itself.
+    #[error("the API server hands on the question of somebody else than itself")]
+    Identity,
     /// The certificate is trusted and carries none of the allowed names.
     #[error("the client certificate carries none of the allowed names")]
     Name,
@@ -42,9 +59,11 @@ pub enum Rejected {
 }
 
 impl Rejected {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Distrusted,
+        Self::Headers,
         Self::Handshake,
+        Self::Identity,
         Self::Name,
         Self::NotLoopback,
     ];
@@ -53,7 +72,9 @@ impl Rejected {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Distrusted => "distrusted",
+            Self::Headers => "headers",
             Self::Handshake => "handshake",
+            Self::Identity => "identity",
             Self::Name => "name",
             Self::NotLoopback => "not-loopback",
         }
@@ -85,6 +106,7 @@ impl Caller {
     ) -> Self {
         let identified = match mode {
             CallerMode::Mtls { allowed_names } => allowed_name(chain, allowed_names).map(Some),
+            CallerMode::Aggregated(_) => common_name(chain),
             CallerMode::Loopback if peer.ip().to_canonical().is_loopback() => Ok(None),
             CallerMode::Loopback => Err(Rejected::NotLoopback),
             CallerMode::Anyone => Ok(None),
@@ -101,7 +123,7 @@ impl Caller {
         }
     }
 
-    /// The allowed name that its certificate carries.
+    /// The allowed name that its certificate carries; the common name of a front proxy.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -143,6 +165,14 @@ impl Caller {
             .store(trust.generation, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// The name of a front proxy, or none. Which names are allowed is judged with each request, because the list may
+/// change.
+fn common_name(chain: Option<&[CertificateDer<'_>]>) -> Result<Option<String>, Rejected> {
+    let leaf = chain.and_then(<[_]>::first).ok_or(Rejected::Handshake)?;
+    let facts = CertificateFacts::read(leaf).map_err(|_| Rejected::Name)?;
+    Ok(facts.common_name)
 }
 
 fn allowed_name(

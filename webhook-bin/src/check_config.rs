@@ -27,7 +27,11 @@ fn write_summary(out: &mut String, config: &Config) -> std::fmt::Result {
         out,
         "reviews      https://{}{}",
         config.listen,
-        crate::app::MUTATE
+        match config.callers {
+            CallerMode::Aggregated(_) => crate::discovery::MUTATE,
+            CallerMode::Anyone | CallerMode::Loopback | CallerMode::Mtls { .. } =>
+                crate::app::MUTATE,
+        }
     )?;
     writeln!(
         out,
@@ -39,6 +43,16 @@ fn write_summary(out: &mut String, config: &Config) -> std::fmt::Result {
             out,
             "callers      a client certificate named {}",
             allowed_names.join(" or ")
+        )?,
+        CallerMode::Aggregated(aggregated) => writeln!(
+            out,
+            "callers      the API server itself, through the APIService {}.{}; what its front proxy is stands in the cluster ({})",
+            crate::discovery::VERSION,
+            crate::discovery::GROUP,
+            match &aggregated.kubeconfig {
+                Some(path) => format!("read with {}", path.display()),
+                None => "read with the pod's service account".to_owned(),
+            }
         )?,
         CallerMode::Loopback => writeln!(out, "callers      programs on this host")?,
         CallerMode::Anyone => writeln!(

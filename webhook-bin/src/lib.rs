@@ -38,9 +38,15 @@ mod connection;
 #[cfg(feature = "server")]
 mod connections;
 #[cfg(feature = "server")]
+pub mod discovery;
+#[cfg(feature = "server")]
+pub mod front_proxy;
+#[cfg(feature = "server")]
 pub mod health;
 #[cfg(feature = "server")]
 mod key_versions;
+#[cfg(feature = "server")]
+pub mod kube;
 #[cfg(feature = "server")]
 pub mod limits;
 #[cfg(feature = "server")]

@@ -40,6 +40,8 @@ pub enum Code {
     NotAnEnvelope,
     /// Wrong key or altered ciphertext: one word for every cryptographic reason.
     NotOpened,
+    /// Not sealed, where everything must be.
+    NotSealed,
     /// Its `nbf` has not come yet.
     NotYetValid,
     /// Opened at run time alone, by the service account that it names.
@@ -68,7 +70,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::AdmissionOnly,
         Self::Ambiguous,
         Self::Damaged,
@@ -81,6 +83,7 @@ impl Code {
         Self::Nested,
         Self::NotAnEnvelope,
         Self::NotOpened,
+        Self::NotSealed,
         Self::NotYetValid,
         Self::RunTimeOnly,
         Self::TooLarge,
@@ -110,6 +113,7 @@ impl Code {
             Self::Nested => "nested",
             Self::NotAnEnvelope => "not-an-envelope",
             Self::NotOpened => "not-opened",
+            Self::NotSealed => "not-sealed",
             Self::NotYetValid => "not-yet-valid",
             Self::RunTimeOnly => "run-time-only",
             Self::TooLarge => "too-large",

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use kms_backends::Observer;
@@ -16,12 +17,18 @@ use crate::admission::Reviewer;
 use crate::app::App;
 use crate::args::{Args, Command};
 use crate::audit_log::AuditLog;
-use crate::caller::CallerMode;
+use crate::caller::{Aggregated, CallerMode};
 use crate::config::{Config, Overrides};
+use crate::front_proxy::{FetchError, Follower, FrontProxy, fetch};
+use crate::kube::{Access, ApiServer};
 use crate::metrics::Metrics;
 use crate::server::{Parts, Server};
 use crate::tls::TlsStore;
 use crate::{check_config, health, key_versions, probe, process, telemetry};
+
+/// How often, and how far apart, the API server is asked how it proves itself before the start fails.
+const API_SERVER_TRIES: u32 = 30;
+const API_SERVER_REST: Duration = Duration::from_secs(1);
 
 /// Wrong usage or configuration.
 const WRONG_CONFIGURATION: u8 = 2;
@@ -103,7 +110,12 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
     }
     let registry = Arc::clone(keyring.registry());
     let audit = audit_log(config.audit.as_deref())?;
-    let tls = Arc::new(TlsStore::open(config.tls.clone())?);
+    let (tls, front_proxy) = match &config.callers {
+        CallerMode::Aggregated(aggregated) => aggregated_callers(&config, aggregated).await?,
+        CallerMode::Anyone | CallerMode::Loopback | CallerMode::Mtls { .. } => {
+            (Arc::new(TlsStore::open(config.tls.clone())?), None)
+        }
+    };
     if config.callers == CallerMode::Anyone {
         metrics.callers_unauthenticated();
         tracing::warn!(
@@ -132,6 +144,7 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
         app,
         tls,
         callers: config.callers.clone(),
+        front_proxy,
         tls_poll: config.tls_poll,
         health,
     };
@@ -160,6 +173,47 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
     versions.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Learns from the cluster what its front proxy is, and follows it from then on. An API server that is not there
+/// yet is waited for; one whose front proxy anybody could be is not served.
+async fn aggregated_callers(
+    config: &Config,
+    aggregated: &Aggregated,
+) -> anyhow::Result<(Arc<TlsStore>, Option<Arc<FrontProxy>>)> {
+    let access = match &aggregated.kubeconfig {
+        Some(path) => Access::from_kubeconfig(path),
+        None => Access::in_cluster(),
+    };
+    let server = Arc::new(ApiServer::new(access?));
+    let mut tries = 0;
+    let (found, version) = loop {
+        match fetch(&server).await {
+            Ok(found) => break found,
+            Err(FetchError::Api(error)) if tries < API_SERVER_TRIES => {
+                tries += 1;
+                tracing::warn!(
+                    error = format!("{:#}", anyhow::Error::from(error)),
+                    "the API server does not say yet how it proves itself; asking again"
+                );
+                tokio::time::sleep(API_SERVER_REST).await;
+            }
+            Err(error) => return Err(error).context("callers.aggregated"),
+        }
+    };
+    let origin = "requestheader-client-ca-file of kube-system/extension-apiserver-authentication";
+    let tls =
+        TlsStore::open_with_client_ca(config.tls.clone(), found.client_ca.as_bytes(), origin)?;
+    let tls = Arc::new(tls);
+    let front_proxy = Arc::new(FrontProxy::new(found));
+    let follower = Follower {
+        server,
+        front_proxy: Arc::clone(&front_proxy),
+        tls: Arc::clone(&tls),
+        rest: API_SERVER_REST,
+    };
+    tokio::spawn(follower.run(version));
+    Ok((tls, Some(front_proxy)))
 }
 
 fn announce(config: &Config, listen: SocketAddr, health: SocketAddr) {

@@ -19,10 +19,12 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use crate::app::{App, Review, close_after, text};
+use crate::app::{App, Door, Review, close_after, text};
 use crate::caller::{Caller, CallerMode, Rejected};
 use crate::connection::{Ended, Watch, Watched, drive};
 use crate::connections::{Admission, Connections, Seat};
+use crate::discovery;
+use crate::front_proxy::FrontProxy;
 use crate::limits::Limits;
 use crate::metrics::{KEPT_OLD, REPLACED, Shed};
 use crate::telemetry::Throttle;
@@ -48,6 +50,8 @@ pub struct Parts<R> {
     pub tls: Arc<TlsStore>,
     /// How callers prove themselves.
     pub callers: CallerMode,
+    /// What the front proxy is, where callers come through one.
+    pub front_proxy: Option<Arc<FrontProxy>>,
     /// How often the certificate's files are looked at.
     pub tls_poll: Duration,
     /// What the second port serves.
@@ -69,6 +73,7 @@ struct Shared<R> {
     app: Arc<App<R>>,
     tls: Arc<TlsStore>,
     callers: CallerMode,
+    front_proxy: Option<Arc<FrontProxy>>,
     connections: Arc<Connections>,
     limits: Arc<Limits>,
     http: http1::Builder,
@@ -100,6 +105,7 @@ impl<R: Review> Server<R> {
                 app: parts.app,
                 tls: parts.tls,
                 callers: parts.callers,
+                front_proxy: parts.front_proxy,
                 limits,
                 http,
                 jitter: RandomState::new(),
@@ -248,9 +254,10 @@ impl<R: Review> Shared<R> {
     ) -> Response<Body> {
         let standing = watch
             .caller
-            .check(|| self.tls.material().trust, self.tls.trust_generation());
+            .check(|| self.tls.material().trust, self.tls.trust_generation())
+            .and_then(|()| self.judge(watch, &request));
         match standing {
-            Ok(()) => self.app.answer(watch, request).await,
+            Ok(door) => self.app.answer(watch, door, request).await,
             Err(why) => {
                 watch.head_complete();
                 self.rejected(peer, why);
@@ -263,6 +270,23 @@ impl<R: Review> Shared<R> {
                 response
             }
         }
+    }
+
+    /// Which door a request comes through. One that comes through the API server is the API server's own, or asks
+    /// for nothing but what everybody may know.
+    fn judge(&self, watch: &Watch, request: &Request<Incoming>) -> Result<Door, Rejected> {
+        if !matches!(self.callers, CallerMode::Aggregated(_)) {
+            return Ok(Door::Direct);
+        }
+        // Without a front proxy to judge by there is nobody to serve.
+        let front_proxy = self.front_proxy.as_deref().ok_or(Rejected::Name)?;
+        let name = watch.caller.name();
+        if discovery::is_public(request.method(), request.uri().path()) {
+            front_proxy.judge_name(name)?;
+        } else {
+            front_proxy.judge(name, request.headers())?;
+        }
+        Ok(Door::Aggregated)
     }
 
     /// A handshake that broke off says little, but for the one reason that matters: no good certificate.

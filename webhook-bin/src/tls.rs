@@ -131,6 +131,8 @@ pub struct TlsStore {
     hasher: RandomState,
     current: RwLock<Current>,
     generation: AtomicU64,
+    /// The authorities of client certificates, PEM, where they come from elsewhere than a file.
+    given: RwLock<Option<Vec<u8>>>,
 }
 
 #[derive(Debug)]
@@ -158,9 +160,26 @@ impl TlsStore {
     /// # Errors
     /// When they cannot be served with.
     pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
+        Self::open_given(files, None)
+    }
+
+    /// The same, with authorities of client certificates that do not lie in a file: `origin` names them in errors.
+    ///
+    /// # Errors
+    /// When they cannot be served with.
+    pub fn open_with_client_ca(
+        mut files: TlsFiles,
+        pem: &[u8],
+        origin: &str,
+    ) -> Result<Self, TlsError> {
+        files.client_ca = Some(PathBuf::from(origin));
+        Self::open_given(files, Some(pem.to_vec()))
+    }
+
+    fn open_given(files: TlsFiles, given: Option<Vec<u8>>) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let hasher = RandomState::new();
-        let contents = Contents::read(&files)?;
+        let contents = Contents::read(&files, given.as_deref())?;
         let seen = contents.seen(&hasher);
         let trust = Arc::new(Trust {
             verifier: client_verifier(&files, contents.client_ca.as_deref(), &provider)?,
@@ -173,7 +192,20 @@ impl TlsStore {
             hasher,
             current: RwLock::new(Current { material, seen }),
             generation: AtomicU64::new(0),
+            given: RwLock::new(given),
         })
+    }
+
+    /// Takes other authorities of client certificates into service, in place of those that were given before. On
+    /// any fault the old ones stay.
+    ///
+    /// # Errors
+    /// What is wrong with them, or with the files beside them.
+    pub fn set_client_ca(&self, pem: &[u8]) -> Result<(), TlsError> {
+        let mut given = self.given.write().unwrap_or_else(PoisonError::into_inner);
+        self.reload_with(Some(pem))?;
+        *given = Some(pem.to_vec());
+        Ok(())
     }
 
     /// What the next handshake uses.
@@ -205,7 +237,12 @@ impl TlsStore {
     /// # Errors
     /// What is wrong with the new content.
     pub fn reload(&self) -> Result<Reload, TlsError> {
-        let contents = Contents::read(&self.files)?;
+        let given = self.given.read().unwrap_or_else(PoisonError::into_inner);
+        self.reload_with(given.as_deref())
+    }
+
+    fn reload_with(&self, given: Option<&[u8]>) -> Result<Reload, TlsError> {
+        let contents = Contents::read(&self.files, given)?;
         let seen = contents.seen(&self.hasher);
         let (before, old_trust) = {
             let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
@@ -239,11 +276,14 @@ impl TlsStore {
 }
 
 impl Contents {
-    fn read(files: &TlsFiles) -> Result<Self, TlsError> {
+    fn read(files: &TlsFiles, given: Option<&[u8]>) -> Result<Self, TlsError> {
         Ok(Self {
             certificate: read_file(&files.certificate)?,
             private_key: Zeroizing::new(read_file(&files.private_key)?),
-            client_ca: files.client_ca.as_deref().map(read_file).transpose()?,
+            client_ca: match given {
+                Some(pem) => Some(pem.to_vec()),
+                None => files.client_ca.as_deref().map(read_file).transpose()?,
+            },
         })
     }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::site::{BASE, SECOND_KEY, Site};
 use jsonschema::Validator;
-use webhook_bin::caller::CallerMode;
+use webhook_bin::caller::{Aggregated, CallerMode};
 use webhook_bin::config::{Config, Overrides};
 
 /// What the schema says of a file that the code refuses.
@@ -117,6 +117,8 @@ mistakes! {
     no_callers: CannotKnow, "callers:\n  mtls:\n    clientCa: ca.crt\n    allowedNames: [\"kube-apiserver\"]\n" => "";
     callers_without_a_way: Refuses, "  mtls:\n    clientCa: ca.crt\n    allowedNames: [\"kube-apiserver\"]\n" => "  {}\n";
     callers_with_two_ways: Refuses, "callers:\n" => "callers:\n  loopback: {}\n";
+    callers_by_a_kubeconfig_that_is_not_there: CannotKnow, "  mtls:\n    clientCa: ca.crt\n    allowedNames: [\"kube-apiserver\"]\n" => "  aggregated: { kubeconfig: missing }\n";
+    callers_by_an_unknown_member: Refuses, "  mtls:\n    clientCa: ca.crt\n    allowedNames: [\"kube-apiserver\"]\n" => "  aggregated: { kubeConfig: x }\n";
     callers_without_names: Refuses, "    allowedNames: [\"kube-apiserver\"]\n" => "";
     callers_with_no_name: Refuses, "[\"kube-apiserver\"]" => "[]";
     a_client_authority_that_is_not_there: CannotKnow, "clientCa: ca.crt" => "clientCa: missing.crt";
@@ -272,6 +274,17 @@ fn accepts_every_member() {
     assert_eq!(config.cache.capacity.get(), 100);
     assert!(config.keys[1].is_default && config.keys[1].allow_unbound);
     assert!(config.audit.unwrap().ends_with("audit.jsonl"));
+}
+
+#[test]
+fn accepts_aggregated_callers() {
+    let mtls = "  mtls:\n    clientCa: ca.crt\n    allowedNames: [\"kube-apiserver\"]\n";
+    let config = accepted(&[(mtls, "  aggregated: {}\n")]);
+    assert_eq!(
+        config.callers,
+        CallerMode::Aggregated(Aggregated::default())
+    );
+    assert_eq!(config.tls.client_ca, None);
 }
 
 #[test]

@@ -333,6 +333,7 @@ fn codes_are_words_that_never_change() {
             "nested",
             "not-an-envelope",
             "not-opened",
+            "not-sealed",
             "not-yet-valid",
             "run-time-only",
             "too-large",

@@ -23,7 +23,7 @@ pub(super) struct Request<'b> {
     pub(super) object: Option<&'b str>,
     pub(super) old_object: Option<&'b str>,
     dry_run: bool,
-    user: UserInfo<'b>,
+    pub(super) user: UserInfo<'b>,
 }
 
 /// Why a body is no review that can be answered. Holds none of its values.
@@ -232,7 +232,7 @@ impl fmt::Display for Kind<'_> {
 }
 
 #[derive(Debug, Default)]
-struct UserInfo<'b> {
+pub(super) struct UserInfo<'b> {
     username: Option<Text<'b>>,
     uid: Option<Text<'b>>,
     groups: Vec<Text<'b>>,
@@ -272,6 +272,10 @@ fn texts<'b>(
 }
 
 impl UserInfo<'_> {
+    pub(super) fn name(&self) -> &str {
+        self.username.as_ref().map_or("", Text::as_str)
+    }
+
     /// Cut to sane lengths: whoever signs in chooses some of it.
     fn to_record(&self) -> User {
         const LONGEST: usize = 256;

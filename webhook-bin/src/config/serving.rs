@@ -14,8 +14,9 @@ use kms_backends::{
 use super::problem::{self, Problems};
 use super::reader::{Field, Members};
 use super::rules::{Loader, Overrides, ROOT, document_of};
-use crate::caller::CallerMode;
+use crate::caller::{Aggregated, CallerMode};
 use crate::decide::Policy;
+use crate::kube::Access;
 use crate::limits::Limits;
 use crate::tls::{TlsFiles, TlsStore};
 
@@ -202,7 +203,7 @@ impl Loader<'_> {
         members: &Members<'_>,
         listen: Option<SocketAddr>,
     ) -> Option<(CallerMode, Option<PathBuf>)> {
-        let hint = "say how callers prove themselves: `mtls` with the API server's client certificate, or `loopback`";
+        let hint = "say how callers prove themselves: `mtls` with the API server's client certificate, `aggregated` through its aggregation layer, or `loopback`";
         let Some(field) = members.optional("callers") else {
             if self.overrides.allow_unauthenticated_callers {
                 return Some((CallerMode::Anyone, None));
@@ -214,10 +215,20 @@ impl Loader<'_> {
             );
             return None;
         };
-        let modes = field.members(self.problems, &["mtls", "loopback"])?;
-        match (modes.optional("mtls"), modes.optional("loopback")) {
-            (Some(mtls), None) => self.mtls(&mtls),
-            (None, Some(loopback)) => {
+        let modes = field.members(self.problems, &["aggregated", "loopback", "mtls"])?;
+        let found = (
+            modes.optional("mtls"),
+            modes.optional("loopback"),
+            modes.optional("aggregated"),
+        );
+        match found {
+            (Some(mtls), None, None) => self.mtls(&mtls),
+            (None, None, Some(aggregated)) => {
+                let kubeconfig = self.kubeconfig(&aggregated)?;
+                let mode = CallerMode::Aggregated(Aggregated { kubeconfig });
+                Some((mode, None))
+            }
+            (None, Some(loopback), None) => {
                 loopback.members(self.problems, &[])?;
                 if listen.is_some_and(|listen| !listen.ip().to_canonical().is_loopback()) {
                     loopback.problem(
@@ -228,18 +239,36 @@ impl Loader<'_> {
                 }
                 Some((CallerMode::Loopback, None))
             }
-            (Some(_), Some(_)) => {
-                field.problem(
-                    self.problems,
-                    "must name one way, `mtls` or `loopback`, not both",
-                );
-                None
-            }
-            (None, None) => {
+            (None, None, None) => {
                 field.problem(self.problems, format!("names no way; {hint}"));
                 None
             }
+            _ => {
+                field.problem(
+                    self.problems,
+                    "must name one way, `aggregated`, `loopback` or `mtls`, not several",
+                );
+                None
+            }
         }
+    }
+
+    /// The way to the API server: none named is the pod's own.
+    #[allow(
+        clippy::option_option,
+        reason = "the outer one is about faults, the inner one about the file"
+    )]
+    fn kubeconfig(&mut self, field: &Field<'_>) -> Option<Option<PathBuf>> {
+        let members = field.members(self.problems, &["kubeconfig"])?;
+        let Some(field) = members.optional("kubeconfig") else {
+            return Some(None);
+        };
+        let path = self.path(&field)?;
+        if let Err(error) = Access::from_kubeconfig(&path) {
+            field.problem(self.problems, format!("{:#}", anyhow::Error::from(error)));
+            return None;
+        }
+        Some(Some(path))
     }
 
     fn mtls(&mut self, field: &Field<'_>) -> Option<(CallerMode, Option<PathBuf>)> {

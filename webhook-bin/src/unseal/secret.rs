@@ -238,7 +238,7 @@ fn candidates<'r>(
 }
 
 /// Whether an entry of `data` is sealed.
-pub(super) fn is_sealed_entry(entry: &Entry<'_>, formats: &[Box<dyn SealedFormat>]) -> bool {
+pub(crate) fn is_sealed_entry(entry: &Entry<'_>, formats: &[Box<dyn SealedFormat>]) -> bool {
     let mut head = [0; 4];
     let filled = entry.decode_head(&mut head);
     formats

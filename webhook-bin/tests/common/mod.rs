@@ -8,6 +8,7 @@
     reason = "each test file uses its part"
 )]
 
+pub mod api_server;
 pub mod client;
 pub mod keys;
 pub mod pki;
@@ -28,7 +29,9 @@ use webhook_bin::app::{App, Review};
 use webhook_bin::audit_log::AuditLog;
 use webhook_bin::caller::CallerMode;
 use webhook_bin::decide::Policy;
+use webhook_bin::front_proxy::{Follower, FrontProxy};
 use webhook_bin::health;
+use webhook_bin::kube::ApiServer;
 use webhook_bin::limits::Limits;
 use webhook_bin::metrics::Metrics;
 use webhook_bin::server::{Parts, Server};
@@ -86,6 +89,11 @@ impl Review for Faulty {
         std::mem::forget(dropped);
         answer
     }
+
+    fn must_be_sealed(&self, body: &[u8]) -> Answer {
+        self.begun.lock().unwrap().reviews += 1;
+        self.reviewer.must_be_sealed(body)
+    }
 }
 
 /// The audit log, in memory.
@@ -128,7 +136,12 @@ pub struct Setup {
     pub registry: Registry,
     pub metrics: Metrics,
     pub pki: Pki,
+    /// For callers that come through the API server: what it is, and where to follow what it will be.
+    pub front_proxy: Option<FollowedProxy>,
 }
+
+/// A front proxy, and the API server and the version to follow it from.
+pub type FollowedProxy = (Arc<FrontProxy>, Option<(Arc<ApiServer>, String)>);
 
 impl Default for Setup {
     fn default() -> Self {
@@ -141,6 +154,7 @@ impl Default for Setup {
             registry: Registry::builder().build().unwrap(),
             metrics: Metrics::new(),
             pki: Pki::new(),
+            front_proxy: None,
         }
     }
 }
@@ -161,7 +175,23 @@ impl Setup {
                 Some(_) => None,
             },
         };
-        let tls = Arc::new(TlsStore::open(files).unwrap());
+        let tls = match &self.front_proxy {
+            None => TlsStore::open(files),
+            Some((front_proxy, _)) => {
+                let authority = front_proxy.current().client_ca.clone();
+                TlsStore::open_with_client_ca(files, authority.as_bytes(), "the ConfigMap")
+            }
+        };
+        let tls = Arc::new(tls.unwrap());
+        if let Some((front_proxy, Some((server, version)))) = &self.front_proxy {
+            let follower = Follower {
+                server: Arc::clone(server),
+                front_proxy: Arc::clone(front_proxy),
+                tls: Arc::clone(&tls),
+                rest: Duration::from_millis(10),
+            };
+            tokio::spawn(follower.run(version.clone()));
+        }
         let audit = Lines::default();
         let gate = Arc::new(Semaphore::new(0));
         let begun = Arc::new(Mutex::new(Began::default()));
@@ -180,6 +210,7 @@ impl Setup {
             callers: self.callers.unwrap_or_else(|| CallerMode::Mtls {
                 allowed_names: vec!["kube-apiserver".to_owned()],
             }),
+            front_proxy: self.front_proxy.map(|(front_proxy, _)| front_proxy),
             tls_poll: Duration::from_millis(50),
         };
         let any = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -1,0 +1,410 @@
+//! Callers that come through the API aggregation layer, over real TLS: the API server itself is served, and every
+//! other way of seeming to be it is not.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::api_server::FakeApiServer;
+use common::client::{Client, Response};
+use common::pki::{Pair, Pki};
+use common::{PATIENCE, Running, Setup, plain_review};
+use http::StatusCode;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use webhook_bin::caller::{Aggregated, CallerMode};
+use webhook_bin::front_proxy::{FrontProxy, fetch};
+
+const MUTATE: &str = "/apis/admission.privyseal.dev/v1/secretreviews";
+const API_SERVER: &str = "x-remote-user: system:apiserver\r\nx-remote-group: system:authenticated\r\nx-remote-group: system:masters\r\n";
+
+/// A webhook behind an API server whose front proxy `proxy` signs.
+struct Stage {
+    api_server: FakeApiServer,
+    webhook: Running,
+    proxy: Pki,
+}
+
+fn config_map(proxy: &Pki, names: &str) -> Value {
+    json!({
+        "client-ca-file": Pki::new().authority_pem(),
+        "requestheader-allowed-names": names,
+        "requestheader-client-ca-file": proxy.authority_pem(),
+        "requestheader-extra-headers-prefix": "[\"X-Remote-Extra-\"]",
+        "requestheader-group-headers": "[\"X-Remote-Group\"]",
+        "requestheader-username-headers": "[\"X-Remote-User\"]",
+    })
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let proxy = Pki::new();
+        let api_server = FakeApiServer::start(config_map(&proxy, "[\"front-proxy-client\"]")).await;
+        let client = api_server.client();
+        let (found, version) = fetch(&client).await.unwrap();
+        let setup = Setup {
+            callers: Some(CallerMode::Aggregated(Aggregated::default())),
+            front_proxy: Some((Arc::new(FrontProxy::new(found)), Some((client, version)))),
+            ..Setup::default()
+        };
+        let webhook = setup.start().await;
+        api_server.until_watched(1).await;
+        Self {
+            api_server,
+            webhook,
+            proxy,
+        }
+    }
+
+    async fn connect(&self, pair: Option<&Pair>) -> std::io::Result<Client> {
+        let authority = self.webhook.pki.authority_pem();
+        Client::connect_with(self.webhook.addr, &authority, pair).await
+    }
+
+    /// A connection of the front proxy.
+    async fn front_proxy(&self) -> Client {
+        let pair = self.proxy.client_pair("front-proxy-client");
+        self.connect(Some(&pair)).await.unwrap()
+    }
+
+    /// Whether a front proxy of this authority and name is served now.
+    async fn serves(&self, proxy: &Pki, name: &str) -> bool {
+        let pair = proxy.client_pair(name);
+        let Ok(mut client) = self.connect(Some(&pair)).await else {
+            return false;
+        };
+        let answer = ask(&mut client, MUTATE, API_SERVER).await;
+        answer.is_ok_and(|answer| answer.status == 200)
+    }
+
+    async fn until_serves(&self, proxy: &Pki, name: &str, expected: bool) {
+        let begun = Instant::now();
+        while self.serves(proxy, name).await != expected {
+            assert!(begun.elapsed() < PATIENCE, "{name}: never {expected}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn reviews(&self) -> usize {
+        self.webhook.begun.lock().unwrap().reviews
+    }
+}
+
+async fn ask(client: &mut Client, path: &str, headers: &str) -> std::io::Result<Response> {
+    let body = plain_review("");
+    let head = format!(
+        "POST {path}?timeout=10s HTTP/1.1\r\nhost: webhook\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{headers}\r\n",
+        body.len()
+    );
+    client.send(head.as_bytes()).await?;
+    client.send(&body).await?;
+    client.response().await
+}
+
+async fn get(client: &mut Client, path: &str, headers: &str) -> Response {
+    let head = format!("GET {path} HTTP/1.1\r\nhost: webhook\r\n{headers}\r\n");
+    client.send(head.as_bytes()).await.unwrap();
+    client.response().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_api_server_itself_is_served() {
+    let stage = Stage::set().await;
+    let mut client = stage.front_proxy().await;
+    for path in [MUTATE, "/apis/admission.privyseal.dev/v1/mustbesealed"] {
+        let answer = ask(&mut client, path, API_SERVER).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["kind"], "AdmissionReview");
+    }
+    let begun = Instant::now();
+    while !stage.webhook.audit.text().contains("front-proxy-client") {
+        assert!(begun.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The paths of the other modes lead nowhere.
+    let answer = ask(&mut client, "/mutate", API_SERVER).await.unwrap();
+    assert_eq!(answer.status, 404);
+}
+
+#[tokio::test]
+async fn every_other_identity_is_refused_before_anything_is_reviewed() {
+    let stage = Stage::set().await;
+    for (headers, why) in [
+        ("", "identity"),
+        // A cluster administrator as himself, and an ordinary user.
+        (
+            "x-remote-user: admin\r\nx-remote-group: system:masters\r\n",
+            "identity",
+        ),
+        (
+            "x-remote-user: bob\r\nx-remote-group: system:authenticated\r\n",
+            "identity",
+        ),
+        // The name without the group, as whoever may impersonate one but not the other sends it.
+        (
+            "x-remote-user: system:apiserver\r\nx-remote-group: system:authenticated\r\n",
+            "identity",
+        ),
+        ("x-remote-group: system:masters\r\n", "identity"),
+        (
+            "x-remote-user: system:apiserver\r\nx-remote-group: a, system:masters\r\n",
+            "identity",
+        ),
+        // Smuggled beside what the API server writes.
+        (
+            "x-remote-user: bob\r\nX-Remote-User: system:apiserver\r\nx-remote-group: system:masters\r\n",
+            "headers",
+        ),
+        (
+            "x-remote-user: system:apiserver\r\nx-remote-user: system:apiserver\r\nx-remote-group: system:masters\r\n",
+            "headers",
+        ),
+        (
+            "x_remote_user: system:apiserver\r\nx-remote-group: system:masters\r\n",
+            "identity",
+        ),
+        (
+            "x-remote-user: \r\nx-remote-group: system:masters\r\n",
+            "identity",
+        ),
+    ] {
+        let sample = format!("privy_caller_rejected_total{{why=\"{why}\"}}");
+        let before = stage.webhook.metric(&sample).await;
+        let mut client = stage.front_proxy().await;
+        let answer = ask(&mut client, MUTATE, headers).await.unwrap();
+        assert_eq!(answer.status, 403, "{headers}");
+        assert_eq!(stage.webhook.metric(&sample).await, before + 1, "{headers}");
+    }
+    assert_eq!(stage.reviews(), 0);
+    assert_eq!(stage.webhook.audit.text(), "");
+}
+
+#[tokio::test]
+async fn headers_are_worth_nothing_without_the_front_proxy_s_certificate() {
+    let stage = Stage::set().await;
+    let stranger = Pki::new();
+    for pair in [
+        None,
+        // Of another authority, and of the one that signs the webhook itself.
+        Some(stranger.client_pair("front-proxy-client")),
+        Some(stage.webhook.pki.client_pair("front-proxy-client")),
+        // The right authority, in a server's hand.
+        Some(stage.proxy.server_pair()),
+    ] {
+        if let Ok(mut client) = stage.connect(pair.as_ref()).await {
+            assert!(ask(&mut client, MUTATE, API_SERVER).await.is_err());
+        }
+    }
+    // The right authority, and a name that is not on the list: not even discovery.
+    for name in ["other", "FRONT-PROXY-CLIENT", ""] {
+        let pair = stage.proxy.client_pair(name);
+        let mut client = stage.connect(Some(&pair)).await.unwrap();
+        let answer = ask(&mut client, MUTATE, API_SERVER).await.unwrap();
+        assert_eq!(answer.status, 403, "{name}");
+        let mut client = stage.connect(Some(&pair)).await.unwrap();
+        assert_eq!(get(&mut client, "/apis", API_SERVER).await.status, 403);
+    }
+    // A name counts as common name alone.
+    let pair = stage.proxy.client_pair_with_dns_name("front-proxy-client");
+    let mut client = stage.connect(Some(&pair)).await.unwrap();
+    let answer = ask(&mut client, MUTATE, API_SERVER).await.unwrap();
+    assert_eq!(answer.status, 403);
+    assert_eq!(stage.reviews(), 0);
+}
+
+#[tokio::test]
+async fn a_uid_that_was_sent_once_is_asked_for_from_then_on() {
+    let stage = Stage::set().await;
+    let with_uid = format!("{API_SERVER}x-remote-uid: 4b5a\r\n");
+    let mut client = stage.front_proxy().await;
+    for (headers, status) in [
+        (API_SERVER, 200),
+        (with_uid.as_str(), 200),
+        (with_uid.as_str(), 200),
+        // As an impersonated identity comes.
+        (API_SERVER, 403),
+    ] {
+        let answer = ask(&mut client, MUTATE, headers).await.unwrap();
+        assert_eq!(answer.status, status);
+    }
+}
+
+#[tokio::test]
+async fn discovery_is_answered_for_whoever_comes_through_the_api_server() {
+    let stage = Stage::set().await;
+    let mut client = stage.front_proxy().await;
+    let aggregator = "x-remote-user: system:aggregator\r\n";
+    for (path, kind) in [
+        ("/apis", "APIGroupList"),
+        ("/apis/admission.privyseal.dev", "APIGroup"),
+        ("/apis/admission.privyseal.dev/v1", "APIResourceList"),
+        (
+            "/apis/admission.privyseal.dev/v1?timeout=32s",
+            "APIResourceList",
+        ),
+    ] {
+        let answer = get(&mut client, path, aggregator).await;
+        assert_eq!(
+            (answer.status, answer.json()["kind"].as_str()),
+            (200, Some(kind))
+        );
+    }
+    assert_eq!(get(&mut client, "/healthz", "").await.text(), "ok");
+    for path in ["/openapi/v2", "/openapi/v3"] {
+        assert!(get(&mut client, path, aggregator).await.json()["paths"].is_object());
+    }
+    // All else is for the API server alone.
+    let answer = get(&mut client, "/metrics", aggregator).await;
+    assert_eq!(answer.status, 403);
+    let mut client = stage.front_proxy().await;
+    let answer = get(&mut client, "/apis/other", API_SERVER).await;
+    assert_eq!(answer.status, 404);
+}
+
+#[tokio::test]
+async fn a_new_front_proxy_takes_the_old_one_s_place_on_open_connections_too() {
+    let stage = Stage::set().await;
+    let mut open = stage.front_proxy().await;
+    assert_eq!(
+        ask(&mut open, MUTATE, API_SERVER).await.unwrap().status,
+        200
+    );
+
+    let next = Pki::new();
+    stage
+        .api_server
+        .change(config_map(&next, "[\"front-proxy-client\"]"));
+    stage.until_serves(&next, "front-proxy-client", true).await;
+    assert!(!stage.serves(&stage.proxy, "front-proxy-client").await);
+    let answer = ask(&mut open, MUTATE, API_SERVER).await.unwrap();
+    assert_eq!(answer.status, 403);
+
+    // Names and header names change in the same way.
+    let mut renamed = config_map(&next, "[\"aggregator\"]");
+    renamed["requestheader-username-headers"] = "[\"X-User\"]".into();
+    stage.api_server.change(renamed);
+    stage.until_serves(&next, "front-proxy-client", false).await;
+    let pair = next.client_pair("aggregator");
+    let mut client = stage.connect(Some(&pair)).await.unwrap();
+    let answer = ask(
+        &mut client,
+        MUTATE,
+        "x-user: system:apiserver\r\nx-remote-group: system:masters\r\n",
+    );
+    assert_eq!(answer.await.unwrap().status, 200);
+    let answer = ask(&mut client, MUTATE, API_SERVER).await.unwrap();
+    assert_eq!(answer.status, 403);
+}
+
+#[tokio::test]
+async fn what_cannot_be_relied_on_leaves_the_last_good_state_in_force() {
+    let stage = Stage::set().await;
+    let name = "front-proxy-client";
+    let other = Pki::new();
+    let mut anybody = config_map(&other, "[]");
+    anybody["client-ca-file"] = other.authority_pem().into();
+    let mut damaged = config_map(&other, "[\"front-proxy-client\"]");
+    damaged["requestheader-client-ca-file"] = "-----BEGIN CERTIFICATE-----\nx".into();
+    let deleted = json!({"type": "DELETED", "object": {"metadata": {"name": "extension-apiserver-authentication"}}});
+    for data in [anybody, json!({}), damaged, Value::Null] {
+        stage.api_server.change(data);
+    }
+    stage.api_server.tell(&deleted);
+    // Another object than ours, which no server would send.
+    stage
+        .api_server
+        .tell(&json!({"type": "MODIFIED", "object": {
+        "metadata": {"name": "other", "resourceVersion": "9"}, "data": config_map(&other, "[]")}}));
+    // What comes after them shows that they have been read.
+    let next = Pki::new();
+    let mut both = config_map(&stage.proxy, "[\"front-proxy-client\"]");
+    both["requestheader-client-ca-file"] =
+        format!("{}{}", stage.proxy.authority_pem(), next.authority_pem()).into();
+    stage.api_server.change(both);
+    stage.until_serves(&next, name, true).await;
+    assert!(stage.serves(&stage.proxy, name).await);
+    assert!(!stage.serves(&other, name).await);
+}
+
+#[tokio::test]
+async fn a_watch_that_ends_is_taken_up_again_and_what_was_missed_is_read() {
+    let stage = Stage::set().await;
+    let name = "front-proxy-client";
+    // A bookmark moves the version on, and the next watch begins there.
+    stage
+        .api_server
+        .tell(&json!({"type": "BOOKMARK", "object": {
+        "kind": "ConfigMap", "metadata": {"resourceVersion": "77"}}}));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    stage.api_server.hang_up();
+    stage.api_server.until_watched(2).await;
+    let questions = stage.api_server.questions();
+    assert!(
+        questions.last().unwrap().contains("resourceVersion=77"),
+        "{questions:?}"
+    );
+    assert!(
+        questions
+            .iter()
+            .all(|question| question.ends_with("Bearer token-1"))
+    );
+
+    // A version that is gone: read anew.
+    let next = Pki::new();
+    stage
+        .api_server
+        .change_in_silence(config_map(&next, "[\"front-proxy-client\"]"));
+    stage
+        .api_server
+        .tell(&json!({"type": "ERROR", "object": {"kind": "Status", "code": 410}}));
+    stage.until_serves(&next, name, true).await;
+
+    // Out of reach for a while, with the token renewed meanwhile; served as before until it is back.
+    stage
+        .api_server
+        .refuse(Some(StatusCode::SERVICE_UNAVAILABLE));
+    stage.api_server.hang_up();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(stage.serves(&next, name).await);
+    std::fs::write(stage.api_server.pki.path("token"), "token-2").unwrap();
+    stage
+        .api_server
+        .change_in_silence(config_map(&stage.proxy, "[\"front-proxy-client\"]"));
+    stage.api_server.refuse(None);
+    stage.until_serves(&stage.proxy, name, true).await;
+    assert!(
+        stage
+            .api_server
+            .questions()
+            .last()
+            .unwrap()
+            .ends_with("Bearer token-2")
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_served_on_the_word_of_an_api_server_that_cannot_be_trusted() {
+    let proxy = Pki::new();
+    let api_server = FakeApiServer::start(config_map(&proxy, "[]")).await;
+    // Somebody else's authority.
+    let client = api_server.client();
+    std::fs::write(api_server.pki.path("ca.crt"), Pki::new().authority_pem()).unwrap();
+    assert!(fetch(&client).await.is_err());
+    // The right one, with a front proxy that anybody could be: the start is refused with the way out.
+    std::fs::write(
+        api_server.pki.path("ca.crt"),
+        api_server.pki.authority_pem(),
+    )
+    .unwrap();
+    let mut anybody = config_map(&proxy, "[]");
+    anybody["client-ca-file"] = proxy.authority_pem().into();
+    api_server.change_in_silence(anybody);
+    let error = fetch(&client).await.unwrap_err().to_string();
+    assert!(error.contains("--requestheader-allowed-names"), "{error}");
+    api_server.refuse(Some(StatusCode::FORBIDDEN));
+    let error = fetch(&client).await.unwrap_err().to_string();
+    assert!(error.contains("403"), "{error}");
+}
