@@ -467,3 +467,81 @@ fn what_lint_passes_is_not_denied() {
         denied.get()
     );
 }
+
+/// Manifests in every style, with one value that must stay unseen. No `:` follows it, so that nothing makes it a key.
+const STYLES: [&str; 7] = [
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: payments}\nstringData:\n  password: c4nary!hunter2 x\n  other: y\n",
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {a: 'c4nary!hunter2', b: \"c4nary!hunter2\"}\n",
+    "apiVersion: v1\nkind: Secret\ndata:\n  password: c4nary!hunter2\n  b: YzRuYXJ5IWh1bnRlcjI=\nstringData:\n  password: |-\n    c4nary!hunter2\n    two\n",
+    "{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"stringData\": {\"a\": \"c4nary!hunter2\", \"b\": 7}}",
+    "# kind: Secret\n---\napiVersion: v1\nkind: SecretList\nitems:\n- metadata: {name: a}\n  stringData: {x: c4nary!hunter2}\n",
+    "apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\n  annotations:\n    privyseal.dev/data.k: c4nary!hunter2\n",
+    "apiVersion: v1\nkind: Secret\ntype: \"kubernetes.io/tls\"\nstringData:\n  k: eyJlbmMi.c4nary!hunter2...\n  l: *c4nary!hunter2\n  m: &a c4nary!hunter2\n",
+];
+
+/// What happens to a file: cut short, a part taken out, a character put in.
+fn mangled() -> impl Strategy<Value = Vec<u8>> {
+    let letters = prop::sample::select(b"\"'{}[]|>-&*#! \n\t\\%@`,x\x00\xff".to_vec());
+    let style = prop::sample::select(STYLES.to_vec());
+    (
+        style,
+        any::<prop::sample::Index>(),
+        0_usize..12,
+        prop::collection::vec(letters, 0..3),
+        any::<bool>(),
+    )
+        .prop_map(|(style, at, length, letters, cut)| {
+            let bytes = style.as_bytes();
+            let at = at.index(bytes.len());
+            let mut mangled = bytes[..at].to_vec();
+            mangled.extend(letters);
+            if !cut {
+                mangled.extend(&bytes[(at + length).min(bytes.len())..]);
+            }
+            mangled
+        })
+}
+
+#[test]
+fn no_finding_shows_a_value_however_a_file_is_mangled() {
+    let keys = Keys::new();
+    let setup = keys.setup(false);
+    let found = Cell::new(0);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 4000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    runner
+        .run(&mangled(), |bytes| {
+            let subject = Subject {
+                name: "case.yaml",
+                setup: &setup,
+                governing: setup.governing(std::path::Path::new("/case.yaml")),
+                placements: vec![Placement::default()],
+            };
+            let (findings, _) = check(&bytes, &subject);
+            found.set(found.get() + findings.len());
+            // `{password: x}` without its key is `{x}`, which YAML reads as a key. Keys are shown.
+            let became_a_key = |finding: &Finding| {
+                finding
+                    .field
+                    .as_ref()
+                    .is_some_and(|field| field.contains("hunter2"))
+            };
+            if findings.iter().any(became_a_key) {
+                return Ok(());
+            }
+            for finding in &findings {
+                let text = format!("{finding:?}");
+                prop_assert!(
+                    !text.contains("hunter2"),
+                    "{text}\n{}",
+                    String::from_utf8_lossy(&bytes)
+                );
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(found.get() > 1000, "{} findings", found.get());
+}

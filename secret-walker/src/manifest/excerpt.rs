@@ -169,6 +169,7 @@ pub(super) fn syntax_error(
     for key in keys
         .iter()
         .filter(|key| key.start >= start && key.end <= offset)
+        .filter(|key| is_word(&source[(*key).clone()]))
     {
         line.push_str(&structure(&source[at..key.start]));
         line.push_str(&source[key.clone()]);
@@ -237,6 +238,13 @@ fn finish(
         excerpt: Some((line, caret)),
         template,
     }
+}
+
+/// Whether a key is what people use for keys. Where a colon was forgotten, what reads as a key may hold a value.
+fn is_word(key: &str) -> bool {
+    let word = key.trim_matches(['"', '\'']);
+    word.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
 }
 
 /// What separates two keys on one line, with everything masked that is not punctuation.
