@@ -218,20 +218,21 @@ impl FileCheck<'_, '_> {
         spot: Spot<'_>,
         sealed: &mut Vec<Opened>,
     ) -> usize {
-        match recognize(value) {
+        let recognized = recognize(value);
+        match &recognized {
             Recognized::Plain => {
                 self.plain(value, in_data, spot);
                 value.len()
             }
             Recognized::Malformed(error) => {
-                self.damaged(&error, spot);
+                self.damaged(error, spot);
                 value.len()
             }
             Recognized::Sealed(envelope) => {
                 self.tally.sealed += 1;
                 let judge = Judge::new(self.subject);
-                let mut found = judge.keys(&envelope);
-                found.extend(judge.place(&envelope, value, &seat));
+                let mut found = judge.keys(envelope);
+                found.extend(judge.place(&recognized, value, &seat));
                 let refused = found.iter().any(|(rule, _, _)| !is_remark(*rule));
                 for (rule, message, next) in found {
                     self.add(rule, message, next, spot);

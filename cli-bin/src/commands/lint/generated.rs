@@ -100,7 +100,8 @@ impl GeneratorCheck<'_, '_> {
 
     fn value(&mut self, key: &str, value: &[u8], source: &Source, from: &str) {
         self.tally.values += 1;
-        match recognize(value) {
+        let recognized = recognize(value);
+        match &recognized {
             Recognized::Plain
                 if value.trim_ascii().is_empty() || super::check::is_public(value) => {}
             Recognized::Plain => {
@@ -116,10 +117,10 @@ impl GeneratorCheck<'_, '_> {
             Recognized::Sealed(envelope) => {
                 self.tally.sealed += 1;
                 let judge = Judge::new(self.subject);
-                let mut found = judge.keys(&envelope);
+                let mut found = judge.keys(envelope);
                 let kind = self.generated.secret_type.as_deref().unwrap_or_default();
                 found.extend(judge.filter(value, kind, false));
-                found.extend(judge.width(&envelope));
+                found.extend(judge.width(envelope));
                 for placement in &self.generated.placements {
                     let name = format!(
                         "{}{}{}",
@@ -140,7 +141,7 @@ impl GeneratorCheck<'_, '_> {
                         key,
                         through: placement.through.as_deref(),
                     };
-                    found.extend(judge.target_verdicts(&envelope, value, &target));
+                    found.extend(judge.target_verdicts(&recognized, &target));
                 }
                 for (rule, message, next) in found {
                     let next = if rule == RuleId::WrongPlace && self.generated.hashed {

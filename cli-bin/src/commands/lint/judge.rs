@@ -1,7 +1,7 @@
 //! What an envelope says of itself, held against keys, policy and place: by the webhook's own decision.
 use std::fmt::Write as _;
 
-use jwe_envelope::{Binding, Envelope, KeyManagement, ObjectName, Scope, recognize};
+use jwe_envelope::{Binding, Envelope, KeyManagement, ObjectName, Recognized, Scope};
 use secret_walker::{AdmittedSecret, ManifestSecret};
 use webhook_bin::decide::{
     Change, Code, Decision, Leave, Policy, Refusal, Reservation, Site, Use, decide,
@@ -153,10 +153,13 @@ impl<'j, 's> Judge<'j, 's> {
     /// What is wrong with an envelope where it stands, in every place that Kustomize gives it.
     pub fn place(
         &self,
-        envelope: &Envelope<'_>,
+        recognized: &Recognized<'_>,
         value: &[u8],
         seat: &Seat<'_, '_>,
     ) -> Vec<Verdict> {
+        let Recognized::Sealed(envelope) = recognized else {
+            return Vec::new();
+        };
         if seat.leave {
             return Vec::new();
         }
@@ -165,7 +168,7 @@ impl<'j, 's> Judge<'j, 's> {
         found.extend(self.width(envelope));
         for placement in &self.subject.placements {
             let target = self.target(seat.secret, seat.key, placement);
-            for verdict in self.target_verdicts(envelope, value, &target) {
+            for verdict in self.target_verdicts(recognized, &target) {
                 if !found.contains(&verdict) {
                     found.push(verdict);
                 }
@@ -177,12 +180,14 @@ impl<'j, 's> Judge<'j, 's> {
     /// What is wrong with an envelope in one place of a cluster.
     pub fn target_verdicts(
         &self,
-        envelope: &Envelope<'_>,
-        value: &[u8],
+        recognized: &Recognized<'_>,
         target: &Target<'_>,
     ) -> Vec<Verdict> {
         let mut found = Vec::new();
-        let binding = envelope.binding();
+        let binding = match recognized {
+            Recognized::Sealed(envelope) => envelope.binding(),
+            Recognized::Plain | Recognized::Malformed(_) => None,
+        };
         let Some(namespace) = target
             .namespace
             .clone()
@@ -219,9 +224,8 @@ impl<'j, 's> Judge<'j, 's> {
             ));
             return through(found, target);
         }
-        let recognized = recognize(value);
         let policy = self.policy(binding);
-        match decide(&recognized, &site, &policy, &setup.registry, setup.now) {
+        match decide(recognized, &site, &policy, &setup.registry, setup.now) {
             Decision::Leave(Leave::Foreign { kid }) => {
                 let kid = kid.map(|kid| format!(" (key {:?})", printable(&kid, 64)));
                 found.push((
@@ -262,7 +266,9 @@ impl<'j, 's> Judge<'j, 's> {
         if sealed.is_empty() {
             return Vec::new();
         }
-        let Some(kind) = secret.secret_type().map(|kind| kind.text) else {
+        // Types of others hold anything.
+        let kind = secret.secret_type().map(|kind| kind.text);
+        let Some(kind) = kind.filter(|kind| kind.starts_with("kubernetes.io/")) else {
             return Vec::new();
         };
         let data: serde_json::Map<_, _> = secret
