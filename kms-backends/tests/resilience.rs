@@ -1,5 +1,9 @@
 //! All layers together against a key service that fails, throttles and goes away; in simulated time.
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+#![allow(
+    clippy::print_stdout,
+    reason = "figures are for whoever asks with --nocapture"
+)]
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -56,6 +60,7 @@ async fn three_failures_in_ten_cost_half_a_call_more_and_nearly_no_unwrap() {
         let done = done.load(Ordering::Relaxed);
         assert!(done * 1000 >= UNWRAPS * 999, "{done} of {UNWRAPS} done");
         let calls = service.calls();
+        println!("30 % failures: {done} of {UNWRAPS} unwraps done with {calls} calls");
         assert!(
             calls * 2 <= UNWRAPS * 3,
             "{calls} calls for {UNWRAPS} unwraps"
@@ -98,6 +103,12 @@ async fn five_thousand_unwraps_at_25_a_second_lose_none_and_keep_the_quota() {
     assert!(service.busiest(60 * SECOND) * 100 <= 25 * 60 * 105);
     // 200 s at best; the quota must not lie idle either.
     let took = start.elapsed();
+    println!(
+        "25/s: {UNWRAPS} unwraps with {} calls in {took:?} of simulated time; at most {} in any second, {} in any minute",
+        service.calls(),
+        service.busiest(SECOND),
+        service.busiest(60 * SECOND)
+    );
     assert!(took <= 215 * SECOND, "{took:?}");
 }
 
@@ -164,6 +175,10 @@ async fn recovers_within_five_seconds_of_an_outage_and_is_let_alone_during_it() 
 
         let succeeded = succeeded.lock().unwrap();
         let first = succeeded.iter().find(|at| **at > back).unwrap();
+        println!(
+            "outage: {during} calls during 60 s, the first success {:?} after it",
+            *first - back
+        );
         assert!(*first - back <= 5 * SECOND, "{:?}", *first - back);
         // Ten to open it and the retries under way, then one probe in two seconds.
         assert!(during <= 30 + 31 + 20, "{during} calls during the outage");

@@ -1,6 +1,10 @@
 //! Vault's Transit engine, spoken to over a socket.
 #![cfg(feature = "vault")]
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+#![allow(
+    clippy::print_stdout,
+    reason = "figures are for whoever asks with --nocapture"
+)]
 
 mod fakes;
 
@@ -508,6 +512,37 @@ mod sessions {
         }
         assert_eq!(vault.logins(), 1);
         assert!((2..=4).contains(&vault.renewals()), "{}", vault.renewals());
+    }
+
+    /// Sixteen clients, leases of two seconds that cannot be renewed, and all tokens revoked in the middle.
+    #[tokio::test]
+    async fn tokens_that_end_under_load_are_no_error() {
+        let vault = FakeVault::start(1).await;
+        vault.set_lease(2 * SECOND, false);
+        let connector = connector(&vault, kubernetes(&vault));
+        let holder = holder(&vault, &connector, 1).await;
+        let (_, ciphertext) = wrapped(&vault.recipient(1));
+        let mut clients = JoinSet::new();
+        for _ in 0..16 {
+            let (holder, ciphertext) = (Arc::clone(&holder), ciphertext.clone());
+            clients.spawn(async move {
+                let (start, mut done) = (Instant::now(), 0);
+                while start.elapsed() < 6 * SECOND {
+                    unwrap(&holder, &ciphertext).await.unwrap();
+                    done += 1;
+                    tokio::time::sleep(Duration::from_millis(40)).await;
+                }
+                done
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        vault.revoke_all();
+        let done: usize = clients.join_all().await.into_iter().sum();
+        println!(
+            "tokens that end: {done} unwraps without an error over {} logins",
+            vault.logins()
+        );
+        assert!((3..=8).contains(&vault.logins()), "{}", vault.logins());
     }
 
     /// The same with a token that cannot be renewed: a new login each time, before the old token ends.
