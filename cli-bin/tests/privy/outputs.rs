@@ -32,8 +32,14 @@ fn every_schema_is_used_and_valid() {
         .filter(|path| path.extension().is_some_and(|end| end == "rs"))
         .map(|path| std::fs::read_to_string(path).unwrap())
         .collect();
+    let document =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ci.md")).unwrap();
     for entry in std::fs::read_dir(folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(
+            document.contains(&format!("(../schemas/cli/{name})")),
+            "docs/ci.md does not name {name}"
+        );
         let name = name.strip_suffix(".schema.json").unwrap().to_owned();
         assert!(
             sources.contains(&format!("fits(\"{name}\"")),

@@ -325,7 +325,7 @@ fn place(sealed: &Sealed) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use jwe_envelope::{Binding, Curve, KeyKind, LocalKey, Provenance, Sealer};
+    use jwe_envelope::{Binding, Curve, KeyKind, LocalKey, Provenance, Sealer, Serialization};
 
     use super::super::snapshot::state;
     use super::*;
@@ -401,6 +401,34 @@ mod tests {
         assert_eq!(
             changes(vec![item("f", "n/s", &first)], vec![]),
             [("removed", true)]
+        );
+    }
+
+    #[test]
+    fn a_header_outside_the_ciphertext_may_change_and_the_value_is_the_same() {
+        let key = LocalKey::generate(KeyKind::Ec(Curve::P256)).unwrap();
+        let sealer = Sealer::new(&[key.recipient().clone()]).unwrap();
+        let mut sealer = sealer.serialization(Serialization::Flattened).unwrap();
+        let binding = Binding::namespace("a").unwrap();
+        let text = sealer.seal(b"x", &binding).unwrap().to_string();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let with = |change: &dyn Fn(&mut serde_json::Value)| {
+            let mut json = json.clone();
+            change(&mut json);
+            let after = json.to_string();
+            changes(
+                vec![item("f", "n/s", text.as_bytes())],
+                vec![item("f", "n/s", after.as_bytes())],
+            )
+        };
+        assert_eq!(
+            with(&|json| json["header"]["kid"] = "another".into()),
+            [("moved-key", true)]
+        );
+        let wrapped = "A".repeat(json["encrypted_key"].as_str().unwrap().len());
+        assert_eq!(
+            with(&|json| json["encrypted_key"] = wrapped.clone().into()),
+            [("re-wrapped", true)]
         );
     }
 
