@@ -210,6 +210,11 @@ fn an_api_service_that_is_not_available_is_found() {
         &json!({ "status": { "conditions": [{ "type": "Available", "status": "False", "message": "no endpoints" }] } }),
     );
     cluster.finds("aggregation", &[], "deletion of namespaces");
+    cluster.api(
+        "/apis/apiregistration.k8s.io/v1/apiservices/v1.admission.privyseal.dev",
+        &json!({ "status": { "conditions": [{ "type": "Available", "status": "False", "message": "tls: x509: unknown authority" }] } }),
+    );
+    cluster.finds("aggregation", &[], "caBundle");
 }
 
 #[test]

@@ -199,14 +199,7 @@ pub(super) fn api_service(cluster: &Cluster, callers: Callers) -> anyhow::Result
                 Some(condition) if condition["status"] == "True" => {
                     Finding::ok(CHECK, "the APIService is available")
                 }
-                Some(condition) => Finding::problem(
-                    CHECK,
-                    format!(
-                        "the APIService is not available ({}): discovery and the deletion of namespaces suffer everywhere",
-                        condition["message"].as_str().unwrap_or("no reason given")
-                    ),
-                    "look at the webhook's pods; when it cannot be brought back soon, delete the APIService and the registration, never the backstop",
-                ),
+                Some(condition) => unavailable(condition["message"].as_str().unwrap_or("no reason given")),
                 None => Finding::unknown(
                     CHECK,
                     "the APIService has no state yet",
@@ -221,4 +214,18 @@ pub(super) fn api_service(cluster: &Cluster, callers: Callers) -> anyhow::Result
         )),
         Err(said) => Ok(unreadable(CHECK, "the APIService", &said)),
     }
+}
+
+fn unavailable(why: &str) -> Finding {
+    let why: String = why.chars().take(400).collect();
+    let next_step = if why.contains("x509:") {
+        "put the authority of the webhook's certificate into the APIService's `caBundle` (privy render --ca FILE)"
+    } else {
+        "look at the webhook's pods; when it cannot be brought back soon, delete the APIService and the registration, never the backstop"
+    };
+    Finding::problem(
+        "aggregation",
+        format!("the APIService is not available ({why}): discovery and the deletion of namespaces suffer everywhere"),
+        next_step,
+    )
 }
