@@ -199,7 +199,9 @@ pub(super) fn api_service(cluster: &Cluster, callers: Callers) -> anyhow::Result
                 Some(condition) if condition["status"] == "True" => {
                     Finding::ok(CHECK, "the APIService is available")
                 }
-                Some(condition) => unavailable(condition["message"].as_str().unwrap_or("no reason given")),
+                Some(condition) => {
+                    unavailable(condition["message"].as_str().unwrap_or("no reason given"))
+                }
                 None => Finding::unknown(
                     CHECK,
                     "the APIService has no state yet",
@@ -225,7 +227,9 @@ fn unavailable(why: &str) -> Finding {
     };
     Finding::problem(
         "aggregation",
-        format!("the APIService is not available ({why}): discovery and the deletion of namespaces suffer everywhere"),
+        format!(
+            "the APIService is not available ({why}): discovery and the deletion of namespaces suffer everywhere"
+        ),
         next_step,
     )
 }
