@@ -41,6 +41,10 @@ deny:
 features:
     .ci/run features tree
 
+# Against real servers, built once into a cache: `just e2e cluster`, `just e2e --all`
+e2e *arguments:
+    e2e/run {{ arguments }}
+
 # Fuzz one target: `just fuzz parse_compact 600`; needs nightly Rust and cargo-fuzz
 fuzz target seconds="60":
     cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}

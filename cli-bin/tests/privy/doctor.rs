@@ -141,6 +141,7 @@ fn a_healthy_cluster_has_no_problem() {
         "encryption.yaml",
     ]);
     let report = ended.json();
+    crate::outputs::fits("doctor", &report);
     for check in report["checks"].as_array().unwrap() {
         assert_eq!(check["state"], "ok", "{check}");
     }
@@ -150,6 +151,7 @@ fn a_healthy_cluster_has_no_problem() {
 #[test]
 fn what_cannot_be_known_is_said_and_is_no_problem() {
     let cluster = Cluster::healthy();
+    crate::outputs::fits("doctor", &cluster.doctor(&[]).json());
     for check in ["opening", "audit policy", "encryption at rest"] {
         let (state, text) = cluster.check(check, &[]);
         assert_eq!(state, "unknown", "{text}");
