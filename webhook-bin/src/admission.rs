@@ -10,14 +10,18 @@ use kms_backends::SharedRegistry;
 use secret_walker::AdmittedSecret;
 use tokio::time::Instant;
 
+use crate::access_review::MayUnseal;
 use crate::audit::{AuditRecord, FieldOutcome, FieldRecord, Operation, ReviewOutcome};
 use crate::decide::{Code, Policy, Refusal};
 use crate::refusal::cut;
+use crate::rulebook::Rulebook;
+use crate::unseal::gate::Gate;
 use crate::unseal::recent::Recent;
 use crate::unseal::secret::{self, FieldRefusal, Outcome, unseal};
 use crate::unseal::{Context, Jwe, SealedFormat};
 
 mod answer;
+mod gate;
 mod must_be_sealed;
 mod other_kind;
 mod request;
@@ -39,6 +43,8 @@ pub struct Reviewer {
     clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
     first_tries: FirstTries,
     recent: Recent,
+    rulebook: Rulebook,
+    access: Option<Arc<dyn MayUnseal>>,
 }
 
 impl fmt::Debug for Reviewer {
@@ -61,7 +67,23 @@ impl Reviewer {
             clock: Box::new(SystemTime::now),
             first_tries: FirstTries::default(),
             recent: Recent::default(),
+            rulebook: Rulebook::default(),
+            access: None,
         }
+    }
+
+    /// Holds these rules, too.
+    #[must_use]
+    pub fn with_rulebook(mut self, rulebook: Rulebook) -> Self {
+        self.rulebook = rulebook;
+        self
+    }
+
+    /// Asks for the right to `unseal` before anything is opened.
+    #[must_use]
+    pub fn with_access_reviews(mut self, access: Arc<dyn MayUnseal>) -> Self {
+        self.access = Some(access);
+        self
     }
 
     /// Takes the time from `clock` instead.
@@ -123,9 +145,12 @@ impl Reviewer {
             return deny_unreadable(record, "request.object is missing");
         };
         let registry = self.registry.present();
+        let policy = self
+            .rulebook
+            .policy(&self.policy, request.namespace.as_str());
         let context = Context {
             registry: &registry,
-            policy: &self.policy,
+            policy: &policy,
             now: record
                 .time
                 .duration_since(UNIX_EPOCH)
@@ -173,7 +198,11 @@ impl Reviewer {
             ObjectName::Generated(prefix) => record.name = format!("{}*", cut(prefix)),
             ObjectName::Named(_) => {}
         }
+        let submission = gate::Submission::of(self, request);
         let subject = secret::Subject {
+            gate: submission
+                .as_ref()
+                .map(|submission| submission as &dyn Gate),
             uid: request.uid.as_str(),
             secret: &secret,
             stored: stored.as_ref(),

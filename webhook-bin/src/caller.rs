@@ -28,7 +28,7 @@ pub enum CallerMode {
     Anyone,
 }
 
-/// How the webhook learns what the front proxy is.
+/// How the webhook asks the API server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aggregated {
     /// How to reach the API server; without it as a pod does.

@@ -70,6 +70,31 @@ fn write_summary(out: &mut String, config: &Config) -> std::fmt::Result {
         format!("{:?}", config.policy.foreign).to_lowercase(),
         format!("{:?}", config.policy.expired).to_lowercase()
     )?;
+    if let Some(submitters) = &config.rulebook.submitters {
+        writeln!(out, "submitters   {submitters}")?;
+    }
+    for rule in &config.rulebook.namespaces {
+        write!(out, "namespaces   {}:", rule.namespaces)?;
+        if let Some(foreign) = rule.foreign {
+            write!(out, " foreign {}", format!("{foreign:?}").to_lowercase())?;
+        }
+        if let Some(expired) = rule.expired {
+            write!(out, " expired {}", format!("{expired:?}").to_lowercase())?;
+        }
+        if let Some(must) = rule.must_be_sealed {
+            write!(out, " mustBeSealed {must}")?;
+        }
+        if let Some(submitters) = &rule.submitters {
+            write!(out, " submitters {submitters}")?;
+        }
+        writeln!(out)?;
+    }
+    if config.access_reviews.is_some() {
+        writeln!(
+            out,
+            "unseal       the API server is asked whether the user may"
+        )?;
+    }
     let limits = &config.limits;
     writeln!(
         out,
@@ -99,6 +124,11 @@ fn write_summary(out: &mut String, config: &Config) -> std::fmt::Result {
     for key in &config.keys {
         writeln!(out)?;
         write_key(out, key)?;
+        for (name, submitters) in &config.rulebook.keys {
+            if *name == key.name {
+                writeln!(out, "  submitters   {submitters}")?;
+            }
+        }
     }
     Ok(())
 }

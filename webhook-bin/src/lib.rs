@@ -18,6 +18,8 @@ mod json_out;
 pub mod secret_type;
 
 #[cfg(feature = "server")]
+pub mod access_review;
+#[cfg(feature = "server")]
 pub mod app;
 #[cfg(feature = "server")]
 pub mod args;
@@ -55,10 +57,14 @@ pub mod metrics;
 mod probe;
 #[cfg(feature = "server")]
 mod process;
+#[cfg(feature = "config")]
+pub mod rulebook;
 #[cfg(feature = "server")]
 mod run;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "config")]
+pub mod submitters;
 #[cfg(feature = "server")]
 pub mod telemetry;
 #[cfg(feature = "server")]

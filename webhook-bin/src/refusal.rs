@@ -40,12 +40,16 @@ pub enum Code {
     NotAnEnvelope,
     /// Wrong key or altered ciphertext: one word for every cryptographic reason.
     NotOpened,
+    /// Whoever submits it has not the right to have values opened there.
+    NotPermitted,
     /// Not sealed, where everything must be.
     NotSealed,
     /// Its `nbf` has not come yet.
     NotYetValid,
     /// Opened at run time alone, by the service account that it names.
     RunTimeOnly,
+    /// Policy lets others submit it.
+    SubmitterNotAllowed,
     /// More bytes or envelopes than a Secret may hold.
     TooLarge,
     /// The opened value would fail the check that goes with the Secret's type.
@@ -70,7 +74,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::AdmissionOnly,
         Self::Ambiguous,
         Self::Damaged,
@@ -83,9 +87,11 @@ impl Code {
         Self::Nested,
         Self::NotAnEnvelope,
         Self::NotOpened,
+        Self::NotPermitted,
         Self::NotSealed,
         Self::NotYetValid,
         Self::RunTimeOnly,
+        Self::SubmitterNotAllowed,
         Self::TooLarge,
         Self::TypeCheck,
         Self::Unavailable,
@@ -113,9 +119,11 @@ impl Code {
             Self::Nested => "nested",
             Self::NotAnEnvelope => "not-an-envelope",
             Self::NotOpened => "not-opened",
+            Self::NotPermitted => "not-permitted",
             Self::NotSealed => "not-sealed",
             Self::NotYetValid => "not-yet-valid",
             Self::RunTimeOnly => "run-time-only",
+            Self::SubmitterNotAllowed => "submitter-not-allowed",
             Self::TooLarge => "too-large",
             Self::TypeCheck => "type-check",
             Self::Unavailable => "unavailable",

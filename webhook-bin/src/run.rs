@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use kms_backends::Observer;
+use kms_backends::{Observer, SharedRegistry};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::access_review::AccessReviews;
 use crate::admission::Reviewer;
 use crate::app::App;
 use crate::args::{Args, Command};
@@ -20,7 +21,7 @@ use crate::audit_log::AuditLog;
 use crate::caller::{Aggregated, CallerMode};
 use crate::config::{Config, Overrides};
 use crate::front_proxy::{FetchError, Follower, FrontProxy, fetch};
-use crate::kube::{Access, ApiServer};
+use crate::kube::{Access, AccessError, ApiServer};
 use crate::metrics::Metrics;
 use crate::server::{Parts, Server};
 use crate::tls::TlsStore;
@@ -125,7 +126,7 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
         );
     }
     let app = App::new(
-        Reviewer::new(registry, config.policy.clone()),
+        reviewer(&config, registry)?,
         audit,
         metrics,
         Arc::new(config.limits.clone()),
@@ -175,17 +176,32 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Who answers, with everything that the configuration asks of those who submit.
+fn reviewer(config: &Config, registry: Arc<SharedRegistry>) -> anyhow::Result<Reviewer> {
+    let reviewer =
+        Reviewer::new(registry, config.policy.clone()).with_rulebook(config.rulebook.clone());
+    let Some(way) = &config.access_reviews else {
+        return Ok(reviewer);
+    };
+    let server = api_server(way).context("subjectAccessReview")?;
+    Ok(reviewer.with_access_reviews(Arc::new(AccessReviews::new(server))))
+}
+
+fn api_server(way: &Aggregated) -> Result<Arc<ApiServer>, AccessError> {
+    let access = match &way.kubeconfig {
+        Some(path) => Access::from_kubeconfig(path),
+        None => Access::in_cluster(),
+    };
+    Ok(Arc::new(ApiServer::new(access?)))
+}
+
 /// Learns from the cluster what its front proxy is, and follows it from then on. An API server that is not there
 /// yet is waited for; one whose front proxy anybody could be is not served.
 async fn aggregated_callers(
     config: &Config,
     aggregated: &Aggregated,
 ) -> anyhow::Result<(Arc<TlsStore>, Option<Arc<FrontProxy>>)> {
-    let access = match &aggregated.kubeconfig {
-        Some(path) => Access::from_kubeconfig(path),
-        None => Access::in_cluster(),
-    };
-    let server = Arc::new(ApiServer::new(access?));
+    let server = api_server(aggregated).context("callers.aggregated")?;
     let mut tries = 0;
     let (found, version) = loop {
         match fetch(&server).await {

@@ -17,6 +17,8 @@ use crate::refusal::unwrap_failed;
 mod annotation;
 mod format;
 #[cfg(feature = "server")]
+pub(crate) mod gate;
+#[cfg(feature = "server")]
 mod join;
 #[cfg(feature = "server")]
 pub(crate) mod recent;
@@ -46,6 +48,17 @@ impl OpenRefusal {
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         self.category == Some(Category::Unavailable)
+    }
+
+    /// The same for another field; the key service has no part in it.
+    #[cfg(feature = "server")]
+    fn again(&self) -> Self {
+        Self {
+            refusal: self.refusal.clone(),
+            category: self.category,
+            retry_after: self.retry_after,
+            cause: None,
+        }
     }
 
     fn from_failure(failure: OpenFailure, attempt: &Attempt<'_>) -> Self {

@@ -119,6 +119,13 @@ mistakes! {
     callers_with_two_ways: Refuses, "callers:\n" => "callers:\n  loopback: {}\n";
     callers_by_a_kubeconfig_that_is_not_there: CannotKnow, "  mtls:\n    clientCa: ca.crt\n    allowedNames: [\"kube-apiserver\"]\n" => "  aggregated: { kubeconfig: missing }\n";
     callers_by_an_unknown_member: Refuses, "  mtls:\n    clientCa: ca.crt\n    allowedNames: [\"kube-apiserver\"]\n" => "  aggregated: { kubeConfig: x }\n";
+    submitters_that_are_nobody: Refuses, "cluster: prod-eu" => "cluster: prod-eu\npolicy: { submitters: [] }";
+    submitters_without_a_kind: Refuses, "cluster: prod-eu" => "cluster: prod-eu\npolicy:\n  submitters:\n    - group:deployers\n    - alice\n    - \"user:a*b\"";
+    submitters_of_a_key_in_another_form: Refuses, "    namespaces" => "    submitters: [\"serviceAccount:flux\"]\n    namespaces";
+    a_rule_for_no_namespace: Refuses, "cluster: prod-eu" => "cluster: prod-eu\npolicy:\n  namespaces:\n    - foreign: deny";
+    a_rule_of_nobody: Refuses, "cluster: prod-eu" => "cluster: prod-eu\npolicy:\n  namespaces:\n    - match: [payments]\n      mustBeSealed: always";
+    an_access_review_by_halves: Refuses, "cluster: prod-eu" => "cluster: prod-eu\nsubjectAccessReview: sometimes";
+    a_kubeconfig_that_is_not_there: CannotKnow, "cluster: prod-eu" => "cluster: prod-eu\nsubjectAccessReview: required\nkubeconfig: missing";
     callers_without_names: Refuses, "    allowedNames: [\"kube-apiserver\"]\n" => "";
     callers_with_no_name: Refuses, "[\"kube-apiserver\"]" => "[]";
     a_client_authority_that_is_not_there: CannotKnow, "clientCa: ca.crt" => "clientCa: missing.crt";
@@ -274,6 +281,33 @@ fn accepts_every_member() {
     assert_eq!(config.cache.capacity.get(), 100);
     assert!(config.keys[1].is_default && config.keys[1].allow_unbound);
     assert!(config.audit.unwrap().ends_with("audit.jsonl"));
+}
+
+#[test]
+fn accepts_rules_for_those_who_submit() {
+    let config = accepted(&[
+        (
+            "cluster: prod-eu",
+            "cluster: prod-eu\nsubjectAccessReview: required\npolicy:\n  submitters: [\"group:deployers\"]\n  namespaces:\n    - match: [\"team-*\"]\n      foreign: deny\n      expired: warn\n      mustBeSealed: false\n      submitters: [\"serviceAccount:flux-*/apply\", \"user:*\"]\n    - match: [\"*\"]",
+        ),
+        (
+            "    namespaces",
+            "    submitters: [\"user:al*\"]\n    namespaces",
+        ),
+    ]);
+    let rules = config.rulebook;
+    assert_eq!(rules.submitters.unwrap().to_string(), "group:deployers");
+    assert_eq!(rules.namespaces.len(), 2);
+    let team = &rules.namespaces[0];
+    assert!(team.namespaces.contains("team-a") && team.must_be_sealed == Some(false));
+    let submitters = team.submitters.as_ref().unwrap();
+    assert_eq!(
+        submitters.to_string(),
+        "serviceAccount:flux-*/apply, user:*"
+    );
+    assert_eq!(rules.keys[0].0, "payments");
+    assert_eq!(config.access_reviews, Some(Aggregated::default()));
+    assert_eq!(accepted(&[]).access_reviews, None);
 }
 
 #[test]

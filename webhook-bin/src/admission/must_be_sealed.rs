@@ -44,7 +44,11 @@ impl Reviewer {
         record.outcome = ReviewOutcome::Untouched;
         let writes = matches!(request.operation, Operation::Create | Operation::Update)
             && request.sub_resource.is_none();
-        if !writes || !request.kind.is_secret() || is_cluster(&request.user) {
+        if !writes
+            || !request.kind.is_secret()
+            || is_cluster(&request.user)
+            || !self.rulebook.must_be_sealed(request.namespace.as_str())
+        {
             return Reply::Allowed(None);
         }
         let secret = match request.object.map(AdmittedSecret::from_json) {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use secret_walker::{JsonReader, WalkError};
 
+use crate::access_review::Question;
 use crate::audit::{AuditRecord, Operation, User};
 
 /// No API server sends a longer one: `uid` is a UUID.
@@ -272,6 +273,29 @@ fn texts<'b>(
 }
 
 impl UserInfo<'_> {
+    pub(super) fn groups(&self) -> impl Iterator<Item = &str> + Clone {
+        self.groups.iter().map(Text::as_str)
+    }
+
+    /// All of it, as the API server has to hear it again.
+    pub(super) fn question(&self, namespace: &str) -> Question {
+        let texts = |texts: &[Text<'_>]| texts.iter().map(|text| text.as_str().into()).collect();
+        Question {
+            user: self.name().to_owned(),
+            uid: self
+                .uid
+                .as_ref()
+                .map_or_else(String::new, |uid| uid.as_str().to_owned()),
+            groups: texts(&self.groups),
+            extra: self
+                .extra
+                .iter()
+                .map(|(key, values)| (key.clone(), texts(values)))
+                .collect(),
+            namespace: namespace.to_owned(),
+        }
+    }
+
     pub(super) fn name(&self) -> &str {
         self.username.as_ref().map_or("", Text::as_str)
     }

@@ -28,6 +28,7 @@ const KNOWN: &[&str] = &[
     "namespaces",
     "allowUnbound",
     "default",
+    "submitters",
     "unwrap",
 ];
 
@@ -194,6 +195,9 @@ impl Loader<'_> {
                 .optional(name)
                 .map_or(Some(false), |field| field.flag(loader.problems))
         };
+        if let (Some(name), Some(Some(submitters))) = (&name, self.submitters(&members)) {
+            self.key_submitters.push((name.clone(), submitters));
+        }
         Some(Written {
             name,
             recipient: self.recipient(&members),

@@ -18,6 +18,7 @@ mod problem;
     )
 )]
 mod reader;
+mod rulebook;
 mod rules;
 #[cfg(feature = "server")]
 mod services;

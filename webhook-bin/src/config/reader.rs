@@ -84,6 +84,19 @@ impl<'n> Field<'n> {
         })
     }
 
+    /// The members, where somebody else looks after those that nobody knows.
+    pub(super) fn members_alone(&self) -> Option<Members<'n>> {
+        let Value::Mapping(members) = self.value else {
+            return None;
+        };
+        Some(Members {
+            path: self.path.clone(),
+            line: self.line,
+            entries: members,
+            known: &["submitters", "namespaces"],
+        })
+    }
+
     /// The values of a list.
     pub(super) fn list(&self, problems: &mut Problems) -> Option<Vec<Field<'n>>> {
         let Value::List(list) = self.value else {

@@ -11,6 +11,7 @@ use super::document::{self, Node};
 use super::problem::Problems;
 use super::reader::{Field, Members};
 use crate::decide::{Expired, Foreign, Policy};
+use crate::submitters::Submitters;
 
 /// Many times what a thousand keys need.
 const MAX_FILE: u64 = 1 << 20;
@@ -80,11 +81,15 @@ pub(super) struct Loader<'p> {
     /// Whether the keys are to be connected, too: then their services have to be in this build.
     pub(super) connects: bool,
     pub(super) problems: &'p mut Problems,
+    /// Who may submit values of which key, as far as the keys have been read.
+    pub(super) key_submitters: Vec<(String, Submitters)>,
 }
 
 /// The members of the file.
 pub(super) const ROOT: &[&str] = &[
     "version",
+    "kubeconfig",
+    "subjectAccessReview",
     "listen",
     "health",
     "tls",
@@ -106,6 +111,7 @@ impl<'p> Loader<'p> {
             overrides,
             connects: false,
             problems,
+            key_submitters: Vec::new(),
         }
     }
 
@@ -114,6 +120,7 @@ impl<'p> Loader<'p> {
         self.version(&members);
         let policy = self.policy(&members);
         let keys = self.key_rules(&members);
+        self.rulebook(&members)?;
         Some(Rules {
             keys: keys?,
             policy: policy?,
@@ -144,7 +151,10 @@ impl<'p> Loader<'p> {
             ..Policy::default()
         };
         if let Some(field) = members.optional("policy") {
-            let members = field.members(self.problems, &["foreign", "expired"])?;
+            let members = field.members(
+                self.problems,
+                &["foreign", "expired", "namespaces", "submitters"],
+            )?;
             if let Some(field) = members.optional("foreign") {
                 policy.foreign = field.word(
                     self.problems,

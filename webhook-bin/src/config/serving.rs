@@ -18,6 +18,7 @@ use crate::caller::{Aggregated, CallerMode};
 use crate::decide::Policy;
 use crate::kube::Access;
 use crate::limits::Limits;
+use crate::rulebook::Rulebook;
 use crate::tls::{TlsFiles, TlsStore};
 
 /// A configuration that can be served: files read, keys paired, nothing contradictory.
@@ -39,6 +40,10 @@ pub struct Config {
     pub keys: Vec<KeyConfig>,
     /// What the administrator wants beyond that.
     pub policy: Policy,
+    /// What holds of namespaces, keys and those who submit.
+    pub rulebook: Rulebook,
+    /// How the API server is asked who may `unseal`, where it is.
+    pub access_reviews: Option<Aggregated>,
     /// Bounds of the server.
     pub limits: Limits,
     /// How content keys are cached.
@@ -154,6 +159,8 @@ impl Loader<'_> {
         let services = self.services(&members);
         let connector = Arc::new(Connector::new(services.options));
         let keys = self.keys(&members, &connector).await;
+        let rulebook = self.rulebook(&members);
+        let access_reviews = self.access_reviews(&members, callers.as_ref().map(|(mode, _)| mode));
         let (tls, tls_poll) = tls?;
         Some(Config {
             file: self.file.to_owned(),
@@ -164,6 +171,8 @@ impl Loader<'_> {
             callers: callers?.0,
             keys: keys?,
             policy: policy?,
+            rulebook: rulebook?,
+            access_reviews: access_reviews?,
             limits,
             cache,
             audit,
@@ -251,6 +260,38 @@ impl Loader<'_> {
                 None
             }
         }
+    }
+
+    /// Whether the API server is asked who may `unseal`, and how it is reached.
+    #[allow(
+        clippy::option_option,
+        reason = "the outer one is about faults, the inner one about the member"
+    )]
+    fn access_reviews(
+        &mut self,
+        members: &Members<'_>,
+        callers: Option<&CallerMode>,
+    ) -> Option<Option<Aggregated>> {
+        let path = match members.optional("kubeconfig") {
+            None => None,
+            Some(field) => {
+                let path = self.path(&field)?;
+                if let Err(error) = Access::from_kubeconfig(&path) {
+                    field.problem(self.problems, format!("{:#}", anyhow::Error::from(error)));
+                    return None;
+                }
+                Some(path)
+            }
+        };
+        let Some(field) = members.optional("subjectAccessReview") else {
+            return Some(None);
+        };
+        let required = field.word(self.problems, &[("required", true), ("off", false)])?;
+        let kubeconfig = path.or_else(|| match callers {
+            Some(CallerMode::Aggregated(aggregated)) => aggregated.kubeconfig.clone(),
+            _ => None,
+        });
+        Some(required.then_some(Aggregated { kubeconfig }))
     }
 
     /// The way to the API server: none named is the pod's own.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::annotation::{Annotated, Asked, WhenRefused, asked};
+use super::gate::Gate;
 use super::join::join_all;
 use super::recent::Recent;
 use super::{Context, OpenRefusal, Opener, SealedFormat, SealedValue};
@@ -27,7 +28,6 @@ const MOST_ENVELOPES: usize = 1024;
 const LARGEST_SECRET: usize = 1024 * 1024;
 
 /// The Secret under review and where it stands.
-#[derive(Debug)]
 pub(crate) struct Subject<'r> {
     /// `request.uid`, for the log.
     pub(crate) uid: &'r str,
@@ -39,6 +39,8 @@ pub(crate) struct Subject<'r> {
     pub(crate) namespace: &'r str,
     /// Its name, or the beginning of the one that it will get.
     pub(crate) name: ObjectName<'r>,
+    /// Whether whoever submits it may, where that is asked.
+    pub(crate) gate: Option<&'r dyn Gate>,
 }
 
 impl Subject<'_> {
@@ -115,6 +117,9 @@ pub(crate) async fn unseal(
         .enumerate()
         .map(|(index, sealed)| Field::decide(sealed, index, subject, context))
         .collect();
+    if let Some(gate) = subject.gate {
+        admit(&mut fields, gate, deadline).await;
+    }
     let mut others = Vec::new();
     if !fields.iter().any(Field::is_refused) {
         open_all(&mut fields, subject.uid, deadline).await;
@@ -440,6 +445,26 @@ impl<'c> Field<'c> {
         match &self.candidate.bytes {
             Bytes::Annotation(annotated) => Some(annotated),
             _ => None,
+        }
+    }
+}
+
+/// Refuses what whoever submits it may not have opened.
+async fn admit(fields: &mut [Field<'_>], gate: &dyn Gate, deadline: Instant) {
+    for field in fields.iter_mut() {
+        if let State::ToOpen(opening) = &field.state
+            && let Err(refusal) = gate.may_submit(opening.key())
+        {
+            field.refuse(refusal.into());
+        }
+    }
+    let to_open = |field: &Field<'_>| matches!(field.state, State::ToOpen(_));
+    if fields.iter().any(Field::is_refused) || !fields.iter().any(to_open) {
+        return;
+    }
+    if let Err(refused) = gate.may_unseal(deadline).await {
+        for field in fields.iter_mut().filter(|field| to_open(field)) {
+            field.refuse(refused.again());
         }
     }
 }

@@ -1,0 +1,118 @@
+//! The members about who may submit, and what holds in which namespace.
+
+use kms_backends::NamespaceSet;
+
+use super::reader::{Field, Members};
+use super::rules::Loader;
+use crate::decide::{Expired, Foreign};
+use crate::rulebook::{NamespaceRule, Rulebook};
+use crate::submitters::Submitters;
+
+/// Far more than one cluster needs.
+const MAX_RULES: usize = 1_000;
+
+impl Loader<'_> {
+    /// The rules of `policy`; those of keys are collected while these are read.
+    pub(super) fn rulebook(&mut self, members: &Members<'_>) -> Option<Rulebook> {
+        let mut rulebook = Rulebook {
+            keys: std::mem::take(&mut self.key_submitters),
+            ..Rulebook::default()
+        };
+        let Some(policy) = members.optional("policy") else {
+            return Some(rulebook);
+        };
+        // What else stands there has been looked at.
+        let policy = policy.members_alone()?;
+        rulebook.submitters = self.submitters(&policy)?;
+        let Some(field) = policy.optional("namespaces") else {
+            return Some(rulebook);
+        };
+        let rules = field.list(self.problems)?;
+        if rules.len() > MAX_RULES {
+            field.problem(
+                self.problems,
+                format!("must list at most {MAX_RULES} rules"),
+            );
+            return None;
+        }
+        for rule in rules {
+            rulebook.namespaces.push(self.namespace_rule(&rule)?);
+        }
+        Some(rulebook)
+    }
+
+    /// Who may submit, where somebody says so. The outer `None` is a fault.
+    #[allow(
+        clippy::option_option,
+        reason = "the outer one is about faults, the inner one about the member"
+    )]
+    pub(super) fn submitters(&mut self, members: &Members<'_>) -> Option<Option<Submitters>> {
+        let Some(field) = members.optional("submitters") else {
+            return Some(None);
+        };
+        let words = field.texts(self.problems);
+        if words.is_empty() {
+            field.problem(
+                self.problems,
+                "must list at least one user, group or service account; leave it out to let everybody submit",
+            );
+            return None;
+        }
+        let mut legal = true;
+        for (field, word) in &words {
+            if let Err(error) = Submitters::parse([word]) {
+                field.problem(self.problems, error.to_string());
+                legal = false;
+            }
+        }
+        let words = words.iter().map(|(_, word)| word);
+        Submitters::parse(words).ok().filter(|_| legal).map(Some)
+    }
+
+    fn namespace_rule(&mut self, field: &Field<'_>) -> Option<NamespaceRule> {
+        const KNOWN: &[&str] = &["match", "foreign", "expired", "mustBeSealed", "submitters"];
+        let members = field.members(self.problems, KNOWN)?;
+        let matching = members.required(
+            self.problems,
+            "match",
+            "list the namespaces that the rule is for, as `payments` or `team-*`",
+        )?;
+        let words = matching.texts(self.problems);
+        if words.is_empty() {
+            matching.problem(self.problems, "must list at least one namespace");
+            return None;
+        }
+        let namespaces = match NamespaceSet::parse(words.iter().map(|(_, word)| word)) {
+            Ok(namespaces) => namespaces,
+            Err(error) => {
+                matching.problem(self.problems, error.to_string());
+                return None;
+            }
+        };
+        let foreign = match members.optional("foreign") {
+            None => None,
+            Some(field) => Some(field.word(
+                self.problems,
+                &[("warn", Foreign::Warn), ("deny", Foreign::Deny)],
+            )?),
+        };
+        let expired = match members.optional("expired") {
+            None => None,
+            Some(field) => Some(field.word(
+                self.problems,
+                &[("deny", Expired::Deny), ("warn", Expired::Warn)],
+            )?),
+        };
+        let must_be_sealed = match members.optional("mustBeSealed") {
+            None => None,
+            Some(field) => Some(field.flag(self.problems)?),
+        };
+        Some(NamespaceRule {
+            namespaces,
+            foreign,
+            expired,
+            must_be_sealed,
+            submitters: self.submitters(&members)?,
+        })
+    }
+}
