@@ -70,31 +70,7 @@ fn write_summary(out: &mut String, config: &Config) -> std::fmt::Result {
         format!("{:?}", config.policy.foreign).to_lowercase(),
         format!("{:?}", config.policy.expired).to_lowercase()
     )?;
-    if let Some(submitters) = &config.rulebook.submitters {
-        writeln!(out, "submitters   {submitters}")?;
-    }
-    for rule in &config.rulebook.namespaces {
-        write!(out, "namespaces   {}:", rule.namespaces)?;
-        if let Some(foreign) = rule.foreign {
-            write!(out, " foreign {}", format!("{foreign:?}").to_lowercase())?;
-        }
-        if let Some(expired) = rule.expired {
-            write!(out, " expired {}", format!("{expired:?}").to_lowercase())?;
-        }
-        if let Some(must) = rule.must_be_sealed {
-            write!(out, " mustBeSealed {must}")?;
-        }
-        if let Some(submitters) = &rule.submitters {
-            write!(out, " submitters {submitters}")?;
-        }
-        writeln!(out)?;
-    }
-    if config.access_reviews.is_some() {
-        writeln!(
-            out,
-            "unseal       the API server is asked whether the user may"
-        )?;
-    }
+    write_rules(out, config)?;
     let limits = &config.limits;
     writeln!(
         out,
@@ -129,6 +105,36 @@ fn write_summary(out: &mut String, config: &Config) -> std::fmt::Result {
                 writeln!(out, "  submitters   {submitters}")?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Who may submit, and what holds where.
+fn write_rules(out: &mut String, config: &Config) -> std::fmt::Result {
+    if let Some(submitters) = &config.rulebook.submitters {
+        writeln!(out, "submitters   {submitters}")?;
+    }
+    for rule in &config.rulebook.namespaces {
+        write!(out, "namespaces   {}:", rule.namespaces)?;
+        if let Some(foreign) = rule.foreign {
+            write!(out, " foreign {}", format!("{foreign:?}").to_lowercase())?;
+        }
+        if let Some(expired) = rule.expired {
+            write!(out, " expired {}", format!("{expired:?}").to_lowercase())?;
+        }
+        if let Some(must) = rule.must_be_sealed {
+            write!(out, " mustBeSealed {must}")?;
+        }
+        if let Some(submitters) = &rule.submitters {
+            write!(out, " submitters {submitters}")?;
+        }
+        writeln!(out)?;
+    }
+    if config.access_reviews.is_some() {
+        writeln!(
+            out,
+            "unseal       the API server is asked whether the user may"
+        )?;
     }
     Ok(())
 }

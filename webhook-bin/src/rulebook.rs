@@ -92,7 +92,7 @@ impl Rulebook {
             .rule(namespace)
             .and_then(|rule| rule.submitters.as_ref())
             .or(self.submitters.as_ref());
-        let allowed = |list: &Submitters| list.allow(asker.name, asker.groups.clone());
+        let allowed = |list: &Submitters| list.allow(asker.name, &asker.groups);
         if here.is_some_and(|list| !allowed(list)) {
             return Err(refused(format!("in namespace {:?}", cut(namespace))));
         }

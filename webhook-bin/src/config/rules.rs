@@ -88,8 +88,6 @@ pub(super) struct Loader<'p> {
 /// The members of the file.
 pub(super) const ROOT: &[&str] = &[
     "version",
-    "kubeconfig",
-    "subjectAccessReview",
     "listen",
     "health",
     "tls",
@@ -101,6 +99,8 @@ pub(super) const ROOT: &[&str] = &[
     "cache",
     "audit",
     "keyServices",
+    "kubeconfig",
+    "subjectAccessReview",
 ];
 
 impl<'p> Loader<'p> {
