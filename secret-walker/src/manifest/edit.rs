@@ -7,19 +7,27 @@ use super::error::Fault;
 use super::excerpt::{Locator, Spot, error_at};
 use super::find::field_name;
 use super::node::{Kind, Node, Pair, Tag};
-use super::splice::{Layout, Splice};
+use super::splice::{Layout, Splice, plain};
 use super::verify::verify;
 use super::{Field, Manifest, ManifestError, ManifestSecret};
 use crate::base64_text::{encode_into, encoded_len};
 use crate::error::WalkError;
 use crate::path::{FieldPath, Section, validate_key};
+use crate::text::cut;
 
-/// The new text of a field: one word of letters, digits and `-_.+/=`.
+/// The new text of a field: one word of letters, digits and `-_.+/=`, or a text of JSON.
 ///
-/// Compact envelopes and base64 are such words, and no style of YAML or JSON needs an escape for them.
-/// Not meant for plaintext: the word is written into a file.
+/// Compact envelopes and base64 are such words, and no style of YAML or JSON needs an escape for them. JSON envelopes
+/// stand in single quotes in YAML, and escaped in JSON. Not meant for plaintext: the text is written into a file.
 #[derive(Clone, Eq, PartialEq)]
-pub struct EditValue(String);
+pub struct EditValue {
+    text: String,
+    is_word: bool,
+}
+
+const fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'/' | b'=')
+}
 
 impl EditValue {
     /// Takes a word as it is; the empty one is a word, too.
@@ -28,14 +36,27 @@ impl EditValue {
     /// [`Fault::NotWord`] when the text holds any other character.
     pub fn word(text: impl Into<String>) -> Result<Self, WalkError> {
         let text = text.into();
-        let fits = |byte: u8| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'/' | b'=')
-        };
-        if text.bytes().all(fits) {
-            Ok(Self(text))
-        } else {
-            Err(nowhere(Fault::NotWord))
+        if !text.bytes().all(is_word_byte) {
+            return Err(nowhere(Fault::NotWord));
         }
+        Ok(Self {
+            text,
+            is_word: true,
+        })
+    }
+
+    /// Takes a text of JSON in which nothing is escaped: printable ASCII without `'` and `\`.
+    ///
+    /// # Errors
+    /// [`Fault::NotWord`] when the text holds any other character.
+    pub fn json(text: impl Into<String>) -> Result<Self, WalkError> {
+        let text = text.into();
+        let fits = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'\\');
+        if !text.bytes().all(fits) || text.trim_matches(' ') != text {
+            return Err(nowhere(Fault::NotWord));
+        }
+        let is_word = text.bytes().all(is_word_byte);
+        Ok(Self { text, is_word })
     }
 
     /// The base64 text of these bytes, as a field of `data` wants it.
@@ -46,22 +67,76 @@ impl EditValue {
     pub fn base64(bytes: &[u8]) -> Self {
         let mut text = vec![0; encoded_len(bytes.len())];
         encode_into(bytes, &mut text);
-        Self(String::from_utf8(text).expect("base64 is ASCII"))
+        Self {
+            text: String::from_utf8(text).expect("base64 is ASCII"),
+            is_word: true,
+        }
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// As YAML without quotes, where that says the same to every reader.
+    pub(super) fn plain(&self) -> String {
+        if self.is_word {
+            plain(&self.text)
+        } else {
+            self.single_quoted()
+        }
+    }
+
+    /// As YAML in single quotes.
+    pub(super) fn single_quoted(&self) -> String {
+        format!("'{}'", self.text)
+    }
+
+    /// In double quotes, as both YAML and JSON read it.
+    pub(super) fn double_quoted(&self) -> String {
+        format!("\"{}\"", self.text.replace('"', "\\\""))
     }
 }
 
 impl fmt::Debug for EditValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EditValue(<{} bytes>)", self.0.len())
+        write!(f, "EditValue(<{} bytes>)", self.text.len())
     }
 }
 
-/// What happens to one section of one Secret.
+/// A mapping of a Secret that can be edited.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Part {
+    Field(Section),
+    Annotations,
+}
+
+impl Part {
+    /// The member's name.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Field(section) => section.as_str(),
+            Self::Annotations => "annotations",
+        }
+    }
+
+    /// The mapping that has the member.
+    pub(super) const fn home(self) -> Home {
+        match self {
+            Self::Field(_) => Home::Secret,
+            Self::Annotations => Home::Metadata,
+        }
+    }
+}
+
+/// A mapping whose members are edited.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Home {
+    Secret,
+    Metadata,
+}
+
+/// What happens to one part of one Secret.
 #[derive(Default)]
 pub(super) struct Plan {
     /// New texts by index of the entry.
@@ -70,8 +145,11 @@ pub(super) struct Plan {
     pub(super) inserted: Vec<(String, EditValue)>,
 }
 
-/// By index of the Secret, then section.
-pub(super) type Plans = BTreeMap<usize, BTreeMap<Section, Plan>>;
+/// By part.
+pub(super) type Parts = BTreeMap<Part, Plan>;
+
+/// By index of the Secret and the mapping that has the parts.
+pub(super) type Plans = BTreeMap<(usize, Home), Parts>;
 
 /// A set of edits of one manifest.
 ///
@@ -124,7 +202,7 @@ impl<'m, 'a> Edits<'m, 'a> {
             return Err(self.not_editable(field, "only a tag is written there"));
         }
         self.untouched(field)?;
-        self.plan(field.secret, field.section())
+        self.plan(field.secret, Part::Field(field.section()))
             .replaced
             .insert(field.index, value);
         Ok(self)
@@ -142,14 +220,10 @@ impl<'m, 'a> Edits<'m, 'a> {
         value: EditValue,
     ) -> Result<&mut Self, WalkError> {
         validate_key(key)?;
-        let index = self
-            .manifest
-            .secrets
-            .iter()
-            .position(|ours| std::ptr::eq(ours, secret));
-        let index = index.ok_or_else(|| nowhere(Fault::WrongManifest))?;
+        let index = self.index_of(secret)?;
         let path = FieldPath::new(section, key);
-        let planned = self.planned(index, section);
+        let part = Part::Field(section);
+        let planned = self.planned(index, part);
         if let Some(field) = secret.field(&path)
             && !planned.is_some_and(|plan| plan.removed.contains(&field.index))
         {
@@ -165,9 +239,72 @@ impl<'m, 'a> Edits<'m, 'a> {
                 what: field_name(&path),
             }));
         }
-        self.plan(index, section)
+        self.plan(index, part)
             .inserted
             .push((key.to_owned(), value));
+        Ok(self)
+    }
+
+    /// Gives an annotation a value: replaces it where it is, adds it after the last one where it is not. `metadata`
+    /// gets `annotations` where it has none.
+    ///
+    /// ```
+    /// use secret_walker::{EditValue, Manifest};
+    ///
+    /// let file = b"apiVersion: v1\nkind: Secret\nmetadata:\n  name: db # the shop's\nstringData: {}\n";
+    /// let manifest = Manifest::parse(file)?;
+    /// let mut edits = manifest.edits();
+    /// edits.set_annotation(&manifest.secrets()[0], "example.com/seal", EditValue::word("eyJlbmMi.a.b.c.d")?)?;
+    /// let expected = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db # the shop's\n  annotations:\n    \
+    ///                 example.com/seal: eyJlbmMi.a.b.c.d\nstringData: {}\n";
+    /// assert_eq!(edits.apply()?, expected.as_bytes());
+    /// # Ok::<(), secret_walker::WalkError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// For a name that is none of an annotation; where `metadata`, `annotations` or the value reach elsewhere; and for
+    /// an annotation that is edited already.
+    pub fn set_annotation(
+        &mut self,
+        secret: &ManifestSecret<'a>,
+        name: &str,
+        value: EditValue,
+    ) -> Result<&mut Self, WalkError> {
+        validate_annotation(name)?;
+        let (index, found) = self.annotation(secret, name)?;
+        let Some((entry, pair)) = found else {
+            self.plan(index, Part::Annotations)
+                .inserted
+                .push((name.to_owned(), value));
+            return Ok(self);
+        };
+        let old = &pair.value;
+        if !matches!(old.kind, Kind::Scalar { .. }) || old.anchored || old.tag != Tag::None {
+            let fault = Fault::NotEditable {
+                what: annotation_name(name),
+                reason: "it has an anchor or a tag",
+            };
+            return Err(self.fail(index, old.start, fault));
+        }
+        self.plan(index, Part::Annotations)
+            .replaced
+            .insert(entry, value);
+        Ok(self)
+    }
+
+    /// Removes an annotation and its lines; `annotations` goes with the last one. One that is not there is fine.
+    ///
+    /// # Errors
+    /// As [`set_annotation`](Self::set_annotation), and when other text shares its lines.
+    pub fn remove_annotation(
+        &mut self,
+        secret: &ManifestSecret<'a>,
+        name: &str,
+    ) -> Result<&mut Self, WalkError> {
+        let (index, found) = self.annotation(secret, name)?;
+        if let Some((entry, _)) = found {
+            self.plan(index, Part::Annotations).removed.insert(entry);
+        }
         Ok(self)
     }
 
@@ -178,7 +315,7 @@ impl<'m, 'a> Edits<'m, 'a> {
     pub fn remove_field(&mut self, field: &Field<'a>) -> Result<&mut Self, WalkError> {
         self.pair(field)?;
         self.untouched(field)?;
-        self.plan(field.secret, field.section())
+        self.plan(field.secret, Part::Field(field.section()))
             .removed
             .insert(field.index);
         Ok(self)
@@ -192,10 +329,13 @@ impl<'m, 'a> Edits<'m, 'a> {
     /// [`Fault::NotEditable`] for a style that cannot be edited in place, [`Fault::Internal`] when the comparison fails.
     pub fn apply(&self) -> Result<Vec<u8>, WalkError> {
         let mut splices = Vec::new();
-        for (secret, sections) in &self.plans {
-            let root = self.manifest.node(*secret);
-            let layout = Layout::new(self.manifest.source, self.manifest.json);
-            let made = layout.edit(root, sections);
+        let layout = Layout::new(self.manifest.source, self.manifest.json);
+        for ((secret, home), parts) in &self.plans {
+            let root = self
+                .manifest
+                .home(*secret, *home)
+                .ok_or_else(|| internal("there is no `metadata`"))?;
+            let made = layout.edit(root, parts);
             splices.extend(made.map_err(|(offset, fault)| self.fail(*secret, offset, fault))?);
         }
         let edited =
@@ -204,21 +344,86 @@ impl<'m, 'a> Edits<'m, 'a> {
         Ok(edited)
     }
 
-    fn plan(&mut self, secret: usize, section: Section) -> &mut Plan {
+    fn plan(&mut self, secret: usize, part: Part) -> &mut Plan {
         self.plans
-            .entry(secret)
+            .entry((secret, part.home()))
             .or_default()
-            .entry(section)
+            .entry(part)
             .or_default()
     }
 
-    fn planned(&self, secret: usize, section: Section) -> Option<&Plan> {
-        self.plans.get(&secret)?.get(&section)
+    fn planned(&self, secret: usize, part: Part) -> Option<&Plan> {
+        self.plans.get(&(secret, part.home()))?.get(&part)
+    }
+
+    fn index_of(&self, secret: &ManifestSecret<'a>) -> Result<usize, WalkError> {
+        self.manifest
+            .secrets
+            .iter()
+            .position(|ours| std::ptr::eq(ours, secret))
+            .ok_or_else(|| nowhere(Fault::WrongManifest))
+    }
+
+    /// The Secret's index, and where the annotation stands, if it does. Refuses what reaches elsewhere, and what is
+    /// edited already.
+    #[allow(clippy::type_complexity, reason = "used twice, in this file")]
+    fn annotation(
+        &self,
+        secret: &ManifestSecret<'a>,
+        name: &str,
+    ) -> Result<(usize, Option<(usize, &'m Pair<'a>)>), WalkError> {
+        let index = self.index_of(secret)?;
+        let manifest: &'m Manifest<'a> = self.manifest;
+        let not_editable = |node: &Node<'_>, reason| {
+            let fault = Fault::NotEditable {
+                what: annotation_name(name),
+                reason,
+            };
+            Err(self.fail(index, node.start, fault))
+        };
+        let Some(metadata) = manifest.home(index, Home::Metadata) else {
+            return not_editable(manifest.node(index), "the Secret has no `metadata`");
+        };
+        if metadata.anchored {
+            return not_editable(metadata, "`metadata` has an anchor");
+        }
+        let Some(annotations) = member(metadata, "annotations").map(|pair| &pair.value) else {
+            return Ok((index, self.fresh(index, name)?));
+        };
+        if annotations.anchored {
+            return not_editable(annotations, "`annotations` has an anchor");
+        }
+        let at = annotations
+            .entries()
+            .iter()
+            .position(|pair| pair.key.scalar_str() == Some(name));
+        let Some(at) = at else {
+            return Ok((index, self.fresh(index, name)?));
+        };
+        let planned = self.planned(index, Part::Annotations);
+        if planned.is_some_and(|plan| plan.replaced.contains_key(&at) || plan.removed.contains(&at))
+        {
+            return Err(nowhere(Fault::EditedTwice {
+                what: annotation_name(name),
+            }));
+        }
+        Ok((index, Some((at, &annotations.entries()[at]))))
+    }
+
+    /// An annotation that is not there yet is added once.
+    fn fresh<T>(&self, secret: usize, name: &str) -> Result<Option<T>, WalkError> {
+        let planned = self.planned(secret, Part::Annotations);
+        if planned.is_some_and(|plan| plan.inserted.iter().any(|(other, _)| other == name)) {
+            return Err(nowhere(Fault::EditedTwice {
+                what: annotation_name(name),
+            }));
+        }
+        Ok(None)
     }
 
     fn untouched(&self, field: &Field<'a>) -> Result<(), WalkError> {
         let touched = self
-            .planned(field.secret, field.section())
+            .planned(field.secret, Part::Field(field.section()))
             .is_some_and(|plan| {
                 plan.replaced.contains_key(&field.index) || plan.removed.contains(&field.index)
             });
@@ -238,7 +443,7 @@ impl<'m, 'a> Edits<'m, 'a> {
         let ours = std::ptr::eq(field.source, self.manifest.source)
             && field.secret < self.manifest.secrets.len();
         let section = ours
-            .then(|| section_of(self.manifest.node(field.secret), field.section()))
+            .then(|| member(self.manifest.node(field.secret), field.section().as_str()))
             .flatten();
         section
             .and_then(|section| section.value.entries().get(field.index))
@@ -291,12 +496,44 @@ impl fmt::Debug for Edits<'_, '_> {
     }
 }
 
-/// The entry of a Secret that holds a section.
-pub(super) fn section_of<'n, 'a>(secret: &'n Node<'a>, section: Section) -> Option<&'n Pair<'a>> {
-    secret
-        .entries()
+/// The entry of a mapping with this name.
+pub(super) fn member<'n, 'a>(map: &'n Node<'a>, name: &str) -> Option<&'n Pair<'a>> {
+    map.entries()
         .iter()
-        .find(|pair| pair.key.scalar_str() == Some(section.as_str()))
+        .find(|pair| pair.key.scalar_str() == Some(name))
+}
+
+/// An annotation for people.
+fn annotation_name(name: &str) -> String {
+    format!("annotation {:?}", cut(name))
+}
+
+/// A name as the API server wants it, [RFC 1123](https://www.rfc-editor.org/rfc/rfc1123#section-2) domain and all:
+/// `example.com/name`, the part behind the slash of at most 63 characters that begins and ends with a letter or digit.
+fn validate_annotation(name: &str) -> Result<(), WalkError> {
+    let (domain, own) = name.split_once('/').unwrap_or(("x", name));
+    let ends_well = |text: &str| {
+        let ends = [text.bytes().next(), text.bytes().next_back()];
+        ends.iter()
+            .all(|byte| byte.is_some_and(|byte| byte.is_ascii_alphanumeric()))
+    };
+    let domain_fits = domain.len() <= 253
+        && ends_well(domain)
+        && domain.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.')
+        });
+    let own_fits = own.len() <= 63
+        && ends_well(own)
+        && own
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if domain_fits && own_fits {
+        return Ok(());
+    }
+    Err(WalkError::InvalidKey {
+        key: cut(name),
+        reason: "is no name of an annotation",
+    })
 }
 
 /// Applies replacements of disjoint ranges; `None` if they are not disjoint.

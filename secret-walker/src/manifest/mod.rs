@@ -16,6 +16,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use zeroize::Zeroizing;
 
+use edit::Home;
 pub use edit::{EditValue, Edits};
 pub use error::{Fault, ManifestError};
 pub use yaml::{MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES};
@@ -130,6 +131,17 @@ impl<'a> Manifest<'a> {
             return Err(syntax_error(self.source, at, &[], Fault::TrailingBlanks).into());
         }
         Ok(())
+    }
+
+    /// The Secret itself, or its `metadata`, where that is a mapping.
+    fn home(&self, secret: usize, home: Home) -> Option<&Node<'a>> {
+        let node = self.node(secret);
+        match home {
+            Home::Secret => Some(node),
+            Home::Metadata => edit::member(node, "metadata")
+                .map(|pair| &pair.value)
+                .filter(|node| matches!(node.kind, node::Kind::Mapping { .. })),
+        }
     }
 
     /// The node of one of our Secrets.

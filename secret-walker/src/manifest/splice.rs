@@ -1,14 +1,13 @@
 //! From a plan to replacements of bytes, in the style of what stands around them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::edit::Plan;
+use super::edit::{EditValue, Part, Parts, Plan};
 use super::error::Fault;
 use super::node::{Kind, Node, Pair, Style};
 use super::resolve::not_a_string;
 use super::yaml::{line_end, line_start};
-use crate::path::Section;
 
 /// Bytes that give way to a text.
 #[derive(Debug)]
@@ -48,12 +47,8 @@ impl<'s> Layout<'s> {
         }
     }
 
-    /// All edits of one Secret.
-    pub(super) fn edit(
-        &self,
-        root: &Node<'_>,
-        sections: &BTreeMap<Section, Plan>,
-    ) -> Faulty<Vec<Splice>> {
+    /// All edits of a Secret's parts, or of its metadata's.
+    pub(super) fn edit(&self, root: &Node<'_>, sections: &Parts) -> Faulty<Vec<Splice>> {
         let mut splices = Vec::new();
         let mut emptied = BTreeSet::new();
         let mut created = Vec::new();
@@ -67,8 +62,7 @@ impl<'s> Layout<'s> {
                 Some(index) => {
                     let pair = &root.entries()[index];
                     for (entry, value) in &plan.replaced {
-                        splices
-                            .extend(self.replace(&pair.value.entries()[*entry], value.as_str())?);
+                        splices.extend(self.replace(&pair.value.entries()[*entry], value)?);
                     }
                     let survivors = pair.value.entries().len() - plan.removed.len();
                     if survivors == 0 && plan.inserted.is_empty() && !plan.removed.is_empty() {
@@ -87,26 +81,26 @@ impl<'s> Layout<'s> {
     }
 
     /// A new text for one value.
-    fn replace(&self, pair: &Pair<'_>, text: &str) -> Faulty<Vec<Splice>> {
+    fn replace(&self, pair: &Pair<'_>, text: &EditValue) -> Faulty<Vec<Splice>> {
         let value = &pair.value;
         let at = value.start..value.end;
         let one = |at, text| Ok(vec![Splice { at, text }]);
         match value.scalar() {
             Some((_, Style::Plain)) if value.is_empty_plain() => match self.colon(pair) {
-                Some(colon) => one(colon + 1..colon + 1, format!(" {}", plain(text))),
+                Some(colon) => one(colon + 1..colon + 1, format!(" {}", text.plain())),
                 None => Err(not_editable(value, "it has no colon")),
             },
-            Some((_, Style::Plain)) if self.json => one(at, format!("\"{text}\"")),
-            Some((_, Style::Plain)) => one(at, plain(text)),
-            Some((_, Style::SingleQuoted)) => one(at, format!("'{text}'")),
-            Some((_, Style::DoubleQuoted)) => one(at, format!("\"{text}\"")),
+            Some((_, Style::Plain)) if self.json => one(at, text.double_quoted()),
+            Some((_, Style::Plain)) => one(at, text.plain()),
+            Some((_, Style::SingleQuoted)) => one(at, text.single_quoted()),
+            Some((_, Style::DoubleQuoted)) => one(at, text.double_quoted()),
             Some((_, Style::Block)) => self.replace_block(value, text),
             None => Err(not_editable(value, "it is no scalar")),
         }
     }
 
     /// The header becomes the new text, so a comment behind it stays; the lines of the body go.
-    fn replace_block(&self, value: &Node<'_>, text: &str) -> Faulty<Vec<Splice>> {
+    fn replace_block(&self, value: &Node<'_>, text: &EditValue) -> Faulty<Vec<Splice>> {
         let written = &self.source[value.start..];
         if !written.starts_with(['|', '>']) {
             return Err(not_editable(value, "the begin of its block was not found"));
@@ -117,7 +111,7 @@ impl<'s> Layout<'s> {
             .count();
         let mut splices = vec![Splice {
             at: value.start..value.start + header,
-            text: plain(text),
+            text: text.plain(),
         }];
         let body_start = line_end(self.source, value.start);
         // Blank lines behind the content separate it from what follows, and stay.
@@ -159,7 +153,7 @@ impl<'s> Layout<'s> {
         let texts: Vec<String> = plan
             .inserted
             .iter()
-            .map(|(key, value)| Self::flow_entry(style, key, value.as_str()))
+            .map(|(key, value)| Self::flow_entry(style, key, value))
             .collect();
         if plan.removed.len() == entries.len() {
             let at = entries[0].key.start..self.value_end(&entries[entries.len() - 1]);
@@ -181,12 +175,12 @@ impl<'s> Layout<'s> {
         root: &Node<'_>,
         pair: &Pair<'_>,
         style: FlowStyle,
-        inserted: &[(String, super::EditValue)],
+        inserted: &[(String, EditValue)],
     ) -> Faulty<Splice> {
         let value = &pair.value;
         let texts: Vec<String> = inserted
             .iter()
-            .map(|(key, value)| Self::flow_entry(style, key, value.as_str()))
+            .map(|(key, value)| Self::flow_entry(style, key, value))
             .collect();
         let joined = texts.join(if style.compact { "," } else { ", " });
         if matches!(value.kind, Kind::Mapping { .. }) {
@@ -247,14 +241,14 @@ impl<'s> Layout<'s> {
     }
 
     /// Sections that were not there, after the last entry of the Secret.
-    fn create_sections(&self, root: &Node<'_>, created: &[(Section, &Plan)]) -> Splice {
+    fn create_sections(&self, root: &Node<'_>, created: &[(Part, &Plan)]) -> Splice {
         let entries = root.entries();
         let last = &entries[entries.len() - 1];
         if matches!(root.kind, Kind::Mapping { flow: false, .. }) {
             let column = self.column(root);
             let mut lines = Vec::new();
             for (section, plan) in created {
-                lines.push(format!("{}{section}:", " ".repeat(column)));
+                lines.push(format!("{}{}:", " ".repeat(column), section.as_str()));
                 lines.extend(Self::lines(column + self.step(root), &plan.inserted));
             }
             return self.insert_lines(last.value.end.max(last.key.end), &lines, false);
@@ -274,19 +268,19 @@ impl<'s> Layout<'s> {
         root: &Node<'_>,
         style: FlowStyle,
         separator: &str,
-        section: Section,
+        section: Part,
         plan: &Plan,
     ) -> String {
         let texts: Vec<String> = plan
             .inserted
             .iter()
-            .map(|(key, value)| Self::flow_entry(style, key, value.as_str()))
+            .map(|(key, value)| Self::flow_entry(style, key, value))
             .collect();
         let colon = if style.compact { ":" } else { ": " };
         let name = if style.quoted {
-            format!("\"{section}\"")
+            format!("\"{}\"", section.as_str())
         } else {
-            section.to_string()
+            section.as_str().to_owned()
         };
         if !separator.contains('\n') {
             return format!(
@@ -310,11 +304,11 @@ impl<'s> Layout<'s> {
     }
 
     /// Lines of a block mapping.
-    fn lines(column: usize, inserted: &[(String, super::EditValue)]) -> Vec<String> {
+    fn lines(column: usize, inserted: &[(String, EditValue)]) -> Vec<String> {
         let indent = " ".repeat(column);
         inserted
             .iter()
-            .map(|(key, value)| format!("{indent}{}: {}", plain(key), plain(value.as_str())))
+            .map(|(key, value)| format!("{indent}{}: {}", plain(key), value.plain()))
             .collect()
     }
 
@@ -437,12 +431,12 @@ impl<'s> Layout<'s> {
         }
     }
 
-    fn flow_entry(style: FlowStyle, key: &str, value: &str) -> String {
+    fn flow_entry(style: FlowStyle, key: &str, value: &EditValue) -> String {
         let colon = if style.compact { ":" } else { ": " };
         if style.quoted {
-            format!("\"{key}\"{colon}\"{value}\"")
+            format!("\"{key}\"{colon}{}", value.double_quoted())
         } else {
-            format!("{}{colon}{}", plain(key), plain(value))
+            format!("{}{colon}{}", plain(key), value.plain())
         }
     }
 
@@ -528,7 +522,7 @@ impl<'s> Layout<'s> {
 }
 
 /// A word without quotes, unless it could be taken for something else than a string.
-fn plain(word: &str) -> String {
+pub(super) fn plain(word: &str) -> String {
     let starts_well = word
         .starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_' || first == '/');
     let dotted_key = word.len() > 1

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use super::Manifest;
-use super::edit::{Plan, Plans};
+use super::edit::{Parts, Plan, Plans};
 use super::node::{Kind, Node, Style, Tag};
 use super::resolve::not_a_string;
-use crate::path::Section;
 
 /// Which check fails, if any.
 pub(super) fn verify(old: &Manifest<'_>, plans: &Plans, edited: &[u8]) -> Result<(), &'static str> {
@@ -19,8 +18,9 @@ pub(super) fn verify(old: &Manifest<'_>, plans: &Plans, edited: &[u8]) -> Result
     }
     let planned = plans
         .iter()
-        .map(|(secret, sections)| (std::ptr::from_ref(old.node(*secret)), sections))
-        .collect();
+        .map(|((secret, home), parts)| Some((std::ptr::from_ref(old.home(*secret, *home)?), parts)))
+        .collect::<Option<_>>()
+        .ok_or("an edited mapping is missing")?;
     let check = Check { planned };
     for (old, new) in old.documents.iter().zip(&new.documents) {
         let same = match (&old.tree, &new.tree) {
@@ -36,14 +36,14 @@ pub(super) fn verify(old: &Manifest<'_>, plans: &Plans, edited: &[u8]) -> Result
 }
 
 struct Check<'p, 'a> {
-    /// Plans by the Secret's node, compared by address and never followed.
-    planned: HashMap<*const Node<'a>, &'p std::collections::BTreeMap<Section, Plan>>,
+    /// Plans by the node of the Secret or of its metadata, compared by address and never followed.
+    planned: HashMap<*const Node<'a>, &'p Parts>,
 }
 
 impl<'a> Check<'_, 'a> {
     fn node(&self, old: &Node<'a>, new: &Node<'_>) -> bool {
         if let Some(sections) = self.planned.get(&std::ptr::from_ref(old)) {
-            return Self::secret(old, new, sections);
+            return self.parts(old, new, sections);
         }
         match (&old.kind, &new.kind) {
             (Kind::Mapping { entries: a, .. }, Kind::Mapping { entries: b, .. }) => {
@@ -64,11 +64,8 @@ impl<'a> Check<'_, 'a> {
         }
     }
 
-    fn secret(
-        old: &Node<'a>,
-        new: &Node<'_>,
-        sections: &std::collections::BTreeMap<Section, Plan>,
-    ) -> bool {
+    /// A mapping whose parts are edited; another of its members may be such a mapping, too.
+    fn parts(&self, old: &Node<'a>, new: &Node<'_>, sections: &Parts) -> bool {
         let plan_of = |key: Option<&str>| {
             sections
                 .iter()
@@ -78,10 +75,15 @@ impl<'a> Check<'_, 'a> {
         let mut found = new.entries().iter().peekable();
         for pair in old.entries() {
             let Some(plan) = plan_of(pair.key.scalar_str()) else {
-                if !found
-                    .next()
-                    .is_some_and(|new| new.key.same_as(&pair.key) && new.value.same_as(&pair.value))
-                {
+                let same = found.next().is_some_and(|new| {
+                    new.key.same_as(&pair.key)
+                        && if self.planned.contains_key(&std::ptr::from_ref(&pair.value)) {
+                            self.node(&pair.value, &new.value)
+                        } else {
+                            new.value.same_as(&pair.value)
+                        }
+                });
+                if !same {
                     return false;
                 }
                 continue;
