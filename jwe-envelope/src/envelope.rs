@@ -147,6 +147,11 @@ impl<'a> Envelope<'a> {
         self.provenance.as_ref()
     }
 
+    /// Bytes of the ciphertext: the length of the value, or up to 16 more where CBC fills the last block.
+    pub fn ciphertext_len(&self) -> usize {
+        self.ciphertext.len() / 4 * 3 + (self.ciphertext.len() % 4).saturating_sub(1)
+    }
+
     /// SHA-256 over `protected.iv.ciphertext.tag[.aad]` as received.
     pub fn digest(&self) -> EnvelopeDigest {
         *self.digest.get_or_init(|| self.compute_digest())

@@ -92,6 +92,20 @@ impl<'a> Jwk<'a> {
     /// The public half, checked; `use` and `key_ops` must allow encryption.
     pub(crate) fn public_key(&self) -> Result<PublicKey, KeyError> {
         self.check_usage()?;
+        self.numbers()
+    }
+
+    /// A public key of Ed25519 (RFC 8037 §2), which signs and does nothing else; `None` for any other kind.
+    pub(crate) fn ed25519(&self) -> Result<Option<[u8; 32]>, KeyError> {
+        if (self.kty.as_deref(), self.crv.as_deref()) != (Some("OKP"), Some("Ed25519")) {
+            return Ok(None);
+        }
+        let bytes = fixed("x", self.x, 32)?;
+        Ok(bytes.as_slice().try_into().ok())
+    }
+
+    /// The public half, whatever it is for.
+    pub(crate) fn numbers(&self) -> Result<PublicKey, KeyError> {
         match self.kty.as_deref() {
             Some("RSA") => PublicKey::rsa(&number("n", self.n)?, &number("e", self.e)?),
             Some("EC") => {

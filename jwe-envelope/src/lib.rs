@@ -101,7 +101,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `local` | `LocalKey`: private keys in this process, from PKCS#8 PEM and JWK |
+//! | `local` | `LocalKey` and `LocalSigner`: private keys in this process, from PKCS#8 PEM and JWK |
 //!
 //! A build in which anything turns on `serde_json`'s `arbitrary_precision` reads no numbers here: every binding is refused
 //! then, none is opened by mistake.
@@ -133,6 +133,7 @@ pub mod recipient;
 mod recognize;
 pub mod seal;
 pub mod secret;
+pub mod signature;
 mod strict_json;
 
 pub use algorithm::{ContentEncryption, Curve, KeyManagement, OaepHash, UnsupportedAlgorithm};
@@ -149,3 +150,6 @@ pub use recipient::RecipientKey;
 pub use recognize::{MAX_ENVELOPE, recognize};
 pub use seal::Sealer;
 pub use secret::{ContentKey, Plaintext, SecretBytes};
+#[cfg(feature = "local")]
+pub use signature::LocalSigner;
+pub use signature::{SignatureError, SignedCard, SignerKey};

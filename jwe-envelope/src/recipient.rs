@@ -1,8 +1,10 @@
 //! A public key to seal for: strong enough, and pinned to one algorithm, by construction.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use ::der::Decode as _;
+use aws_lc_rs::rsa::{OaepPublicEncryptingKey, PublicEncryptingKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -19,13 +21,24 @@ use crate::public_key::{PublicKey, sha256};
 /// RSA keys have 2048 to 8192 bits and an odd exponent of 65537 or more; elliptic-curve keys are valid points of P-256,
 /// P-384, P-521 or X25519. The pin matters: one RSA key answers every OAEP hash, so nothing but the pin keeps a key with
 /// one algorithm (RFC 8725 §3.1).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct RecipientKey {
     algorithm: KeyManagement,
     public: PublicKey,
     thumbprint: [u8; 32],
     kid: String,
+    /// An RSA key in the provider's own form, made with the first value and shared by all clones: making it, and the
+    /// numbers that it computes with, costs a good part of what one encryption costs.
+    encrypting: Arc<OnceLock<Option<OaepPublicEncryptingKey>>>,
 }
+
+impl PartialEq for RecipientKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.algorithm == other.algorithm && self.public == other.public
+    }
+}
+
+impl Eq for RecipientKey {}
 
 impl RecipientKey {
     /// From any form: SPKI PEM, certificate PEM, one JWK, or the active key of a key card. The form is recognized by
@@ -113,7 +126,17 @@ impl RecipientKey {
             public,
             thumbprint,
             kid: URL_SAFE_NO_PAD.encode(thumbprint),
+            encrypting: Arc::default(),
         }
+    }
+
+    /// The provider's form of an RSA key.
+    pub(crate) fn encrypting(&self) -> Option<&OaepPublicEncryptingKey> {
+        let make = || {
+            let key = PublicEncryptingKey::from_der(&self.to_spki_der()).ok()?;
+            OaepPublicEncryptingKey::new(key).ok()
+        };
+        self.encrypting.get_or_init(make).as_ref()
     }
 
     /// The same key, pinned to another algorithm.

@@ -290,3 +290,14 @@ fn debug_output_of_a_sealer_shows_no_key() {
     );
     assert!(!shown.contains("bytes") && !shown.contains("[1"), "{shown}");
 }
+
+#[test]
+fn the_ciphertext_is_as_long_as_the_value() {
+    let key = rsa();
+    for len in [0, 1, 2, 3, 4, 1000, 1001] {
+        let mut sealer = Sealer::new(std::slice::from_ref(key.recipient())).unwrap();
+        let binding = Binding::namespace("payments").unwrap();
+        let envelope = sealer.seal(&vec![7; len], &binding).unwrap();
+        assert_eq!(envelope.ciphertext_len(), len);
+    }
+}

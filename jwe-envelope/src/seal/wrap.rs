@@ -3,7 +3,6 @@
 use aws_lc_rs::agreement::{self, UnparsedPublicKey};
 use aws_lc_rs::rsa::{
     OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OAEP_SHA384_MGF1SHA384, OAEP_SHA512_MGF1SHA512,
-    OaepPublicEncryptingKey, PublicEncryptingKey,
 };
 
 use crate::algorithm::{Curve, KeyManagement, OaepHash};
@@ -47,8 +46,7 @@ fn encrypt(key: &ContentKey, recipient: &RecipientKey, hash: OaepHash) -> Option
         OaepHash::Sha384 => &OAEP_SHA384_MGF1SHA384,
         OaepHash::Sha512 => &OAEP_SHA512_MGF1SHA512,
     };
-    let public = PublicEncryptingKey::from_der(&recipient.to_spki_der()).ok()?;
-    let public = OaepPublicEncryptingKey::new(public).ok()?;
+    let public = recipient.encrypting()?;
     let mut encrypted = vec![0; public.ciphertext_size()];
     let len = public
         .encrypt(algorithm, key.expose(), &mut encrypted, None)

@@ -1,0 +1,321 @@
+//! Signed key cards: the key manager vouches for a card, so that a custodian who knows the manager's key need not compare
+//! the fingerprint of every card.
+//!
+//! A signature is a compact JWS ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515)) whose payload is the card, byte for
+//! byte, kept beside it as `CARD.jws`. Its header is `{"alg":…,"typ":"privy-card","kid":…,"iat":…}`: `typ` keeps signatures
+//! made for anything else from counting, `kid` is the signer's RFC 7638 thumbprint, and `iat` lets a reader refuse a
+//! signed card that is older than one it has seen. Which signer counts is the caller's to know; nothing in the JWS says.
+
+#[cfg(feature = "local")]
+mod local;
+
+use std::fmt;
+
+use ::der::Decode as _;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
+    UnparsedPublicKey, VerificationAlgorithm,
+};
+use spki::SubjectPublicKeyInfoRef;
+
+#[cfg(feature = "local")]
+pub use local::LocalSigner;
+
+use crate::algorithm::Curve;
+use crate::base64url;
+use crate::der;
+use crate::error::{KeyError, cut};
+use crate::fingerprint::SpokenFingerprint;
+use crate::jwk::{Jwk, LONGEST};
+use crate::pem;
+use crate::public_key::{PublicKey, sha256};
+use crate::strict_json::{self, Members, Node};
+
+/// The longest JWS that is looked at: a card of the largest size in base64url, and a header.
+pub const LONGEST_SIGNATURE: usize = 128 * 1024;
+
+/// `typ` of our signatures.
+pub const TYPE: &str = "privy-card";
+
+const ED25519_OID: &str = "1.3.101.112";
+/// Complete encoding of the object identifier of Ed25519, RFC 8410 §3.
+const OID_ED25519: &[u8] = &[6, 3, 0x2b, 0x65, 0x70];
+
+/// The public key of whoever signs key cards: Ed25519, P-256 or RSA.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignerKey {
+    public: Public,
+    thumbprint: [u8; 32],
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Public {
+    Ed25519([u8; 32]),
+    /// RSA, or a point of P-256.
+    Other(PublicKey),
+}
+
+/// A card that a signer vouched for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedCard {
+    /// The card's bytes, as they were signed.
+    pub card: Vec<u8>,
+    /// `iat`: when it was signed, Unix seconds.
+    pub signed_at: u64,
+}
+
+/// Why a signature does not count.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// `alg` is none that fits the signer's key.
+    #[error("its algorithm is {0:?}, which is none for the signer's key")]
+    Algorithm(String),
+    /// It is not the signer's, or not for these bytes.
+    #[error("it does not verify with the signer's key")]
+    Bad,
+    /// It is no compact JWS of ours.
+    #[error("it is no signature of a key card: {0}")]
+    Malformed(&'static str),
+    /// `kid` names another signer.
+    #[error("it is of another signer, whose key id is {0:?}")]
+    OtherSigner(String),
+}
+
+/// What the header of a signature says, before anything is verified.
+struct Header {
+    algorithm: String,
+    key_id: String,
+    signed_at: u64,
+}
+
+impl SignerKey {
+    /// From SubjectPublicKeyInfo as PEM (`PUBLIC KEY`), or a public JWK.
+    ///
+    /// # Errors
+    /// [`KeyError::PrivateKey`] for a private key; [`KeyError::UnsupportedKind`] for another kind of key.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        if bytes.len() > LONGEST {
+            return Err(KeyError::TooLong {
+                len: bytes.len(),
+                limit: LONGEST,
+            });
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| KeyError::Unreadable)?;
+        let text = text.trim_start_matches('\u{feff}').trim();
+        if pem::labels(text).any(|label| label.ends_with("PRIVATE KEY")) {
+            return Err(KeyError::PrivateKey);
+        }
+        if pem::looks_like_pem(text) {
+            let block = pem::first(text, &["PUBLIC KEY"])?.ok_or(KeyError::Unreadable)?;
+            return Self::from_spki_der(&block.der);
+        }
+        let jwk = Jwk::parse(text)?;
+        if jwk.is_private() {
+            return Err(KeyError::PrivateKey);
+        }
+        match jwk.ed25519()? {
+            Some(bytes) => Ok(Self::new(Public::Ed25519(bytes))),
+            None => Self::from_public(jwk.numbers()?),
+        }
+    }
+
+    fn from_spki_der(der: &[u8]) -> Result<Self, KeyError> {
+        let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| KeyError::Unreadable)?;
+        if info.algorithm.oid.to_string() != ED25519_OID {
+            return Self::from_public(PublicKey::from_spki(der)?);
+        }
+        let bytes = info.subject_public_key.as_bytes();
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        bytes
+            .map(|bytes| Self::new(Public::Ed25519(bytes)))
+            .ok_or(KeyError::Unreadable)
+    }
+
+    fn from_public(public: PublicKey) -> Result<Self, KeyError> {
+        match &public {
+            PublicKey::Rsa { .. }
+            | PublicKey::Point {
+                curve: Curve::P256, ..
+            } => Ok(Self::new(Public::Other(public))),
+            PublicKey::Point { curve, .. } => Err(KeyError::UnsupportedKind(format!(
+                "{curve}, for signatures"
+            ))),
+        }
+    }
+
+    fn new(public: Public) -> Self {
+        let thumbprint = match &public {
+            Public::Other(public) => public.thumbprint(),
+            Public::Ed25519(bytes) => sha256(
+                format!(
+                    r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#,
+                    base64url::encode(bytes)
+                )
+                .as_bytes(),
+            ),
+        };
+        Self { public, thumbprint }
+    }
+
+    /// RFC 7638 thumbprint, base64url.
+    pub fn kid(&self) -> String {
+        base64url::encode(&self.thumbprint)
+    }
+
+    /// The form to read aloud.
+    pub fn spoken_fingerprint(&self) -> SpokenFingerprint {
+        SpokenFingerprint::of_thumbprint(&self.thumbprint)
+    }
+
+    /// What kind of key this is: `Ed25519`, `P-256`, `RSA`.
+    pub fn kind(&self) -> &'static str {
+        match &self.public {
+            Public::Ed25519(_) => "Ed25519",
+            Public::Other(public) => public.kind(),
+        }
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub fn spki_sha256(&self) -> [u8; 32] {
+        sha256(&self.to_spki_der())
+    }
+
+    /// SubjectPublicKeyInfo as PEM.
+    pub fn to_pem(&self) -> String {
+        pem::encode("PUBLIC KEY", &self.to_spki_der()).to_string()
+    }
+
+    fn to_spki_der(&self) -> Vec<u8> {
+        match &self.public {
+            Public::Other(public) => public.to_spki_der(),
+            // RFC 8410 §4.
+            Public::Ed25519(bytes) => der::element(
+                der::SEQUENCE,
+                &[
+                    &der::element(der::SEQUENCE, &[OID_ED25519]),
+                    &der::element(der::BIT_STRING, &[&[0], bytes]),
+                ],
+            )
+            .to_vec(),
+        }
+    }
+
+    /// Verifies a signature and hands out the card that it is for.
+    ///
+    /// Whether that is the card at hand, and whether it is the newest, is the caller's to compare.
+    ///
+    /// # Errors
+    /// [`SignatureError`], for anything but a signature of this very key over a card.
+    pub fn verify_card(&self, jws: &[u8]) -> Result<SignedCard, SignatureError> {
+        let (text, [header, payload, signature]) = parts(jws)?;
+        let decoded = Header::parse(header)?;
+        if decoded.key_id != self.kid() {
+            return Err(SignatureError::OtherSigner(cut(&decoded.key_id)));
+        }
+        let algorithm: &'static dyn VerificationAlgorithm =
+            match (&self.public, decoded.algorithm.as_str()) {
+                (Public::Ed25519(_), "EdDSA" | "Ed25519") => &ED25519,
+                (Public::Other(PublicKey::Point { .. }), "ES256") => &ECDSA_P256_SHA256_FIXED,
+                (Public::Other(PublicKey::Rsa { .. }), "RS256") => &RSA_PKCS1_2048_8192_SHA256,
+                (Public::Other(PublicKey::Rsa { .. }), "PS256") => &RSA_PSS_2048_8192_SHA256,
+                (_, other) => return Err(SignatureError::Algorithm(cut(other))),
+            };
+        let signature = base64url::decode(signature)
+            .ok_or(SignatureError::Malformed("its signature is not base64url"))?;
+        let key = match &self.public {
+            Public::Ed25519(bytes) => bytes.to_vec(),
+            Public::Other(PublicKey::Point { bytes, .. }) => bytes.clone(),
+            Public::Other(public @ PublicKey::Rsa { .. }) => public.to_spki_der(),
+        };
+        // What is signed is the text as it was received, RFC 7515 §5.2.
+        let signed = &text[..header.len() + 1 + payload.len()];
+        UnparsedPublicKey::new(algorithm, key)
+            .verify(signed.as_bytes(), &signature)
+            .map_err(|_| SignatureError::Bad)?;
+        Ok(SignedCard {
+            card: base64url::decode(payload)
+                .ok_or(SignatureError::Malformed("its payload is not base64url"))?,
+            signed_at: decoded.signed_at,
+        })
+    }
+}
+
+impl fmt::Debug for SignerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignerKey")
+            .field("kind", &self.kind())
+            .field("kid", &self.kid())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SignedCard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedCard")
+            .field("signed_at", &self.signed_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The `kid` that a signature bears: a claim, good to look a signer up with and for nothing else.
+///
+/// # Errors
+/// [`SignatureError::Malformed`] for what is no signature of a card.
+pub fn claimed_signer(jws: &[u8]) -> Result<String, SignatureError> {
+    let (_, [header, ..]) = parts(jws)?;
+    Ok(Header::parse(header)?.key_id)
+}
+
+/// The three parts of a compact JWS, and the text that they are parts of.
+fn parts(jws: &[u8]) -> Result<(&str, [&str; 3]), SignatureError> {
+    let malformed = SignatureError::Malformed;
+    if jws.len() > LONGEST_SIGNATURE {
+        return Err(malformed("it is too long"));
+    }
+    let text = std::str::from_utf8(jws.trim_ascii()).map_err(|_| malformed("it is not text"))?;
+    let mut parts = text.split('.');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(header), Some(payload), Some(signature), None) => {
+            Ok((text, [header, payload, signature]))
+        }
+        _ => Err(malformed("it does not have three parts")),
+    }
+}
+
+impl Header {
+    fn parse(encoded: &str) -> Result<Self, SignatureError> {
+        let malformed = SignatureError::Malformed;
+        let decoded = base64url::decode(encoded)
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or(malformed("its header is not base64url"))?;
+        let mut members = strict_json::read_object(&decoded, "JWS header")
+            .map_err(|_| malformed("its header is not valid JSON"))?;
+        // RFC 7515 §4.1.11: what is critical and not understood is refused; we understand nothing that can be critical.
+        if take(&mut members, "crit").is_some() {
+            return Err(malformed("its header has `crit`"));
+        }
+        let mut text = |name, fault| match take(&mut members, name) {
+            Some(Node::String(text)) => Ok(text.into_owned()),
+            _ => Err(malformed(fault)),
+        };
+        let algorithm = text("alg", "its header lacks `alg`")?;
+        let key_id = text("kid", "its header lacks `kid`")?;
+        if text("typ", "its header lacks `typ`")? != TYPE {
+            return Err(malformed("its `typ` is not that of a signed card"));
+        }
+        let signed_at = take(&mut members, "iat")
+            .and_then(|node| node.integer())
+            .ok_or(malformed("its header lacks `iat`"))?;
+        Ok(Self {
+            algorithm,
+            key_id,
+            signed_at,
+        })
+    }
+}
+
+fn take<'a>(members: &mut Members<'a>, name: &str) -> Option<Node<'a>> {
+    let at = members.iter().position(|(member, _)| member == name)?;
+    Some(members.swap_remove(at).1)
+}
