@@ -1,5 +1,6 @@
 //! Arguments and help texts alone.
 
+pub mod edit;
 pub mod groups;
 
 use std::path::PathBuf;
@@ -7,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
-use groups::{BoundsArgs, KeyArgs, PlaceArgs, SealingArgs, ValueArgs};
+use groups::{BoundsArgs, KeyArgs, LayoutArgs, PlaceArgs, SealingArgs, ValueArgs};
 
 const EXAMPLES: &str = "\
 Everyday use:
@@ -49,6 +50,8 @@ pub enum Command {
     Set(SetArgs),
     /// Seal a value from standard input, or the values of whole manifests
     Seal(SealArgs),
+    /// Open a manifest in your editor, and seal what is new in it
+    Edit(edit::EditArgs),
     /// Show what an envelope or a manifest says of itself; needs no private key
     Inspect(InspectArgs),
     /// Tell what became of sealed values, between commits, files, or files and a cluster
@@ -67,6 +70,12 @@ pub enum Command {
     /// Show the whole journey on this machine: no cloud, no cluster
     #[cfg(feature = "demo")]
     Demo(commands::demo::Args),
+    /// Write manual pages into a folder
+    #[command(after_help = "For yourself:  privy man ~/.local/share/man/man1")]
+    Man {
+        /// The folder, which must exist
+        folder: PathBuf,
+    },
     /// Print the completion script of a shell
     #[command(
         after_help = "For bash:  privy completions bash > ~/.local/share/bash-completion/completions/privy"
@@ -108,6 +117,12 @@ pub struct SetArgs {
     /// Name of the Secret: needed for a new file, and to choose among several Secrets in one file
     #[arg(long, value_name = "NAME", help_heading = "Place")]
     pub name: Option<String>,
+    /// The place in one word, wider than the manifest's own: namespace/name/field; `*` leaves name or field open
+    #[arg(long = "for", value_name = "N/S/F", conflicts_with_all = ["namespace", "name", "anywhere"], help_heading = "Place")]
+    pub place: Option<String>,
+    /// Let the envelope be opened in every namespace
+    #[arg(long, help_heading = "Place")]
+    pub anywhere: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a group of flags")]
     pub bounds: BoundsArgs,
@@ -117,6 +132,9 @@ pub struct SetArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a group of flags")]
     pub sealing: SealingArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a group of flags")]
+    pub layout: LayoutArgs,
     /// Caught so that it can be answered without being repeated.
     #[arg(hide = true)]
     pub stray: Vec<std::ffi::OsString>,
@@ -130,6 +148,8 @@ Examples:
       one value in, one envelope out
   privy seal -i prod/db.yaml prod/api.yaml
       manifests in place; key and place come from .privy.yaml
+  privy seal -i .
+      every manifest of this folder and of those below it
   privy seal --key payments.card.json < secret.yaml > sealed.yaml
       a manifest in, a manifest out
 
@@ -141,12 +161,15 @@ Where an envelope may be opened is part of it. What you leave open makes it wide
   --for 'payments/*/*'            any field of any Secret of the namespace
   --anywhere                      any namespace")]
 pub struct SealArgs {
-    /// Manifests to seal; standard input when there is none
+    /// Manifests to seal, folders of them, or patterns such as `prod/**/*.yaml`; standard input when there is none
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Write the sealed manifests back into their files
+    /// Write the sealed manifests back into their files: all of them, or none when one is refused
     #[arg(long, short)]
     pub in_place: bool,
+    /// Files to work on at once [default: as many as there are cores]
+    #[arg(long, short, value_name = "NUMBER", requires = "in_place")]
+    pub jobs: Option<std::num::NonZeroUsize>,
     /// Write the result to this file instead of standard output
     #[arg(long, value_name = "FILE", conflicts_with = "in_place")]
     pub out: Option<PathBuf>,
@@ -168,6 +191,9 @@ pub struct SealArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a group of flags")]
     pub sealing: SealingArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a group of flags")]
+    pub layout: LayoutArgs,
 }
 
 /// `privy inspect`.
@@ -240,8 +266,33 @@ pub enum KeyCommand {
     Fetch(FetchArgs),
     /// Show a key: its id, its strength and its fingerprints
     Show(ShowArgs),
+    /// Sign a key card, so that custodians who trust the signer need not compare its fingerprint
+    Sign(SignArgs),
     /// Compare a key's fingerprint with the key manager once, and remember the key
     Trust(TrustArgs),
+}
+
+/// `privy key sign`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  privy key generate --kind ed25519 --out manager.pem
+      once: a key that signs, and does nothing else
+  privy key show manager.pem --output pem > keys/manager.pub.pem
+      its public half, for the repository; custodians trust it once, with privy key trust --signer
+  privy key sign keys/payments.card.json --with manager.pem
+      after every change of a card; commit keys/payments.card.json.jws with it
+
+The signature is a compact JWS (RFC 7515) whose payload is the card. A rule of .privy.yaml asks for it with `signer: keys/manager.pub.pem`.")]
+pub struct SignArgs {
+    /// The key card
+    pub card: PathBuf,
+    /// The private key to sign with: PKCS#8 PEM of Ed25519, P-256 or RSA
+    #[arg(long, value_name = "PRIVATE.pem")]
+    pub with: PathBuf,
+    /// Where the signature goes, if not beside the card as CARD.jws, where it is looked for
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `privy key generate`.
@@ -332,11 +383,14 @@ pub struct TrustArgs {
     /// The fingerprint as you heard it, where nobody can be asked
     #[arg(long, value_name = "DIGITS")]
     pub fingerprint: Option<String>,
+    /// The file is the public key of somebody who signs key cards (`privy key sign`)
+    #[arg(long)]
+    pub signer: bool,
     /// Trust this key in place of another that has its name
     #[arg(long)]
     pub replace: bool,
     /// List the keys that you trust
-    #[arg(long, conflicts_with_all = ["file", "fingerprint", "replace"])]
+    #[arg(long, conflicts_with_all = ["file", "fingerprint", "replace", "signer"])]
     pub list: bool,
     /// How to print the list
     #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT", requires = "list")]
@@ -361,6 +415,9 @@ pub enum Kind {
     P521,
     #[value(name = "x25519")]
     X25519,
+    /// Signs key cards, and cannot be sealed for
+    #[value(name = "ed25519")]
+    Ed25519,
 }
 
 /// How a report is printed.

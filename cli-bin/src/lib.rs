@@ -15,7 +15,10 @@ pub mod commands;
 pub mod glob;
 pub mod io;
 pub mod keys;
+pub mod layout;
 pub mod manifest;
+pub mod parallel;
+pub mod paths;
 pub mod place;
 pub mod project;
 pub mod report;
@@ -27,9 +30,10 @@ pub mod trust;
 pub mod value;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 
 use crate::cli::{Cli, Command};
 use crate::io::Io;
@@ -42,7 +46,7 @@ pub fn main() -> ExitCode {
 
 /// Runs one command and says how it ended. Errors are already written to `io.stderr`.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match parse(arguments) {
         Ok(cli) => cli,
         Err(error) => return report::usage(&error, io),
     };
@@ -55,6 +59,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> Ex
     }
 }
 
+/// Reads the arguments; usage texts name the command as it was called, which may be as a plugin of kubectl.
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut arguments = arguments.into_iter().peekable();
+    let plugin = arguments.peek().is_some_and(|name| {
+        let name = Path::new(name).file_stem();
+        // kubectl looks for `kubectl-privy`; Krew on some systems links it with an underscore.
+        name.is_some_and(|name| name == "kubectl-privy" || name == "kubectl_privy")
+    });
+    if !plugin {
+        return Cli::try_parse_from(arguments);
+    }
+    let mut command = Cli::command().bin_name("kubectl privy");
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
 fn dispatch(cli: Cli, io: &mut Io<'_>) -> Result<Exit, Failure> {
     match cli.command {
         Command::Completions { shell } => commands::completions::run(shell, io),
@@ -62,9 +82,11 @@ fn dispatch(cli: Cli, io: &mut Io<'_>) -> Result<Exit, Failure> {
         Command::Demo(args) => commands::demo::run(&args, io),
         Command::Doctor(args) => commands::doctor::run(&args, io),
         Command::Diff(args) => commands::diff::run(&args, io),
+        Command::Edit(args) => commands::edit::run(&args, io),
         Command::Inspect(args) => commands::inspect::run(&args, io),
         Command::Key(command) => commands::key::run(&command, io),
         Command::Lint(args) => commands::lint::run(&args, io),
+        Command::Man { folder } => commands::man::run(&folder, io),
         Command::Open(args) => commands::open::run(&args, io),
         Command::Render(args) => commands::render::run(&args, io),
         Command::Seal(args) => commands::seal::run(&args, io),

@@ -1,13 +1,15 @@
 //! What `seal` and `set` do to the Secrets of a manifest.
 use anyhow::anyhow;
-use jwe_envelope::{Binding, Recognized, Serialization, recognize};
-use secret_walker::{EditValue, Edits, Field, ManifestSecret, Section, WalkError};
+use jwe_envelope::{Binding, Recognized, recognize};
+use secret_walker::{ANNOTATION_PREFIX, Edits, Field, ManifestSecret, Section, WalkError};
 
+use crate::cli::groups::Layout;
+use crate::layout::{self, Writer};
 use crate::place::{Limits, Part, Target, named_namespace};
 use crate::report::Failure;
 use crate::sealing::Manner;
 use crate::text::printable;
-use crate::value::VALUE_LIMIT;
+use crate::value::{self, VALUE_LIMIT};
 
 /// What the flags and rules say of the place of a manifest's values.
 #[derive(Clone, Copy, Debug)]
@@ -92,18 +94,36 @@ fn fits(given: &str, own: &str) -> bool {
     }
 }
 
-/// Seals the plain values of a Secret in one act, and says how many they were.
+/// How the values of manifests are sealed.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealing<'a> {
+    /// For which places.
+    pub placing: Placing<'a>,
+    /// For which keys, and how envelopes are written.
+    pub manner: &'a Manner,
+    /// Where envelopes are to stand; where the values stand now, if nobody says.
+    pub layout: Option<Layout>,
+    /// Whether nobody wants to hear what looks like a mistake in a value.
+    pub raw: bool,
+}
+
+/// Seals plain values of a Secret in one act, and says how many they were. `wanted` may leave fields out; what looks
+/// like a mistake in a value is noted in `warnings`.
 ///
 /// # Errors
 /// Exit 1 when a value is refused: nothing may be written then.
 pub fn seal_plain_values<'a>(
     secret: &ManifestSecret<'a>,
-    placing: &Placing<'_>,
-    manner: &Manner,
+    sealing: &Sealing<'_>,
     edits: &mut Edits<'_, 'a>,
+    warnings: &mut Vec<String>,
+    wanted: &dyn Fn(&Field<'_>, &[u8]) -> bool,
 ) -> Result<usize, Failure> {
-    let mut act = manner.begin();
-    let (mut sealed, mut bytes) = (0, 0);
+    refuse_keys_in_both(secret)?;
+    let mut act = sealing.manner.begin();
+    let mut writer = Writer::new(secret, sealing.manner.form(), edits);
+    let mut room = Room::new(secret)?;
+    let mut sealed = 0;
     for field in secret.fields() {
         let at = |failure: Failure| {
             failure.context(format!("field `{}` on line {}", field.path(), field.line()))
@@ -112,46 +132,124 @@ pub fn seal_plain_values<'a>(
             .value()
             .map_err(|error| explain_bare_envelope(field, error))?;
         match recognize(&value) {
-            Recognized::Sealed(_) => continue,
-            Recognized::Malformed(error) => {
-                return Err(at(Failure::refused(anyhow::Error::new(error).context("holds a damaged envelope")).hint(
-                    "take the envelope from version control again, or give the field its value anew with `privy set`",
-                )));
+            Recognized::Sealed(envelope) => {
+                room.take(field.key(), envelope.ciphertext_len())?;
+                continue;
             }
-            Recognized::Plain => {}
+            Recognized::Malformed(error) => return Err(at(damaged(error))),
+            Recognized::Plain => room.take(field.key(), value.len())?,
         }
-        bytes += value.len();
-        if bytes > VALUE_LIMIT {
-            return Err(Failure::refused(anyhow!(
-                "the values of the Secret on line {} are larger than 1 MiB together, the most that Kubernetes takes",
-                secret.line()
-            ))
-            .hint("split the Secret in two"));
+        if !wanted(field, &value) {
+            continue;
         }
-        let binding = placing.bind(secret, field.key())?;
+        if !sealing.raw {
+            let doubt = |doubt: &str| {
+                // What the flag does to a value, another block scalar does to a manifest.
+                let doubt =
+                    doubt.replace("--strip-newline drops it", "`|-` in place of `|` drops it");
+                format!("field `{}` on line {}: {doubt}", field.path(), field.line())
+            };
+            warnings.extend(value::doubts(&value).into_iter().map(doubt));
+        }
+        let layout = layout::of_key(secret, field.key(), sealing.layout);
+        layout::check(field.key(), layout, sealing.manner.form()).map_err(at)?;
+        let binding = sealing.placing.bind(secret, field.key())?;
         let text = act.seal(&value, &binding).map_err(at)?;
-        let value = edit_value(&text, field.section(), manner).map_err(at)?;
-        edits.replace(field, value).map_err(fault)?;
+        writer
+            .put(field.key(), &text, layout, field.section())
+            .map_err(at)?;
         sealed += 1;
     }
+    writer.finish()?;
     Ok(sealed)
 }
 
-/// The envelope as the section wants it: base64 in `data`, the word itself in `stringData`.
+/// Of a key in both sections the API server keeps one, and nobody who reads the file can be sure which is meant.
 ///
 /// # Errors
-/// Exit 2 for JSON in `stringData`, which no edit of a word can hold.
-pub fn edit_value(text: &str, section: Section, manner: &Manner) -> Result<EditValue, Failure> {
-    match section {
-        Section::Data => Ok(EditValue::base64(text.as_bytes())),
-        Section::StringData if manner.form() == Serialization::Compact => {
-            EditValue::word(text).map_err(fault)
+/// Exit 1 when there is such a key.
+pub fn refuse_keys_in_both(secret: &ManifestSecret<'_>) -> Result<(), Failure> {
+    let Some(key) = secret.keys_in_both().next() else {
+        return Ok(());
+    };
+    Err(Failure::refused(anyhow!(
+        "the key `{key}` of the Secret on line {} stands in both `data` and `stringData`; the API server would take the latter",
+        secret.line()
+    ))
+    .hint("remove one of the two"))
+}
+
+/// What a Secret still has room for: Kubernetes takes 1 MiB of values in all.
+#[derive(Debug)]
+pub struct Room {
+    line: usize,
+    /// The lengths of the values that stand in annotations, by key.
+    annotated: Vec<(String, usize)>,
+    taken: usize,
+}
+
+impl Room {
+    /// Of a Secret whose fields are yet to be counted.
+    ///
+    /// # Errors
+    /// Exit 1 when an annotation of ours holds no envelope, or a damaged one.
+    pub fn new(secret: &ManifestSecret<'_>) -> Result<Self, Failure> {
+        let mut annotated = Vec::new();
+        for (name, value) in secret.annotations() {
+            let Some(key) = name.strip_prefix(ANNOTATION_PREFIX) else {
+                continue;
+            };
+            let at = |failure: Failure| {
+                failure.context(format!(
+                    "annotation `{}` on line {}",
+                    printable(name, 80),
+                    value.line
+                ))
+            };
+            match recognize(value.text.as_bytes()) {
+                Recognized::Sealed(envelope) => {
+                    annotated.push((key.to_owned(), envelope.ciphertext_len()));
+                }
+                Recognized::Malformed(error) => return Err(at(damaged(error))),
+                Recognized::Plain => {
+                    return Err(at(Failure::refused(anyhow!("holds no envelope")).hint(
+                        "remove it, and give the value with `privy set`; everybody who may read the file saw what stands there",
+                    )));
+                }
+            }
         }
-        Section::StringData => Err(Failure::usage(anyhow!(
-            "a JSON envelope cannot stand under `stringData`"
-        ))
-        .hint("move the field to `data`, or seal for one key in the compact serialization")),
+        let taken = annotated.iter().map(|(_, len)| len).sum();
+        Ok(Self {
+            line: secret.line(),
+            annotated,
+            taken,
+        })
     }
+
+    /// Counts the value of a key. One in an annotation gives way to one in a field.
+    ///
+    /// # Errors
+    /// Exit 1 when there is not enough room.
+    pub fn take(&mut self, key: &str, len: usize) -> Result<(), Failure> {
+        if let Some(at) = self.annotated.iter().position(|(other, _)| other == key) {
+            self.taken -= self.annotated.swap_remove(at).1;
+        }
+        self.taken += len;
+        if self.taken <= VALUE_LIMIT {
+            return Ok(());
+        }
+        Err(Failure::refused(anyhow!(
+            "the values of the Secret on line {} are larger than 1 MiB together, the most that Kubernetes takes",
+            self.line
+        ))
+        .hint("split the Secret in two"))
+    }
+}
+
+fn damaged(error: jwe_envelope::ParseError) -> Failure {
+    Failure::refused(anyhow::Error::new(error).context("holds a damaged envelope")).hint(
+        "take the envelope from version control again, or give the field its value anew with `privy set`",
+    )
 }
 
 /// A compact envelope under `data` lacks the base64 that the API server removes: a mistake worth its own words.

@@ -24,6 +24,11 @@ impl Part {
         }
     }
 
+    /// The one name that it is, if it is one.
+    pub fn exact(&self) -> Option<&str> {
+        self.named().filter(|name| !name.ends_with('*'))
+    }
+
     fn named(&self) -> Option<&str> {
         match self {
             Self::Named(name) => Some(name),
@@ -59,7 +64,7 @@ impl Target {
     /// Exit 2 when a part is neither given nor left open on purpose.
     pub fn of_value(args: &PlaceArgs, rule: Fallback<'_>) -> Result<Self, Failure> {
         if let Some(place) = &args.place {
-            return split(place);
+            return Self::parse(place);
         }
         let namespace = match (&args.namespace, rule.namespace) {
             _ if args.anywhere => Part::Open,
@@ -87,6 +92,14 @@ impl Target {
                 Failure::usage(anyhow!("the place lacks the field")).hint("add --field FIELD")
             })?,
         })
+    }
+
+    /// Reads `payments/db/password`; `*` leaves name or field open.
+    ///
+    /// # Errors
+    /// Exit 2 when it is none of these.
+    pub fn parse(place: &str) -> Result<Self, Failure> {
+        split(place)
     }
 
     /// Such as `payments/db/password`.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Deserializer};
 
+use crate::cli::groups::Layout;
 use crate::glob;
 use crate::io::files;
 use crate::report::Failure;
@@ -23,6 +24,15 @@ pub struct Project {
     rules: Vec<Rule>,
 }
 
+/// Where a `.privy.yaml` was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The `.privy.yaml`.
+    pub file: PathBuf,
+    /// The folder that it was looked for, as it is really called.
+    pub folder: PathBuf,
+}
+
 /// What one rule says of the files that its paths fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -36,6 +46,10 @@ pub struct Rule {
     pub name: Option<String>,
     /// Clusters that the values are for.
     pub clusters: Vec<String>,
+    /// Where envelopes stand in the manifest.
+    pub layout: Option<Layout>,
+    /// File of the public key whose owner must have signed the cards of the keys, from the same folder.
+    pub signer: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +78,17 @@ struct Written {
     cluster: Option<String>,
     #[serde(default, deserialize_with = "present")]
     clusters: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    layout: Option<WrittenLayout>,
+    #[serde(default, deserialize_with = "present")]
+    signer: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenLayout {
+    Annotation,
+    Field,
 }
 
 /// A member that is there has a value: `null` is no way to leave it out.
@@ -74,28 +99,33 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 impl Project {
-    /// Finds and reads the `.privy.yaml` that governs `file` (or standard input in a folder), looking upwards
-    /// to the root of the repository or of the file system.
+    /// Finds the `.privy.yaml` that governs files of `folder`, looking upwards to the root of the repository or of
+    /// the file system.
     ///
     /// # Errors
-    /// Exit 2 when there is one and it is not valid.
-    pub fn discover(folder: &Path) -> Result<Option<Self>, Failure> {
+    /// Exit 2 when the folder cannot be read.
+    pub fn find(folder: &Path) -> Result<Option<Place>, Failure> {
         let start = std::fs::canonicalize(folder)
             .with_context(|| format!("cannot read the folder `{}`", folder.display()))
             .map_err(Failure::usage)?;
-        for folder in start.ancestors() {
-            let file = folder.join(FILE_NAME);
+        for above in start.ancestors() {
+            let file = above.join(FILE_NAME);
             if file.is_file() {
-                return Self::read(file).map(Some);
+                let folder = start.clone();
+                return Ok(Some(Place { file, folder }));
             }
-            if folder.join(".git").exists() {
+            if above.join(".git").exists() {
                 break;
             }
         }
         Ok(None)
     }
 
-    fn read(file: PathBuf) -> Result<Self, Failure> {
+    /// Reads a `.privy.yaml`.
+    ///
+    /// # Errors
+    /// Exit 2 when it is not valid.
+    pub fn read(file: PathBuf) -> Result<Self, Failure> {
         let bytes = files::read(&file, FILE_LIMIT)?;
         let rules = parse(&bytes).map_err(|error| {
             Failure::usage(error.context(format!("`{}` is not valid", file.display())))
@@ -104,33 +134,26 @@ impl Project {
         Ok(Self { file, rules })
     }
 
-    /// The first rule whose paths fit `file`.
-    pub fn rule_for(&self, file: &Path) -> Option<&Rule> {
-        let root = self.root();
-        let folder = std::fs::canonicalize(
-            file.parent()
-                .filter(|folder| !folder.as_os_str().is_empty())
-                .unwrap_or(Path::new(".")),
-        )
-        .ok()?;
+    /// The first rule whose paths fit `file`, which stands in `folder`, and the rule's number from 0.
+    pub fn rule_for(&self, folder: &Path, file: &Path) -> Option<(usize, &Rule)> {
         let path = folder.join(file.file_name()?);
         let relative: Vec<_> = path
-            .strip_prefix(root)
+            .strip_prefix(self.root())
             .ok()?
             .components()
             .map(|part| part.as_os_str().to_str())
             .collect::<Option<_>>()?;
         let relative = relative.join("/");
-        self.rules.iter().find(|rule| {
+        self.rules.iter().enumerate().find(|(_, rule)| {
             rule.paths
                 .iter()
                 .any(|pattern| glob::matches(pattern, &relative))
         })
     }
 
-    /// Where a key of a rule is.
-    pub fn key_path(&self, key: &str) -> PathBuf {
-        self.root().join(key)
+    /// Where a file is that a rule names.
+    pub fn path_of(&self, file: &str) -> PathBuf {
+        self.root().join(file)
     }
 
     /// The `.privy.yaml` itself.
@@ -178,6 +201,9 @@ fn check(rule: Written) -> anyhow::Result<Rule> {
     for key in &keys {
         relative(key).with_context(|| format!("key {key:?}"))?;
     }
+    if let Some(signer) = &rule.signer {
+        relative(signer).with_context(|| format!("signer {signer:?}"))?;
+    }
     for (member, text) in [("namespace", &rule.namespace), ("name", &rule.name)] {
         if text.as_ref().is_some_and(String::is_empty) {
             bail!("`{member}` is empty");
@@ -199,6 +225,11 @@ fn check(rule: Written) -> anyhow::Result<Rule> {
         namespace: rule.namespace,
         name: rule.name,
         clusters,
+        layout: rule.layout.map(|layout| match layout {
+            WrittenLayout::Annotation => Layout::Annotation,
+            WrittenLayout::Field => Layout::Field,
+        }),
+        signer: rule.signer,
     })
 }
 
@@ -298,16 +329,14 @@ rules:
         std::fs::create_dir_all(root.join("prod/eu")).unwrap();
         std::fs::create_dir_all(root.join("inner/.git")).unwrap();
         std::fs::write(root.join(FILE_NAME), GOOD).unwrap();
-        let project = Project::discover(&root.join("prod/eu")).unwrap().unwrap();
-        assert_eq!(
-            project
-                .rule_for(&root.join("prod/eu/db.yaml"))
-                .unwrap()
-                .namespace
-                .as_deref(),
-            Some("payments")
-        );
-        assert!(project.rule_for(&root.join("other.yaml")).is_none());
-        assert!(Project::discover(&root.join("inner")).unwrap().is_none());
+        let place = Project::find(&root.join("prod/eu")).unwrap().unwrap();
+        let project = Project::read(place.file).unwrap();
+        let (number, rule) = project
+            .rule_for(&place.folder, Path::new("prod/eu/db.yaml"))
+            .unwrap();
+        assert_eq!((number, rule.namespace.as_deref()), (0, Some("payments")));
+        let root = place.folder.ancestors().nth(2).unwrap();
+        assert!(project.rule_for(root, Path::new("other.yaml")).is_none());
+        assert!(Project::find(&root.join("inner")).unwrap().is_none());
     }
 }

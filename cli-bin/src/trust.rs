@@ -3,7 +3,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
-use jwe_envelope::RecipientKey;
+use jwe_envelope::{RecipientKey, SignerKey};
 use serde::{Deserialize, Serialize};
 
 use crate::io::Io;
@@ -27,6 +27,76 @@ pub struct Pin {
     pub spki_sha256: String,
     /// When it was trusted, Unix seconds.
     pub trusted_at: u64,
+    /// The signer of the card that it was accepted with, if it was: from then on its card must be signed by them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
+    /// When the newest card of this name was signed that was seen. An older one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_at: Option<u64>,
+}
+
+impl Pin {
+    /// Of a key that was compared at this time.
+    fn new(name: &str, key: &RecipientKey, now: u64) -> Self {
+        Self {
+            name: name.to_owned(),
+            kid: key.kid().to_owned(),
+            fingerprint: key.spoken_fingerprint().to_string(),
+            spki_sha256: hex(&key.spki_sha256()),
+            trusted_at: now,
+            signer: None,
+            signed_at: None,
+        }
+    }
+}
+
+/// Somebody who signs key cards, and whose key the user compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Signer {
+    /// What people call them.
+    pub name: String,
+    /// RFC 7638 thumbprint.
+    pub kid: String,
+    /// Twelve groups of five digits, as they were compared.
+    pub fingerprint: String,
+    /// The key itself, as PEM: signatures are verified with what was compared, wherever the repository's copy went.
+    pub public_key: String,
+    /// When it was trusted, Unix seconds.
+    pub trusted_at: u64,
+}
+
+impl Signer {
+    /// The key.
+    ///
+    /// # Errors
+    /// Exit 2 when somebody damaged the list.
+    pub fn key(&self) -> Result<SignerKey, Failure> {
+        let damaged = |error: anyhow::Error| {
+            Failure::usage(error.context(format!(
+                "the list of trusted keys is damaged: signer {:?}",
+                self.name
+            )))
+            .hint("trust the signer again: privy key trust --replace --signer FILE")
+        };
+        let key = SignerKey::from_bytes(self.public_key.as_bytes())
+            .map_err(|error| damaged(error.into()))?;
+        if key.kid() != self.kid {
+            return Err(damaged(anyhow!("its key and its key id differ")));
+        }
+        Ok(key)
+    }
+}
+
+/// Who signed a card, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Voucher {
+    /// The signer's key id.
+    pub signer: String,
+    /// What the user calls the signer.
+    pub name: String,
+    /// Unix seconds.
+    pub signed_at: u64,
 }
 
 /// What the user's configuration says of a key.
@@ -46,13 +116,16 @@ pub struct Store {
     /// `None` where the environment names no folder: nothing is trusted then, and nothing can be.
     path: Option<PathBuf>,
     pins: Vec<Pin>,
+    signers: Vec<Signer>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
     version: u64,
     keys: Vec<Pin>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    signers: Vec<Signer>,
 }
 
 impl Store {
@@ -66,10 +139,11 @@ impl Store {
             return Ok(Self {
                 path,
                 pins: Vec::new(),
+                signers: Vec::new(),
             });
         };
         let bytes = files::read(path, STORE_LIMIT)?;
-        let pins = parse(&bytes).map_err(|error| {
+        let document = parse(&bytes).map_err(|error| {
             Failure::usage(error.context(format!(
                 "the list of trusted keys `{}` is not valid",
                 path.display()
@@ -78,8 +152,18 @@ impl Store {
         })?;
         Ok(Self {
             path: Some(path.clone()),
-            pins,
+            pins: document.keys,
+            signers: document.signers,
         })
+    }
+
+    /// The store of somebody who trusts nothing and keeps nothing.
+    pub fn nowhere() -> Self {
+        Self {
+            path: None,
+            pins: Vec::new(),
+            signers: Vec::new(),
+        }
     }
 
     /// What it says of this key under this name.
@@ -127,19 +211,79 @@ impl Store {
     /// # Errors
     /// Exit 2 when it cannot be written; the old list is then as it was.
     pub fn pin(&mut self, name: &str, key: &RecipientKey, now: u64) -> Result<(), Failure> {
-        let path = self.path()?.to_owned();
-        self.pins.retain(|pin| pin.name != name);
-        self.pins.push(Pin {
+        replace(&mut self.pins, Pin::new(name, key, now));
+        self.save()
+    }
+
+    /// Pins a key that a signer vouches for, and remembers the signer.
+    ///
+    /// # Errors
+    /// As [`pin`](Self::pin).
+    pub fn pin_signed(
+        &mut self,
+        name: &str,
+        key: &RecipientKey,
+        voucher: &Voucher,
+        now: u64,
+    ) -> Result<(), Failure> {
+        let pin = Pin {
+            signer: Some(voucher.signer.clone()),
+            signed_at: Some(voucher.signed_at),
+            ..Pin::new(name, key, now)
+        };
+        replace(&mut self.pins, pin);
+        self.save()
+    }
+
+    /// Remembers that a newer signature of a trusted key's card was seen.
+    ///
+    /// # Errors
+    /// As [`pin`](Self::pin).
+    pub fn note(&mut self, name: &str, voucher: &Voucher) -> Result<(), Failure> {
+        let Some(pin) = self.pins.iter_mut().find(|pin| pin.name == name) else {
+            return Ok(());
+        };
+        if pin.signed_at.is_some_and(|seen| seen >= voucher.signed_at) {
+            return Ok(());
+        }
+        pin.signer = Some(voucher.signer.clone());
+        pin.signed_at = Some(voucher.signed_at);
+        self.save()
+    }
+
+    /// The signers, by name.
+    pub fn signers(&self) -> &[Signer] {
+        &self.signers
+    }
+
+    /// The signer with this key.
+    pub fn signer(&self, kid: &str) -> Option<&Signer> {
+        self.signers.iter().find(|signer| signer.kid == kid)
+    }
+
+    /// Pins a signer under a name, in place of who had the name, and saves.
+    ///
+    /// # Errors
+    /// As [`pin`](Self::pin).
+    pub fn pin_signer(&mut self, name: &str, key: &SignerKey, now: u64) -> Result<(), Failure> {
+        self.signers.retain(|signer| signer.name != name);
+        self.signers.push(Signer {
             name: name.to_owned(),
-            kid: key.kid().to_owned(),
+            kid: key.kid(),
             fingerprint: key.spoken_fingerprint().to_string(),
-            spki_sha256: hex(&key.spki_sha256()),
+            public_key: key.to_pem(),
             trusted_at: now,
         });
-        self.pins.sort_by(|a, b| a.name.cmp(&b.name));
+        self.signers.sort_by(|a, b| a.name.cmp(&b.name));
+        self.save()
+    }
+
+    fn save(&self) -> Result<(), Failure> {
+        let path = self.path()?;
         let document = Document {
             version: 1,
             keys: self.pins.clone(),
+            signers: self.signers.clone(),
         };
         let mut text = serde_json::to_vec_pretty(&document).map_err(Failure::usage)?;
         text.push(b'\n');
@@ -148,24 +292,33 @@ impl Store {
                 .with_context(|| format!("cannot make the folder `{}`", folder.display()))
                 .map_err(Failure::usage)?;
         }
-        files::write(&path, &text, Audience::Owner, Existing::Replace)
+        files::write(path, &text, Audience::Owner, Existing::Replace)
     }
 }
 
-fn parse(bytes: &[u8]) -> anyhow::Result<Vec<Pin>> {
+fn replace(pins: &mut Vec<Pin>, new: Pin) {
+    pins.retain(|pin| pin.name != new.name);
+    pins.push(new);
+    pins.sort_by(|a, b| a.name.cmp(&b.name));
+}
+
+fn parse(bytes: &[u8]) -> anyhow::Result<Document> {
     let document: Document = serde_json::from_slice(bytes)?;
     if document.version != 1 {
         bail!("version {} is not known; 1 is", document.version);
     }
-    let mut names: Vec<_> = document.keys.iter().map(|pin| pin.name.as_str()).collect();
-    names.sort_unstable();
-    if let Some(twice) = names
-        .windows(2)
-        .find_map(|pair| (pair[0] == pair[1]).then_some(pair[0]))
-    {
-        bail!("the name {twice:?} stands twice");
+    let keys = document.keys.iter().map(|pin| pin.name.as_str());
+    let signers = document.signers.iter().map(|pin| pin.name.as_str());
+    for mut names in [keys.collect::<Vec<_>>(), signers.collect()] {
+        names.sort_unstable();
+        if let Some(twice) = names
+            .windows(2)
+            .find_map(|pair| (pair[0] == pair[1]).then_some(pair[0]))
+        {
+            bail!("the name {twice:?} stands twice");
+        }
     }
-    Ok(document.keys)
+    Ok(document)
 }
 
 fn folder(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
@@ -244,9 +397,11 @@ mod tests {
     #[test]
     fn a_store_with_a_fault_trusts_nothing() {
         let pin = r#"{"name":"a","kid":"k","fingerprint":"f","spkiSha256":"s","trustedAt":1}"#;
+        let signer = r#"{"name":"a","kid":"k","fingerprint":"f","publicKey":"s","trustedAt":1}"#;
         assert_eq!(
-            parse(format!(r#"{{"version":1,"keys":[{pin}]}}"#).as_bytes())
+            parse(format!(r#"{{"version":1,"keys":[{pin}],"signers":[{signer}]}}"#).as_bytes())
                 .unwrap()
+                .keys
                 .len(),
             1
         );
@@ -255,6 +410,7 @@ mod tests {
             r#"{"version":2,"keys":[]}"#.to_owned(),
             format!(r#"{{"version":1,"keys":[{pin},{pin}]}}"#),
             r#"{"version":1,"keys":[],"more":1}"#.to_owned(),
+            format!(r#"{{"version":1,"keys":[],"signers":[{signer},{signer}]}}"#),
         ] {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
         }

@@ -152,9 +152,14 @@ fn strip_newline(mut bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
 }
 
 /// What looks like a mistake, in words that give nothing of the value away.
-fn doubts(bytes: &[u8]) -> Vec<&'static str> {
+pub fn doubts(bytes: &[u8]) -> Vec<&'static str> {
     let mut doubts = Vec::new();
     let Ok(text) = std::str::from_utf8(bytes) else {
+        if matches!(bytes.first_chunk(), Some([0xFF, 0xFE] | [0xFE, 0xFF])) {
+            doubts.push(
+                "it begins as UTF-16 text does, which PowerShell and Notepad write and programs rarely expect",
+            );
+        }
         return doubts;
     };
     let line = text
@@ -163,6 +168,11 @@ fn doubts(bytes: &[u8]) -> Vec<&'static str> {
     if line.is_some_and(|line| !line.contains('\n')) && !text.starts_with("-----BEGIN ") {
         doubts.push(
             "it ends with a line end, which becomes part of the value (--strip-newline drops it)",
+        );
+    }
+    if line.unwrap_or(text).contains("\r\n") {
+        doubts.push(
+            "its lines end as those of Windows do (CR LF), and the CRs become part of the value",
         );
     }
     let words = line.unwrap_or(text);
@@ -225,7 +235,7 @@ mod tests {
         ] {
             assert_eq!(doubts(value.as_bytes()), Vec::<&str>::new(), "{value:?}");
         }
-        assert!(doubts(b"\xff\xfe \n").is_empty(), "binary");
+        assert!(doubts(b"\xff\xfd \n").is_empty(), "binary");
     }
 
     #[test]
@@ -236,6 +246,7 @@ mod tests {
             (" hunter2", "begins with a blank"),
             ("hunter2\t", "ends with a blank"),
             ("hunter2 \n", "ends with a blank"),
+            ("two\r\nlines\r\n", "CR LF"),
             ("a\u{a0}b", "no-break"),
             ("a\u{200b}b", "invisible"),
             ("\u{feff}a", "invisible"),
@@ -248,6 +259,7 @@ mod tests {
                 "{value:?}"
             );
         }
+        assert!(doubts(b"\xff\xfea\0")[0].contains("UTF-16"));
     }
 
     #[test]

@@ -99,6 +99,24 @@ pub struct SealingArgs {
     pub serialization: Option<Form>,
 }
 
+/// Where envelopes stand in a manifest.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Envelope")]
+pub struct LayoutArgs {
+    /// Where the envelope stands in the manifest [default: from .privy.yaml, or else where the value stands]
+    #[arg(long, value_enum, value_name = "LAYOUT")]
+    pub layout: Option<Layout>,
+}
+
+/// The two layouts of a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Layout {
+    /// In `data` or `stringData`, in place of the value
+    Field,
+    /// In the annotation `privyseal.dev/data.KEY`: Argo CD then sees no difference to the cluster
+    Annotation,
+}
+
 /// RFC 7516 §7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Form {

@@ -33,6 +33,12 @@ fn one_value(args: &SealArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
             "give the value on standard input or with --value-file FILE; to write it into a manifest, use `privy set FILE FIELD`",
         ));
     }
+    if args.layout.layout.is_some() {
+        return Err(Failure::usage(anyhow!(
+            "--layout is for manifests, and the input is one value"
+        ))
+        .hint("leave it out; to write the value into a manifest, use `privy set FILE FIELD`"));
+    }
     let mut chooser = Chooser::new(&args.key.key);
     let placed = args.place.place.is_some()
         || args.place.name.is_some() && (args.place.namespace.is_some() || args.place.anywhere);

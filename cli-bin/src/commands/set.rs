@@ -1,14 +1,19 @@
 //! `privy set`: one field of a manifest gets its first or a new value; nothing else is read or touched.
 use anyhow::anyhow;
-use secret_walker::{Field, FieldPath, Manifest, ManifestSecret, Section, validate_key};
+use jwe_envelope::{Binding, ObjectName, Recognized, recognize};
+use secret_walker::{
+    ANNOTATION_PREFIX, Field, FieldPath, Manifest, ManifestSecret, Section, validate_key,
+};
 use zeroize::Zeroizing;
 
 use crate::cli::SetArgs;
+use crate::cli::groups::Layout;
 use crate::io::Io;
 use crate::io::files::{self, Audience, Existing};
 use crate::keys::{Choice, Chooser};
-use crate::manifest::{Placing, edit_value, fault};
-use crate::place::Limits;
+use crate::layout::{self, Writer};
+use crate::manifest::{Placing, Room, fault, refuse_keys_in_both};
+use crate::place::{Limits, Part, Target};
 use crate::report::{Exit, Failure};
 use crate::sealing::Manner;
 use crate::text::printable;
@@ -24,17 +29,18 @@ pub fn run(args: &SetArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     }
     value::refuse_on_command_line(&args.value)?;
     let wanted = Wanted::parse(&args.field)?;
+    let asked = Asked::of(args)?;
     let choice = Chooser::new(&args.key.key).keys_and_place(Some(&args.file), io)?;
     let exists = args.file.symlink_metadata().is_ok();
     let before = if exists {
         files::read(&args.file, files::MANIFEST_LIMIT)?
     } else {
-        Zeroizing::new(new_manifest(args, &choice)?.into_bytes())
+        Zeroizing::new(new_manifest(&asked, args, &choice)?.into_bytes())
     };
     let named = |failure: Failure| {
         failure.context(format!("cannot set a field of `{}`", args.file.display()))
     };
-    let after = edit(&before, &wanted, &choice, args, io).map_err(named)?;
+    let after = edit(&before, &wanted, &asked, &choice, args, io).map_err(named)?;
     let file = args.file.display();
     if args.dry_run {
         io.say(format_args!(
@@ -51,6 +57,32 @@ pub fn run(args: &SetArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     files::write(&args.file, &after, Audience::Usual, existing)?;
     io.say(format_args!("{file}: `{}` is sealed", wanted.key));
     Ok(Exit::Done)
+}
+
+/// The Secret that the flags ask for.
+struct Asked {
+    namespace: Option<String>,
+    name: Option<String>,
+    /// `--for`.
+    target: Option<Target>,
+}
+
+impl Asked {
+    fn of(args: &SetArgs) -> Result<Self, Failure> {
+        let target = args.place.as_deref().map(Target::parse).transpose()?;
+        let exact = |part: fn(&Target) -> &Part| {
+            let part = target.as_ref().map(part)?;
+            part.exact().map(str::to_owned)
+        };
+        Ok(Self {
+            namespace: args
+                .namespace
+                .clone()
+                .or_else(|| exact(|target| &target.namespace)),
+            name: args.name.clone().or_else(|| exact(|target| &target.name)),
+            target,
+        })
+    }
 }
 
 /// The field that is to be set: a key, in the section that was asked for, if any.
@@ -84,12 +116,13 @@ impl Wanted {
 fn edit(
     before: &[u8],
     wanted: &Wanted,
+    asked: &Asked,
     choice: &Choice,
     args: &SetArgs,
     io: &mut Io<'_>,
 ) -> Result<Vec<u8>, Failure> {
     let manifest = Manifest::parse(before).map_err(fault)?;
-    let secret = choose(&manifest, args)?;
+    let secret = choose(&manifest, asked)?;
     let limits = Limits::of(&args.bounds, &choice.clusters(), io.now)?;
     let manner = Manner::new(
         choice,
@@ -98,31 +131,118 @@ fn edit(
         io.now,
     )?;
     let placing = Placing {
-        anywhere: false,
+        anywhere: args.anywhere,
         namespace: args.namespace.as_deref(),
         fallback: choice.namespace.as_deref(),
         name: None,
         limits: &limits,
     };
     // The place is checked before anybody is asked for a value.
-    let binding = placing.bind(secret, &wanted.key)?;
+    let binding = match &asked.target {
+        Some(target) => widened(target, secret, wanted, &placing)?,
+        None => placing.bind(secret, &wanted.key)?,
+    };
+    refuse_keys_in_both(secret)?;
+    let layout = layout_for(secret, wanted, choice, args)?;
+    layout::check(&wanted.key, layout, manner.form())?;
     if secret.immutable() {
         io.say("warning: the Secret is immutable: the cluster takes a changed value only in a Secret of another name");
     }
     let value = value::read(&args.value, &format!("`{}`", wanted.key), io)?;
+    check_room(secret, &wanted.key, value.len())?;
     let text = manner.begin().seal(&value, &binding)?;
     let mut edits = manifest.edits();
-    if let Some(field) = present(secret, wanted) {
-        let value = edit_value(&text, field.section(), &manner)?;
-        edits.replace(field, value).map_err(fault)?;
-    } else {
-        let section = wanted.section.unwrap_or_else(|| section_for(secret));
-        let value = edit_value(&text, section, &manner)?;
-        edits
-            .insert_field(secret, section, &wanted.key, value)
-            .map_err(fault)?;
-    }
+    let mut writer = Writer::new(secret, manner.form(), &mut edits);
+    let section = wanted.section.unwrap_or_else(|| section_for(secret));
+    writer.put(&wanted.key, &text, layout, section)?;
+    writer.finish()?;
     edits.apply().map_err(fault)
+}
+
+/// The binding that `--for` asks for, which must be one that opens where the field stands.
+fn widened(
+    target: &Target,
+    secret: &ManifestSecret<'_>,
+    wanted: &Wanted,
+    placing: &Placing<'_>,
+) -> Result<Binding, Failure> {
+    let binding = target.bind(placing.limits)?;
+    let namespace = secret.namespace().map(|namespace| namespace.text);
+    let namespace = namespace.or(placing.fallback);
+    let name = match (secret.name(), secret.generate_name()) {
+        (Some(name), _) => ObjectName::Named(name.text),
+        (None, Some(prefix)) => ObjectName::Generated(prefix.text),
+        (None, None) => return Ok(binding),
+    };
+    let Some(namespace) = namespace else {
+        return Ok(binding);
+    };
+    binding
+        .check_place(namespace, name, &wanted.key)
+        .map_err(|error| {
+            let context = format!(
+                "--for {:?} is another place than that of the field",
+                target.describe()
+            );
+            Failure::usage(anyhow::Error::new(error).context(context))
+                .hint("leave --for out to seal for the very place where the field stands")
+        })?;
+    Ok(binding)
+}
+
+/// As the flag says, or the rule, or the field's neighbors.
+fn layout_for(
+    secret: &ManifestSecret<'_>,
+    wanted: &Wanted,
+    choice: &Choice,
+    args: &SetArgs,
+) -> Result<Layout, Failure> {
+    if let Some(section) = wanted.section {
+        if args.layout.layout == Some(Layout::Annotation) {
+            return Err(Failure::usage(anyhow!(
+                "the field names the section `{section}`, and --layout says annotation"
+            ))
+            .hint("leave one of the two out"));
+        }
+        let other = match section {
+            Section::Data => Section::StringData,
+            Section::StringData => Section::Data,
+        };
+        if secret.field(&FieldPath::new(other, &wanted.key)).is_some() {
+            return Err(Failure::refused(anyhow!(
+                "the key `{}` stands in `{other}` already",
+                wanted.key
+            ))
+            .hint(format!(
+                "name it without a section, or as {other}/{}",
+                wanted.key
+            )));
+        }
+        return Ok(Layout::Field);
+    }
+    let asked = args.layout.layout.or(choice.layout);
+    let new = present(secret, wanted).is_none();
+    let annotated = secret
+        .annotations()
+        .any(|(name, _)| name.starts_with(ANNOTATION_PREFIX));
+    Ok(match asked {
+        None if new && secret.fields().is_empty() && annotated => Layout::Annotation,
+        asked => layout::of_key(secret, &wanted.key, asked),
+    })
+}
+
+/// Counts the other values as far as they can be read: what cannot is no reason not to set this one.
+fn check_room(secret: &ManifestSecret<'_>, key: &str, len: usize) -> Result<(), Failure> {
+    let mut room = Room::new(secret)?;
+    for field in secret.fields().iter().filter(|field| field.key() != key) {
+        let Ok(value) = field.value() else { continue };
+        let len = match recognize(&value) {
+            Recognized::Sealed(envelope) => envelope.ciphertext_len(),
+            _ => value.len(),
+        };
+        room.take(field.key(), len)?;
+    }
+    room.take(key, len)
 }
 
 /// Where the field stands already; of two, the one that the API server keeps.
@@ -145,16 +265,16 @@ fn section_for(secret: &ManifestSecret<'_>) -> Section {
 
 fn choose<'m, 'a>(
     manifest: &'m Manifest<'a>,
-    args: &SetArgs,
+    asked: &Asked,
 ) -> Result<&'m ManifestSecret<'a>, Failure> {
     let fits = |secret: &&ManifestSecret<'_>| {
         let named = |text: Option<&str>, wanted: Option<&str>| {
             wanted.is_none_or(|wanted| text.is_none_or(|text| text == wanted))
         };
-        named(secret.name().map(|name| name.text), args.name.as_deref())
+        named(secret.name().map(|name| name.text), asked.name.as_deref())
             && named(
                 secret.namespace().map(|namespace| namespace.text),
-                args.namespace.as_deref(),
+                asked.namespace.as_deref(),
             )
     };
     let found: Vec<_> = manifest.secrets().iter().filter(fits).collect();
@@ -200,7 +320,7 @@ fn names(manifest: &Manifest<'_>) -> String {
 }
 
 /// A Secret without fields yet.
-fn new_manifest(args: &SetArgs, choice: &Choice) -> Result<String, Failure> {
+fn new_manifest(asked: &Asked, args: &SetArgs, choice: &Choice) -> Result<String, Failure> {
     let file = args.file.display();
     let lacking = |what: &str, flag: &str| {
         Failure::usage(anyhow!(
@@ -208,9 +328,9 @@ fn new_manifest(args: &SetArgs, choice: &Choice) -> Result<String, Failure> {
         ))
         .hint(format!("add {flag} NAME, or check the path of the file"))
     };
-    let namespace = args.namespace.as_deref().or(choice.namespace.as_deref());
+    let namespace = asked.namespace.as_deref().or(choice.namespace.as_deref());
     let namespace = namespace.ok_or_else(|| lacking("namespace of the Secret", "--namespace"))?;
-    let name = args.name.as_deref().or(choice.name.as_deref());
+    let name = asked.name.as_deref().or(choice.name.as_deref());
     let name = name.ok_or_else(|| lacking("name of the Secret", "--name"))?;
     for (flag, text) in [("--namespace", namespace), ("--name", name)] {
         let legal = |letter: char| {

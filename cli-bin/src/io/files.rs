@@ -9,6 +9,7 @@ use tempfile::TempPath;
 use zeroize::Zeroizing;
 
 use crate::io::read_bounded;
+use crate::parallel;
 use crate::report::Failure;
 use crate::text::shell_word;
 
@@ -98,46 +99,62 @@ pub fn write(
     Ok(())
 }
 
-/// Replaces several files: all are written beside their targets first, then each is renamed in place.
+/// Replaces several files: all are written beside their targets first, then each is renamed in place. `tick` hears how
+/// many are written.
 ///
 /// # Errors
-/// Exit 2. When a file could not be written, none is replaced.
-pub fn replace_all(files: &[(PathBuf, Vec<u8>)]) -> Result<(), Failure> {
-    // Waiting for the disk is most of the time; it waits for several files at once.
-    const WRITERS: usize = 8;
-    let share = files.len().div_ceil(WRITERS).max(1);
-    let staged = std::thread::scope(|scope| {
-        let writers: Vec<_> = files
-            .chunks(share)
-            .map(|files| {
-                scope.spawn(move || {
-                    let stage = |(path, bytes): &(PathBuf, Vec<u8>)| {
-                        stage(path, bytes, Audience::Usual, Existing::Replace)
-                    };
-                    files.iter().map(stage).collect::<Result<Vec<_>, _>>()
-                })
-            })
-            .collect();
-        // Every writer is awaited, so that no staged file outlives a failure.
-        let results: Vec<_> = writers
-            .into_iter()
-            .map(|writer| {
-                writer
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect();
-        results.into_iter().collect::<Result<Vec<_>, _>>()
-    })?;
-    let folders = staged
-        .into_iter()
-        .flatten()
-        .map(rename)
-        .collect::<Result<BTreeSet<_>, _>>()?;
+/// Exit 2. When a file could not be written, none is replaced. When one could not be renamed after others were, the
+/// error says which files are new and which are as before; no file is ever half of each.
+pub fn replace_all(
+    files: &[(PathBuf, Vec<u8>)],
+    tick: &mut dyn FnMut(usize),
+) -> Result<(), Failure> {
+    // Waiting for the disk is most of the time, and a disk serves many who wait together almost as quickly as one.
+    const WRITERS: usize = 16;
+    let staged = parallel::map(files, WRITERS, tick, |(path, bytes)| {
+        stage(path, bytes, Audience::Usual, Existing::Replace)
+    });
+    let staged = staged.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut folders = BTreeSet::new();
+    for (index, staged) in staged.into_iter().enumerate() {
+        match rename(staged) {
+            Ok(folder) => folders.insert(folder),
+            Err(failure) => return Err(half_done(failure, files, index)),
+        };
+    }
     for folder in &folders {
         sync_folder(folder);
     }
     Ok(())
+}
+
+/// After everything could be written, renaming fails when somebody changes the folders at the same moment.
+fn half_done(failure: Failure, files: &[(PathBuf, Vec<u8>)], done: usize) -> Failure {
+    const MOST_NAMES: usize = 20;
+    if done == 0 {
+        return failure.hint("no file was changed");
+    }
+    let names = |files: &[(PathBuf, Vec<u8>)]| {
+        let mut names: Vec<_> = files
+            .iter()
+            .take(MOST_NAMES)
+            .map(|(path, _)| path.display().to_string())
+            .collect();
+        if files.len() > MOST_NAMES {
+            names.push(format!("and {} more", files.len() - MOST_NAMES));
+        }
+        names.join(", ")
+    };
+    let (new, old) = files.split_at(done);
+    failure
+        .context(format!(
+            "{done} of {} files are written, the others are as before\n  \
+             written:     {}\n  not written: {}",
+            files.len(),
+            names(new),
+            names(old)
+        ))
+        .hint("run the same command again: what is sealed stays as it is")
 }
 
 /// A complete file beside its target; removed when dropped before [`rename`].
@@ -339,12 +356,26 @@ mod tests {
         fs::write(&good, b"old").unwrap();
         let bad = folder.path().join("missing").join("bad.yaml");
         let files = [(good.clone(), b"new".to_vec()), (bad, b"new".to_vec())];
-        replace_all(&files).unwrap_err();
+        replace_all(&files, &mut |_| {}).unwrap_err();
         assert_eq!(fs::read(&good).unwrap(), b"old");
         assert_eq!(
             fs::read_dir(folder.path()).unwrap().count(),
             1,
             "no temporary file stays"
         );
+    }
+
+    #[test]
+    fn what_is_written_and_what_is_not_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let files: Vec<_> = ["a", "b", "c"]
+            .map(|name| (folder.path().join(name), name.as_bytes().to_vec()))
+            .into();
+        let failure = half_done(Failure::usage(anyhow::anyhow!("cannot write")), &files, 1);
+        let text = failure.message();
+        let (written, not) = text.split_once("not written: ").unwrap();
+        assert!(written.contains("1 of 3 files") && written.contains("written:     "));
+        assert!(written.contains("/a") && !written.contains("/b"), "{text}");
+        assert!(not.contains("/b, ") && not.contains("/c"), "{text}");
     }
 }

@@ -498,35 +498,6 @@ fn a_dry_run_writes_nothing() {
     assert_eq!(bench.files(), before);
 }
 
-#[test]
-fn json_envelopes_stand_in_data_alone() {
-    let bench = Bench::new();
-    bench.generate("other");
-    let keys = [
-        "seal",
-        "-i",
-        "--key",
-        "payments.card.json",
-        "--key",
-        "other.card.json",
-        "db.yaml",
-    ];
-    bench.write("db.yaml", MANIFEST);
-    bench
-        .run(&keys, "")
-        .failed(2, "cannot stand under `stringData`")
-        .hints("move the field to `data`");
-    bench.write("db.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: payments}\ndata:\n  bin: AAEC/w==\n");
-    bench.run(&keys, "").succeeded();
-    assert_eq!(
-        bench
-            .open("payments/db/bin", envelope(&bench, "db.yaml", "bin"))
-            .succeeded()
-            .stdout,
-        b"\0\x01\x02\xff"
-    );
-}
-
 #[cfg(unix)]
 #[test]
 fn mode_and_links_stay() {

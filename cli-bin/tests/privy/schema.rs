@@ -24,6 +24,9 @@ fn both_accept_what_is_valid() {
         json!({ "paths": ["a/*.yaml", "b?/**"], "keys": ["keys/k.json", "keys/l.pem"] }),
         json!({ "paths": ["a"], "key": "k", "namespace": "team-*", "name": "db", "cluster": "eu" }),
         json!({ "paths": ["a"], "key": "..k", "clusters": ["eu", "us"] }),
+        json!({ "paths": ["a"], "key": "k", "layout": "field" }),
+        json!({ "paths": ["a"], "key": "k", "layout": "annotation" }),
+        json!({ "paths": ["a"], "key": "k", "signer": "keys/manager.pub.pem" }),
     ] {
         let document = with(&rule);
         assert!(schema.is_valid(&document), "{document}");
@@ -98,6 +101,11 @@ fn both_refuse_what_is_not() {
         json!({ "paths": ["a"], "key": "k", "clusters": ["a", "a"] }),
         json!({ "paths": ["a"], "key": "k", "clusters": many }),
         json!({ "paths": ["a"], "key": "k", "fingerprint": "x" }),
+        json!({ "paths": ["a"], "key": "k", "layout": "both" }),
+        json!({ "paths": ["a"], "key": "k", "layout": null }),
+        json!({ "paths": ["a"], "key": "k", "signer": "" }),
+        json!({ "paths": ["a"], "key": "k", "signer": "../k" }),
+        json!({ "paths": ["a"], "key": "k", "signer": null }),
     ]
     .iter()
     .map(with)

@@ -52,6 +52,20 @@ impl Bench {
             .succeeded();
     }
 
+    /// Trusts the key of a card in place of what was trusted.
+    pub(crate) fn trust_again(&self, card: &str) {
+        let fingerprint = self.fingerprint(card);
+        let trust = [
+            "key",
+            "trust",
+            card,
+            "--replace",
+            "--fingerprint",
+            &fingerprint,
+        ];
+        self.run(&trust, "").succeeded();
+    }
+
     pub(crate) fn fingerprint(&self, key: &str) -> String {
         let shown = self
             .run(&["key", "show", key, "--output", "json"], "")

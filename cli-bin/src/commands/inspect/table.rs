@@ -2,7 +2,7 @@
 use std::fmt::Write as _;
 
 use jwe_envelope::{Envelope, ObjectName, Recognized, recognize};
-use secret_walker::{ANNOTATION_PREFIX, Field, Manifest, ManifestSecret};
+use secret_walker::{ANNOTATION_PREFIX, Field, Located, Manifest, ManifestSecret};
 use serde_json::{Value, json};
 
 use super::describe;
@@ -23,10 +23,18 @@ struct Group {
 
 struct Row {
     field: String,
+    layout: Layout,
     line: usize,
     state: State,
     note: String,
     envelope: Option<Value>,
+}
+
+/// Where the envelope stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    Annotation,
+    Field,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,6 +65,16 @@ impl State {
     }
 }
 
+impl Row {
+    /// The field for people, and where it stands if not in `data` or `stringData`.
+    fn title(&self) -> String {
+        match self.layout {
+            Layout::Annotation => format!("{} (annotation)", self.field),
+            Layout::Field => self.field.clone(),
+        }
+    }
+}
+
 impl Table {
     /// Looks at every field of every Secret.
     pub fn of(manifest: &Manifest<'_>, store: &Store) -> Self {
@@ -80,7 +98,7 @@ impl Table {
     pub fn text(&self) -> String {
         let rows = || self.secrets.iter().flat_map(|group| &group.rows);
         let width = rows()
-            .map(|row| row.field.chars().count())
+            .map(|row| row.title().chars().count())
             .max()
             .unwrap_or(0);
         let mut text = String::new();
@@ -89,7 +107,7 @@ impl Table {
             for row in &group.rows {
                 let line = format!(
                     "    {:<width$}  {:<10}  {}",
-                    row.field,
+                    row.title(),
                     row.state.as_str(),
                     row.note
                 );
@@ -104,6 +122,10 @@ impl Table {
         let row = |row: &Row| {
             json!({
                 "field": row.field,
+                "layout": match row.layout {
+                    Layout::Annotation => "annotation",
+                    Layout::Field => "field",
+                },
                 "line": row.line,
                 "state": row.state.as_str(),
                 "problem": row.state.is_fault().then_some(&row.note),
@@ -146,58 +168,66 @@ fn group(secret: &ManifestSecret<'_>, store: &Store) -> Group {
     }
 }
 
-fn row(secret: &ManifestSecret<'_>, field: &Field<'_>, store: &Store) -> Row {
-    let (name, line) = (field.path().to_string(), field.line());
-    match field.value() {
-        Ok(value) => described(secret, field.key(), &value, (&name, line), store),
-        Err(error) => Row {
-            field: printable(&name, 80),
-            line,
-            state: State::Unreadable,
-            note: printable(&error.to_string(), 200),
-            envelope: None,
-        },
-    }
-}
-
-/// The envelopes that stand in annotations.
-fn annotated<'t>(
-    secret: &'t ManifestSecret<'_>,
-    store: &'t Store,
-) -> impl Iterator<Item = Row> + 't {
-    secret.annotations().filter_map(|(name, value)| {
+/// The envelopes in annotations. What is none there will not be opened, and is a fault.
+fn annotated(secret: &ManifestSecret<'_>, store: &Store) -> Vec<Row> {
+    let row = |(name, value): (&str, Located<'_>)| {
         let key = name.strip_prefix(ANNOTATION_PREFIX)?;
-        let bytes = value.text.as_bytes();
-        Some(described(secret, key, bytes, (name, value.line), store))
-    })
+        let of = |state, note, envelope| Row {
+            field: printable(&format!("data/{key}"), 80),
+            layout: Layout::Annotation,
+            line: value.line,
+            state,
+            note,
+            envelope,
+        };
+        Some(match recognize(value.text.as_bytes()) {
+            Recognized::Plain => of(State::Damaged, "it is no envelope".to_owned(), None),
+            Recognized::Malformed(error) => {
+                of(State::Damaged, printable(&error.to_string(), 200), None)
+            }
+            Recognized::Sealed(envelope) => {
+                let (state, note) = judge(secret, key, &envelope, store);
+                of(state, note, Some(describe::json(&envelope, store)))
+            }
+        })
+    };
+    secret.annotations().filter_map(row).collect()
 }
 
-fn described(
-    secret: &ManifestSecret<'_>,
-    key: &str,
-    value: &[u8],
-    (name, line): (&str, usize),
-    store: &Store,
-) -> Row {
+fn row(secret: &ManifestSecret<'_>, field: &Field<'_>, store: &Store) -> Row {
     let of = |state, note, envelope| Row {
-        field: printable(name, 80),
-        line,
+        field: printable(&field.path().to_string(), 80),
+        layout: Layout::Field,
+        line: field.line(),
         state,
         note,
         envelope,
     };
-    match recognize(value) {
+    let value = match field.value() {
+        Ok(value) => value,
+        Err(error) => return of(State::Unreadable, printable(&error.to_string(), 200), None),
+    };
+    match recognize(&value) {
         Recognized::Plain => of(State::Plain, String::new(), None),
         Recognized::Malformed(error) => {
             of(State::Damaged, printable(&error.to_string(), 200), None)
         }
         Recognized::Sealed(envelope) => {
-            let json = describe::json(&envelope, store);
-            match misplaced(secret, key, &envelope) {
-                Some(problem) => of(State::Misplaced, problem, Some(json)),
-                None => of(State::Sealed, summary(&envelope, store), Some(json)),
-            }
+            let (state, note) = judge(secret, field.key(), &envelope, store);
+            of(state, note, Some(describe::json(&envelope, store)))
         }
+    }
+}
+
+fn judge(
+    secret: &ManifestSecret<'_>,
+    key: &str,
+    envelope: &Envelope<'_>,
+    store: &Store,
+) -> (State, String) {
+    match misplaced(secret, key, envelope) {
+        Some(problem) => (State::Misplaced, problem),
+        None => (State::Sealed, summary(envelope, store)),
     }
 }
 

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::anyhow;
-use jwe_envelope::{Curve, KeyKind, LocalKey};
+use jwe_envelope::{Curve, KeyKind, LocalKey, LocalSigner};
 
 use super::card::{self, Note};
 use super::show;
@@ -25,7 +25,10 @@ pub fn run(args: &GenerateArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         Existing::Keep
     };
     check_files(args)?;
-    let key = LocalKey::generate(kind(args.kind))
+    let Some(kind) = kind(args.kind) else {
+        return signer(args, existing, io);
+    };
+    let key = LocalKey::generate(kind)
         .map_err(|error| Failure::usage(anyhow::Error::new(error).context("cannot make a key")))?;
     let name = args
         .name
@@ -78,8 +81,9 @@ fn check_files(args: &GenerateArgs) -> Result<(), Failure> {
     }
 }
 
-const fn kind(kind: Kind) -> KeyKind {
-    match kind {
+/// The kind of a key that is sealed for.
+const fn kind(kind: Kind) -> Option<KeyKind> {
+    Some(match kind {
         Kind::Rsa4096 => KeyKind::Rsa(4096),
         Kind::Rsa3072 => KeyKind::Rsa(3072),
         Kind::Rsa2048 => KeyKind::Rsa(2048),
@@ -87,7 +91,36 @@ const fn kind(kind: Kind) -> KeyKind {
         Kind::P384 => KeyKind::Ec(Curve::P384),
         Kind::P521 => KeyKind::Ec(Curve::P521),
         Kind::X25519 => KeyKind::Ec(Curve::X25519),
+        Kind::Ed25519 => return None,
+    })
+}
+
+/// A key that signs cards has no card of its own.
+fn signer(args: &GenerateArgs, existing: Existing, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    let private = shell_word(&args.out.display().to_string());
+    if args.card.is_some() {
+        return Err(Failure::usage(anyhow!(
+            "a key of this kind signs key cards, and has none itself"
+        ))
+        .hint(format!(
+            "leave --card out; its public half is shown by `privy key show {private} --output pem`"
+        )));
     }
+    let cannot = |error| Failure::usage(anyhow::Error::new(error).context("cannot make a key"));
+    let key = LocalSigner::generate().map_err(cannot)?;
+    let pem = key.to_pkcs8_pem().map_err(cannot)?;
+    files::write(&args.out, pem.as_bytes(), Audience::Owner, existing)?;
+    let name = name_of_file(&args.out);
+    let mut text = show::describe_signer(&name, key.public());
+    let _ = write!(
+        text,
+        "\nThe private key is in {private}; keep it out of version control.\n\
+         Next: commit its public half, read the fingerprint to whoever seals, and sign the cards:\n  \
+         privy key show {private} --output pem > {name}.pub.pem\n  \
+         privy key sign CARD --with {private}\n"
+    );
+    io.answer(text.as_bytes())?;
+    Ok(Exit::Done)
 }
 
 fn next_steps(args: &GenerateArgs) -> String {

@@ -4,6 +4,7 @@ pub mod card;
 pub mod fetch;
 pub mod generate;
 pub mod show;
+pub mod sign;
 pub mod trust;
 
 use crate::cli::KeyCommand;
@@ -19,6 +20,7 @@ pub fn run(command: &KeyCommand, io: &mut Io<'_>) -> Result<Exit, Failure> {
         KeyCommand::Fetch(args) => fetch::run(args, io),
         KeyCommand::Generate(args) => generate::run(args, io),
         KeyCommand::Show(args) => show::run(args, io),
+        KeyCommand::Sign(args) => sign::run(args, io),
         KeyCommand::Trust(args) => trust::run(args, io),
     }
 }

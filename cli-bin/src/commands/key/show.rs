@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use anyhow::anyhow;
 use jwe_envelope::key_card::KeyStatus;
-use jwe_envelope::{CardKey, KeyCard, KeyError, LocalKey, RecipientKey};
+use jwe_envelope::{CardKey, KeyCard, KeyError, LocalKey, LocalSigner, RecipientKey, SignerKey};
 use serde_json::{Value, json};
 
 use super::card::{self, Note};
@@ -34,6 +34,9 @@ struct Row {
 pub fn run(args: &ShowArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let bytes = files::read(&args.file, KEY_FILE_LIMIT)?;
     let private = is_private(&bytes);
+    if let Some(signer) = signer(&bytes, private) {
+        return show_signer(args, &signer, private, io);
+    }
     let shown = read(&bytes, private, &name_of_file(&args.file)).map_err(|error| {
         Failure::usage(
             anyhow::Error::new(error)
@@ -47,6 +50,65 @@ pub fn run(args: &ShowArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     }
     io.answer(text.as_bytes())?;
     Ok(Exit::Done)
+}
+
+/// A key that can do nothing but sign; one that can be sealed for is shown as such.
+fn signer(bytes: &[u8], private: bool) -> Option<SignerKey> {
+    let key = if private {
+        LocalSigner::from_pkcs8_pem(bytes).ok()?.public().clone()
+    } else {
+        SignerKey::from_bytes(bytes).ok()?
+    };
+    (key.kind() == "Ed25519").then_some(key)
+}
+
+fn show_signer(
+    args: &ShowArgs,
+    key: &SignerKey,
+    private: bool,
+    io: &mut Io<'_>,
+) -> Result<Exit, Failure> {
+    let name = name_of_file(&args.file);
+    let text = match args.output {
+        KeyFormat::Text => describe_signer(&name, key),
+        KeyFormat::Json => lines(&json!({
+            "name": name,
+            "kid": key.kid(),
+            "alg": "EdDSA",
+            "kind": key.kind(),
+            "spkiSha256": hex(&key.spki_sha256()),
+            "fingerprint": key.spoken_fingerprint().to_string(),
+        })),
+        KeyFormat::Pem => key.to_pem(),
+        KeyFormat::Card | KeyFormat::Jwk => {
+            return Err(Failure::usage(anyhow!(
+                "`{}` is a key that signs, and cannot be sealed for",
+                args.file.display()
+            ))
+            .hint("show it with --output pem"));
+        }
+    };
+    if private {
+        io.say("note: the file holds a private key; what is shown is its public half");
+    }
+    io.answer(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// The lines by which people recognize a key that signs cards.
+pub fn describe_signer(name: &str, key: &SignerKey) -> String {
+    let spoken = key.spoken_fingerprint().to_string();
+    let groups: Vec<_> = spoken.split(' ').collect();
+    let (first, second) = groups.split_at(groups.len() / 2);
+    format!(
+        "name         {}\nkind         {}, signs key cards\nkid          {}\nSHA-256      {}\nfingerprint  {}\n             {}\n",
+        printable(name, 64),
+        key.kind(),
+        key.kid(),
+        hex(&key.spki_sha256()),
+        first.join(" "),
+        second.join(" "),
+    )
 }
 
 fn read(bytes: &[u8], private: bool, name: &str) -> Result<Shown, KeyError> {

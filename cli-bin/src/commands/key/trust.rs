@@ -3,15 +3,16 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::anyhow;
-use jwe_envelope::SpokenFingerprint;
+use jwe_envelope::{SignerKey, SpokenFingerprint};
 use serde_json::{Value, json};
 
 use crate::cli::{ReportFormat, TrustArgs};
 use crate::io::Io;
-use crate::keys::{SealKey, changed};
+use crate::keys::signed::{changed_signer, read_signer};
+use crate::keys::{SealKey, changed, name_of_file};
 use crate::report::{Exit, Failure};
 use crate::text::{printable, shell_word};
-use crate::trust::{Pin, Standing, Store};
+use crate::trust::{Pin, Signer, Standing, Store};
 
 /// Pins a key, or lists the pins.
 ///
@@ -22,6 +23,9 @@ pub fn run(args: &TrustArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let Some(path) = args.file.as_deref().filter(|_| !args.list) else {
         return list(&store, args.output, io);
     };
+    if args.signer {
+        return signer(path, args, &mut store, io);
+    }
     let key = SealKey::read(path)?;
     match store.standing(&key.name(), &key.recipient) {
         Standing::Changed(pin) if !args.replace => return Err(changed(&key, &pin)),
@@ -46,6 +50,84 @@ pub fn run(args: &TrustArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Pins somebody who signs key cards.
+fn signer(
+    path: &Path,
+    args: &TrustArgs,
+    store: &mut Store,
+    io: &mut Io<'_>,
+) -> Result<Exit, Failure> {
+    let key = read_signer(path)?;
+    let name = name_of_file(path);
+    match store.signers().iter().find(|signer| signer.name == name) {
+        Some(pin) if pin.kid != key.kid() && !args.replace => {
+            return Err(changed_signer(path, &key, pin));
+        }
+        Some(pin) if pin.kid == key.kid() && args.fingerprint.is_none() => {
+            io.say(format_args!(
+                "the signer {:?} is trusted already",
+                printable(&name, 64)
+            ));
+            return Ok(Exit::Done);
+        }
+        _ => {}
+    }
+    match &args.fingerprint {
+        Some(heard) => compare_signer(path, &key, heard, store, io)?,
+        None if io.can_ask() => ask_and_pin_signer(path, &key, store, io)?,
+        None => {
+            let replace = if args.replace { " --replace" } else { "" };
+            return Err(Failure::usage(anyhow!("there is no terminal to type the fingerprint at")).hint(format!(
+                "have it read to you by the key manager, then: privy key trust{replace} --signer {} --fingerprint \"12345 67890 …\"",
+                shell_word(&path.display().to_string())
+            )));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Asks for the fingerprint of a signer as it was heard, and pins the signer when it is theirs.
+///
+/// # Errors
+/// Exit 1 when it is another.
+pub fn ask_and_pin_signer(
+    path: &Path,
+    key: &SignerKey,
+    store: &mut Store,
+    io: &mut Io<'_>,
+) -> Result<(), Failure> {
+    io.say(format_args!(
+        "The signer {:?} ({}) in `{}` is not trusted yet. Whoever you trust so may replace the keys that you seal for.\n\
+         Call the key manager on a number that you know. They read twelve groups of five digits to you,\n\
+         from `privy key show` on their side. Type them as you hear them.",
+        printable(&name_of_file(path), 64),
+        key.kind(),
+        path.display(),
+    ));
+    let heard = io.ask("Fingerprint: ").map_err(|error| {
+        Failure::usage(anyhow::Error::new(error).context("cannot ask for the fingerprint"))
+    })?;
+    compare_signer(path, key, &heard, store, io)
+}
+
+fn compare_signer(
+    path: &Path,
+    key: &SignerKey,
+    heard: &str,
+    store: &mut Store,
+    io: &mut Io<'_>,
+) -> Result<(), Failure> {
+    compare(heard, key.spoken_fingerprint(), path)?;
+    let name = name_of_file(path);
+    store.pin_signer(&name, key, io.now)?;
+    let kept = store.path()?.display().to_string();
+    io.say(format_args!(
+        "the signer {:?} is trusted from now on (kept in `{kept}`)",
+        printable(&name, 64)
+    ));
+    Ok(())
 }
 
 /// The command that makes a key trusted.
@@ -82,19 +164,7 @@ fn compare_and_pin(
     store: &mut Store,
     io: &mut Io<'_>,
 ) -> Result<(), Failure> {
-    let heard: SpokenFingerprint = heard.parse().map_err(|error| {
-        Failure::refused(
-            anyhow::Error::new(error).context("this is no fingerprint; the key is not trusted"),
-        )
-        .hint("type all twelve groups of five digits, with blanks between them")
-    })?;
-    if heard != key.recipient.spoken_fingerprint() {
-        return Err(Failure::refused(anyhow!(
-            "the fingerprint is another: `{}` is not the key that was read to you, and is not trusted",
-            key.path.display()
-        ))
-        .hint("check the digits; if they were right, tell the key manager that the file holds another key, and seal nothing for it"));
-    }
+    compare(heard, key.recipient.spoken_fingerprint(), &key.path)?;
     store.pin(&key.name(), &key.recipient, io.now)?;
     let path = store.path()?.display().to_string();
     io.say(format_args!(
@@ -104,10 +174,29 @@ fn compare_and_pin(
     Ok(())
 }
 
+fn compare(heard: &str, own: SpokenFingerprint, path: &Path) -> Result<(), Failure> {
+    let heard: SpokenFingerprint = heard.parse().map_err(|error| {
+        Failure::refused(
+            anyhow::Error::new(error).context("this is no fingerprint; the key is not trusted"),
+        )
+        .hint("type all twelve groups of five digits, with blanks between them")
+    })?;
+    if heard == own {
+        return Ok(());
+    }
+    Err(Failure::refused(anyhow!(
+        "the fingerprint is another: `{}` is not the key that was read to you, and is not trusted",
+        path.display()
+    ))
+    .hint("check the digits; if they were right, tell the key manager that the file holds another key, and seal nothing for it"))
+}
+
 fn list(store: &Store, output: ReportFormat, io: &mut Io<'_>) -> Result<Exit, Failure> {
     if output == ReportFormat::Json {
         let keys: Vec<_> = store.pins().iter().map(facts).collect();
-        io.answer(format!("{:#}\n", json!({ "keys": keys })).as_bytes())?;
+        let signers: Vec<_> = store.signers().iter().map(signer_facts).collect();
+        let list = json!({ "keys": keys, "signers": signers });
+        io.answer(format!("{list:#}\n").as_bytes())?;
         return Ok(Exit::Done);
     }
     let mut text = String::new();
@@ -121,8 +210,24 @@ fn list(store: &Store, output: ReportFormat, io: &mut Io<'_>) -> Result<Exit, Fa
             printable(&pin.spki_sha256, 64),
             crate::time::format(pin.trusted_at)
         );
+        if let Some(signer) = &pin.signer {
+            let name = store
+                .signer(signer)
+                .map_or(signer.as_str(), |signer| &signer.name);
+            let _ = writeln!(text, "  signed by    {}", printable(name, 64));
+        }
     }
-    if store.pins().is_empty() {
+    for signer in store.signers() {
+        let _ = writeln!(
+            text,
+            "{} (signs key cards)\n  fingerprint  {}\n  kid          {}\n  trusted      {}",
+            printable(&signer.name, 64),
+            printable(&signer.fingerprint, 80),
+            printable(&signer.kid, 64),
+            crate::time::format(signer.trusted_at)
+        );
+    }
+    if store.pins().is_empty() && store.signers().is_empty() {
         io.say("no key is trusted yet; `privy key trust CARD` is how one becomes so");
     }
     io.answer(text.as_bytes())?;
@@ -136,5 +241,15 @@ fn facts(pin: &Pin) -> Value {
         "fingerprint": pin.fingerprint,
         "spkiSha256": pin.spki_sha256,
         "trustedAt": crate::time::format(pin.trusted_at),
+        "signer": pin.signer,
+    })
+}
+
+fn signer_facts(signer: &Signer) -> Value {
+    json!({
+        "name": signer.name,
+        "kid": signer.kid,
+        "fingerprint": signer.fingerprint,
+        "trustedAt": crate::time::format(signer.trusted_at),
     })
 }

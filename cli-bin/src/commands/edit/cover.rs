@@ -1,0 +1,144 @@
+//! Placeholders in place of sealed values, so that nobody has to look at envelopes while they edit.
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
+
+use anyhow::anyhow;
+use jwe_envelope::{Recognized, recognize};
+use secret_walker::{ANNOTATION_PREFIX, Manifest, decode, validate_key};
+use zeroize::Zeroizing;
+
+use crate::report::Failure;
+
+/// How every placeholder begins.
+const BEGIN: &str = "SEALED.";
+
+/// A text with its sealed values covered, and what is under the covers.
+pub(super) struct Cover {
+    /// Tells the placeholders of this edit from any other text.
+    mark: String,
+    /// Envelopes, as they are written, by placeholder.
+    envelopes: Vec<(String, String)>,
+}
+
+impl Cover {
+    /// Covers the envelopes of a manifest whose text this is.
+    pub(super) fn over(manifest: &Manifest<'_>, source: &str) -> (Self, Zeroizing<String>) {
+        let mark = loop {
+            let mark = format!("{:08x}", RandomState::new().hash_one(0) >> 32);
+            if !source.contains(&mark) {
+                break mark;
+            }
+        };
+        let mut envelopes = Vec::new();
+        let mut known = HashSet::new();
+        let mut text = Zeroizing::new(source.to_owned());
+        for (key, word) in sealed(manifest) {
+            if validate_key(&key).is_err() || known.contains(&word) || !source.contains(&word) {
+                continue;
+            }
+            let placeholder = format!("{BEGIN}{key}.{mark}-{:04}", envelopes.len());
+            text = Zeroizing::new(text.replace(&word, &placeholder));
+            known.insert(word.clone());
+            envelopes.push((placeholder, word));
+        }
+        (Self { mark, envelopes }, text)
+    }
+
+    /// The text with the envelopes back in their places.
+    ///
+    /// # Errors
+    /// Exit 1 when a placeholder was changed and so is none any more.
+    pub(super) fn lift(&self, text: &str) -> Result<Zeroizing<String>, Failure> {
+        let mut text = Zeroizing::new(text.to_owned());
+        for (placeholder, word) in &self.envelopes {
+            text = Zeroizing::new(text.replace(placeholder, word));
+        }
+        match text.find(&self.mark) {
+            None => Ok(text),
+            Some(at) => Err(altered(1 + text[..at].matches('\n').count())),
+        }
+    }
+
+    /// Whether a value that is about to be sealed is what was left of a placeholder.
+    pub(super) fn is_remnant(&self, value: &[u8]) -> bool {
+        !self.envelopes.is_empty() && value.starts_with(BEGIN.as_bytes())
+    }
+}
+
+/// The answer to a placeholder that was changed.
+pub(super) fn altered(line: usize) -> Failure {
+    Failure::refused(anyhow!(
+        "the placeholder of a sealed value was changed on line {line}"
+    ))
+    .hint("put a new value in place of the whole placeholder, or leave it as it was")
+}
+
+/// Key and text of each envelope that is written as one word.
+fn sealed(manifest: &Manifest<'_>) -> Vec<(String, String)> {
+    let is_envelope = |bytes: &[u8]| !matches!(recognize(bytes), Recognized::Plain);
+    let mut found = Vec::new();
+    for secret in manifest.secrets() {
+        for field in secret.fields() {
+            if let (Ok(text), Ok(value)) = (field.text(), field.value())
+                && is_envelope(&value)
+            {
+                found.push((field.key().to_owned(), text.to_owned()));
+            }
+        }
+        for (name, value) in secret.annotations() {
+            if let Some(key) = name.strip_prefix(ANNOTATION_PREFIX)
+                && is_envelope(value.text.as_bytes())
+            {
+                found.push((key.to_owned(), value.text.to_owned()));
+            }
+        }
+    }
+    // A word within another would be covered inside of it.
+    found.sort_by_key(|(_, word)| std::cmp::Reverse(word.len()));
+    debug_assert!(
+        found
+            .iter()
+            .all(|(_, word)| is_envelope(word.as_bytes()) || decode(word).is_ok())
+    );
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "\
+kind: Secret
+apiVersion: v1
+metadata:
+  name: db
+  annotations:
+    privyseal.dev/data.token: eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..YQ.YQ.YQ
+data:
+  # eyJ
+  a: ZXlKaGJHY2lPaUprYVhJaUxDSmxibU1pT2lKQk1USTRSME5OSW4wLi5ZUS5ZUS5ZUQ== # kept
+stringData:
+  b: |-
+    eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..YQ.YQ.Yg
+  c: hunter2
+";
+
+    #[test]
+    fn what_was_covered_comes_back_byte_by_byte() {
+        let manifest = Manifest::parse(FILE.as_bytes()).unwrap();
+        let (cover, text) = Cover::over(&manifest, FILE);
+        assert_eq!(text.matches(BEGIN).count(), 3, "{}", *text);
+        assert!(!text.contains("eyJhb") && !text.contains("ZXlK") && text.contains("c: hunter2"));
+        assert_eq!(*cover.lift(&text).unwrap(), FILE);
+    }
+
+    #[test]
+    fn a_changed_placeholder_is_no_value() {
+        let manifest = Manifest::parse(FILE.as_bytes()).unwrap();
+        let (cover, text) = Cover::over(&manifest, FILE);
+        let broken = text.replacen("-0000", "-000", 1);
+        assert!(cover.lift(&broken).is_err());
+        assert!(cover.is_remnant(b"SEALED.pass"));
+        assert!(!cover.is_remnant(b"hunter2"));
+    }
+}

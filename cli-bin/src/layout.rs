@@ -1,0 +1,173 @@
+//! Where the envelope of a key stands in a manifest: in a field, or in an annotation.
+use anyhow::anyhow;
+use jwe_envelope::Serialization;
+use secret_walker::{ANNOTATION_PREFIX, EditValue, Edits, FieldPath, ManifestSecret, Section};
+
+use crate::cli::groups::Layout;
+use crate::manifest::fault;
+use crate::report::Failure;
+use crate::text::printable;
+
+/// The longest key that an annotation's name has room for: 63 characters without `data.`.
+const LONGEST_KEY: usize = 58;
+
+/// What Kubernetes takes of names and values of annotations together.
+const MOST_ANNOTATIONS: usize = 256 * 1024;
+
+const USE_FIELDS: &str = "let it stand in a field: --layout field";
+
+/// The annotation of a key.
+pub fn annotation_of(key: &str) -> String {
+    format!("{ANNOTATION_PREFIX}{key}")
+}
+
+/// The layout of a key: as asked for, or as it is sealed already, or as a field.
+pub fn of_key(secret: &ManifestSecret<'_>, key: &str, wanted: Option<Layout>) -> Layout {
+    wanted.unwrap_or_else(|| {
+        if secret.annotation(&annotation_of(key)).is_some() {
+            Layout::Annotation
+        } else {
+            Layout::Field
+        }
+    })
+}
+
+/// Whether an envelope for this key can stand so.
+///
+/// # Errors
+/// Exit 2 for a key that is no part of an annotation's name, and for several recipients, which need JSON.
+pub fn check(key: &str, layout: Layout, form: Serialization) -> Result<(), Failure> {
+    if layout == Layout::Field {
+        return Ok(());
+    }
+    let refuse = |why: String| Err(Failure::usage(anyhow!("{why}")).hint(USE_FIELDS));
+    if form != Serialization::Compact {
+        return refuse(
+            "an annotation holds a compact envelope, which is for one key; this one would be JSON"
+                .to_owned(),
+        );
+    }
+    if key.len() > LONGEST_KEY {
+        return refuse(format!(
+            "the key `{}` is longer than {LONGEST_KEY} characters, the most that the name of an annotation has room for",
+            printable(key, 80)
+        ));
+    }
+    if !key.ends_with(|last: char| last.is_ascii_alphanumeric()) {
+        return refuse(format!(
+            "the key `{}` does not end in a letter or digit, as the name of an annotation must",
+            printable(key, 80)
+        ));
+    }
+    Ok(())
+}
+
+/// Puts envelopes into one Secret. In the end there is one envelope of each key, whatever layout it had before.
+#[allow(missing_debug_implementations, reason = "edits of a moment")]
+pub struct Writer<'w, 'm, 'a> {
+    secret: &'w ManifestSecret<'a>,
+    form: Serialization,
+    edits: &'w mut Edits<'m, 'a>,
+    /// Names and values of the annotations as they will be.
+    annotations: usize,
+    annotated: bool,
+}
+
+impl<'w, 'm, 'a> Writer<'w, 'm, 'a> {
+    /// For envelopes of this form.
+    pub fn new(
+        secret: &'w ManifestSecret<'a>,
+        form: Serialization,
+        edits: &'w mut Edits<'m, 'a>,
+    ) -> Self {
+        let annotations = secret
+            .annotations()
+            .map(|(name, value)| name.len() + value.text.len())
+            .sum();
+        Self {
+            secret,
+            form,
+            edits,
+            annotations,
+            annotated: false,
+        }
+    }
+
+    /// Writes the envelope of a key; `section` is where a new field goes.
+    ///
+    /// # Errors
+    /// Exit 1 or 2 when the file cannot be edited so.
+    pub fn put(
+        &mut self,
+        key: &str,
+        text: &str,
+        layout: Layout,
+        section: Section,
+    ) -> Result<(), Failure> {
+        check(key, layout, self.form)?;
+        let name = annotation_of(key);
+        let old = self.secret.annotation(&name);
+        let field = [Section::StringData, Section::Data]
+            .into_iter()
+            .find_map(|section| self.secret.field(&FieldPath::new(section, key)));
+        if let Some(old) = old {
+            self.annotations -= name.len() + old.text.len();
+        }
+        match layout {
+            Layout::Annotation => {
+                self.annotations += name.len() + text.len();
+                self.annotated = true;
+                let value = EditValue::word(text).map_err(fault)?;
+                self.edits
+                    .set_annotation(self.secret, &name, value)
+                    .map_err(fault)?;
+                if let Some(field) = field {
+                    self.edits.remove_field(field).map_err(fault)?;
+                }
+            }
+            Layout::Field => {
+                if let Some(field) = field {
+                    let value = self.field_value(text, field.section())?;
+                    self.edits.replace(field, value).map_err(fault)?;
+                } else {
+                    let value = self.field_value(text, section)?;
+                    self.edits
+                        .insert_field(self.secret, section, key, value)
+                        .map_err(fault)?;
+                }
+                if old.is_some() {
+                    self.edits
+                        .remove_annotation(self.secret, &name)
+                        .map_err(fault)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks whether the annotations are not too large now.
+    ///
+    /// # Errors
+    /// Exit 1 when they are.
+    pub fn finish(self) -> Result<(), Failure> {
+        if !self.annotated || self.annotations <= MOST_ANNOTATIONS {
+            return Ok(());
+        }
+        Err(Failure::refused(anyhow!(
+            "the annotations of the Secret on line {} would be larger than 256 KiB together, the most that Kubernetes takes",
+            self.secret.line()
+        ))
+        .hint(USE_FIELDS))
+    }
+
+    /// As the section wants it: base64 in `data`, the text itself in `stringData`.
+    fn field_value(&self, text: &str, section: Section) -> Result<EditValue, Failure> {
+        match section {
+            Section::Data => Ok(EditValue::base64(text.as_bytes())),
+            Section::StringData if self.form == Serialization::Compact => {
+                EditValue::word(text).map_err(fault)
+            }
+            Section::StringData => EditValue::json(text).map_err(fault),
+        }
+    }
+}

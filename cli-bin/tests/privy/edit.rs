@@ -1,0 +1,262 @@
+//! `privy edit`: what is new is sealed, what is old stays, and nothing that was typed stays anywhere else.
+#![cfg(unix)]
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::support::{Bench, CANARY, Ended};
+
+const MANIFEST: &str = "\
+apiVersion: v1
+kind: Secret
+metadata:
+  name: db
+  namespace: payments
+stringData:
+  user: app # plain, and stays so
+  password: old
+";
+
+/// A manifest whose `password` is sealed, and a folder for what is edited.
+fn bench() -> Bench {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path("runtime")).unwrap();
+    bench.write("db.yaml", MANIFEST);
+    let set = ["set", "db.yaml", "password", "--key", "payments.card.json"];
+    bench.run(&set, "old").succeeded();
+    bench
+}
+
+fn edit(bench: &Bench, script: &str, more: &[&str]) -> Ended {
+    edit_file(bench, "db.yaml", script, more)
+}
+
+/// Edits with a shell script, which finds the file as `$1` and keeps what it saw in `seen`.
+fn edit_file(bench: &Bench, file: &str, script: &str, more: &[&str]) -> Ended {
+    let output = command(bench, file, script, more).output().unwrap();
+    let left: Vec<_> = std::fs::read_dir(bench.path("runtime")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?} is left over");
+    Ended {
+        code: output.status.code().unwrap(),
+        stdout: output.stdout,
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn command(bench: &Bench, file: &str, script: &str, more: &[&str]) -> Command {
+    bench.write("editor.sh", format!("set -e\ncp \"$1\" seen\n{script}\n"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_privy"));
+    command
+        .args(["edit", file, "--key", "payments.card.json"])
+        .args(more)
+        .current_dir(bench.path("."))
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("PRIVY_CONFIG_DIR", bench.path(".configuration"))
+        .env("XDG_RUNTIME_DIR", bench.path("runtime"))
+        .env("EDITOR", "sh editor.sh")
+        .stdin(Stdio::null());
+    command
+}
+
+fn value(bench: &Bench, key: &str) -> String {
+    let text = bench.text("db.yaml");
+    let line = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(&format!("{key}: ")))
+        .unwrap();
+    line.split(' ').next().unwrap().to_owned()
+}
+
+fn opened(bench: &Bench, key: &str) -> Vec<u8> {
+    let place = format!("payments/db/{key}");
+    bench.open(&place, value(bench, key)).succeeded().stdout
+}
+
+#[test]
+fn the_editor_sees_placeholders_and_not_envelopes() {
+    let bench = bench();
+    let before = bench.text("db.yaml");
+    let ended = edit(&bench, "stat -c %a \"$1\" $(dirname \"$1\") > modes", &[]).succeeded();
+    assert_eq!(ended.stderr, "db.yaml: not changed\n");
+    assert_eq!(bench.text("db.yaml"), before);
+    assert_eq!(bench.text("modes"), "600\n700\n");
+    let seen = bench.text("seen");
+    assert!(
+        !seen.contains("eyJ") && seen.contains("  password: SEALED.password."),
+        "{seen}"
+    );
+    assert!(seen.contains("  user: app # plain, and stays so\n"));
+}
+
+#[test]
+fn what_is_new_is_sealed_and_the_rest_stays_byte_by_byte() {
+    let bench = bench();
+    let before = bench.text("db.yaml");
+    let script = format!("printf '  token: {CANARY}\\n  # a comment\\n' >> \"$1\"");
+    let ended = edit(&bench, &script, &[]).succeeded();
+    assert_eq!(
+        ended.stderr,
+        "db.yaml: 1 value sealed\ndb.yaml: 1 value is plain as before; `privy seal -i` seals plain values, too\n"
+    );
+    let after = bench.text("db.yaml");
+    assert!(
+        after.starts_with(&before) && after.ends_with("  # a comment\n"),
+        "{after}"
+    );
+    assert_eq!(opened(&bench, "token"), CANARY.as_bytes());
+    assert_eq!(opened(&bench, "password"), b"old");
+}
+
+#[test]
+fn a_value_in_place_of_a_placeholder_is_sealed() {
+    let bench = bench();
+    edit(&bench, "sed -i 's/SEALED.*/new/' \"$1\"", &[]).succeeded();
+    assert_eq!(opened(&bench, "password"), b"new");
+}
+
+#[test]
+fn a_changed_plain_value_is_sealed() {
+    let bench = bench();
+    edit(&bench, "sed -i 's/user: app/user: root/' \"$1\"", &[]).succeeded();
+    assert_eq!(opened(&bench, "user"), b"root");
+    assert!(bench.text("db.yaml").contains(" # plain, and stays so\n"));
+}
+
+#[test]
+fn flags_apply_to_what_is_new() {
+    let bench = bench();
+    let sealed = value(&bench, "password");
+    let flags = [
+        "--layout",
+        "annotation",
+        "--why",
+        "ticket 7",
+        "--expires",
+        "90d",
+        "--name",
+        "*",
+    ];
+    edit(&bench, "printf '  token: x\\n' >> \"$1\"", &flags).succeeded();
+    let text = bench.text("db.yaml");
+    assert!(
+        text.contains("    privyseal.dev/data.token: eyJ") && text.contains(&sealed),
+        "{text}"
+    );
+    let seen = bench
+        .run(&["inspect", "--output", "json", "db.yaml"], "")
+        .succeeded()
+        .json();
+    let fields = seen["inputs"][0]["secrets"][0]["fields"]
+        .as_array()
+        .unwrap();
+    let token = fields
+        .iter()
+        .find(|field| field["field"] == "data/token")
+        .unwrap();
+    assert_eq!(token["envelope"]["sealed"]["why"], "ticket 7");
+    assert!(token["envelope"]["bind"]["expires"].is_u64());
+    assert!(token["envelope"]["bind"]["name"].is_null());
+}
+
+#[test]
+fn a_broken_edit_changes_nothing_and_leaves_nothing() {
+    for (script, words) in [
+        (format!("printf 'x: [{CANARY}\\n' >> \"$1\""), "not YAML"),
+        (
+            "sed -i 's/SEALED.password/SEALED.passw/' \"$1\"".to_owned(),
+            "placeholder of a sealed value was changed",
+        ),
+        (
+            "sed -i 's/SEALED.*/SEALED.password/' \"$1\"".to_owned(),
+            "placeholder of a sealed value was changed",
+        ),
+        (
+            "sed -i 's/  password:/  passwort:/' \"$1\"".to_owned(),
+            "cannot be opened where it stands now",
+        ),
+        (
+            "sed -i 's/  name: db/  name: api/' \"$1\"".to_owned(),
+            "cannot be opened where it stands now",
+        ),
+        (
+            format!("printf 'data:\\n  token: {CANARY}\\n' >> \"$1\""),
+            "base64",
+        ),
+        (
+            "printf 'data:\\n  user: YXBw\\n' >> \"$1\"".to_owned(),
+            "both `data` and `stringData`",
+        ),
+        ("printf '\\377' >> \"$1\"".to_owned(), "not UTF-8"),
+    ] {
+        let bench = bench();
+        let before = bench.text("db.yaml");
+        let ended = edit(&bench, &script, &[]).failed(1, words);
+        assert_eq!(bench.text("db.yaml"), before, "{script}");
+        if !words.contains("UTF-8") {
+            assert!(
+                ended.stderr.contains("what was typed is wiped"),
+                "{}",
+                ended.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn an_editor_that_fails_changes_nothing() {
+    let bench = bench();
+    let before = bench.text("db.yaml");
+    edit(&bench, "printf '  token: x\\n' >> \"$1\"; exit 3", &[])
+        .failed(1, "ended with an error")
+        .hints("EDITOR");
+    assert_eq!(bench.text("db.yaml"), before);
+    let mut missing = command(&bench, "db.yaml", "", &[]);
+    missing.env("EDITOR", "/no/such/editor");
+    assert_eq!(missing.output().unwrap().status.code(), Some(1));
+    assert_eq!(bench.text("db.yaml"), before);
+}
+
+#[test]
+fn visual_comes_before_editor() {
+    let bench = bench();
+    let mut command = command(&bench, "db.yaml", "", &[]);
+    command.env("VISUAL", "sh -c 'printf \"  token: x\\n\" >> \"$1\"' --");
+    assert_eq!(command.output().unwrap().status.code(), Some(0));
+    assert_eq!(opened(&bench, "token"), b"x");
+}
+
+#[test]
+fn a_file_that_changed_meanwhile_is_not_overwritten() {
+    let bench = bench();
+    let script =
+        format!("printf '  token: {CANARY}\\n' >> \"$1\"; printf '  # theirs\\n' >> db.yaml");
+    edit(&bench, &script, &[])
+        .failed(1, "changed by somebody else")
+        .hints("db.yaml.edited");
+    assert!(bench.text("db.yaml").ends_with("  # theirs\n"));
+    let edited = bench.text("db.yaml.edited");
+    assert!(edited.contains("  token: eyJ") && !edited.contains(CANARY));
+}
+
+#[test]
+fn a_signal_wipes_what_was_typed() {
+    let bench = bench();
+    let script = "touch ready; while [ -e \"$1\" ]; do sleep 0.1; done";
+    let mut child = command(&bench, "db.yaml", script, &[]).spawn().unwrap();
+    while !bench.path("ready").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let file = || -> Option<PathBuf> {
+        let folder = std::fs::read_dir(bench.path("runtime")).unwrap().next()?;
+        Some(folder.unwrap().path())
+    };
+    assert!(file().is_some());
+    let killed = Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let status = child.wait().unwrap();
+    assert!(!status.success());
+    assert_eq!(file(), None, "nothing is left");
+}
