@@ -89,10 +89,7 @@ impl Kms {
     }
 
     fn key(&self, spec: &str, usage: &str) -> String {
-        let made = self.call(
-            "CreateKey",
-            &json!({"KeySpec": spec, "CustomerMasterKeySpec": spec, "KeyUsage": usage}),
-        );
+        let made = self.call("CreateKey", &json!({"KeySpec": spec, "KeyUsage": usage}));
         made["KeyMetadata"]["Arn"]
             .as_str()
             .expect("an ARN")
@@ -152,8 +149,8 @@ async fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -
     tokio::task::spawn_blocking(act).await.unwrap()
 }
 
-/// What every AWS KMS does with RSA keys.
-async fn rsa(kms: Arc<Kms>) {
+/// What every AWS KMS does with RSA keys. `bad` is what it makes of a wrapped key that does not decrypt.
+async fn rsa(kms: Arc<Kms>, bad_is: Category) {
     let connector = kms.connector();
     for (spec, length) in [("RSA_2048", 256), ("RSA_4096", 512)] {
         let arn = blocking({
@@ -185,7 +182,8 @@ async fn rsa(kms: Arc<Kms>) {
         let mut bad = wrapped.clone();
         bad[100] ^= 1;
         let error = unwrap(&holder, OaepHash::Sha256, &bad).await.unwrap_err();
-        assert_eq!(error.category(), Category::Rejected, "{error:?}");
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        assert_eq!(error.category(), bad_is, "{error:?} {cause:?}");
     }
     let arn = blocking({
         let kms = Arc::clone(&kms);
@@ -216,7 +214,7 @@ mod local_kms {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn decrypts_and_refuses_as_the_table_says() {
-        rsa(Arc::new(blocking(Kms::local_kms).await)).await;
+        rsa(Arc::new(blocking(Kms::local_kms).await), Category::Rejected).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -250,7 +248,12 @@ mod localstack {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn decrypts_and_refuses_as_the_table_says() {
-        rsa(Arc::new(blocking(Kms::localstack).await)).await;
+        // AWS answers InvalidCiphertextException. LocalStack stumbles over it: 500, InternalError.
+        rsa(
+            Arc::new(blocking(Kms::localstack).await),
+            Category::Unavailable,
+        )
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
