@@ -122,6 +122,19 @@ impl Reviewer {
         reply.into_answer(record, &warnings)
     }
 
+    /// What the audit says of a review that got no answer: who asked for what, as far as that can be read.
+    pub fn unanswered(&self, body: &[u8], outcome: ReviewOutcome) -> AuditRecord {
+        let mut record = AuditRecord::new((self.clock)());
+        record.outcome = outcome;
+        // What failed may be the reading itself.
+        let described = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut described = record.clone();
+            Request::parse(body).ok()?.describe(&mut described);
+            Some(described)
+        }));
+        described.ok().flatten().unwrap_or(record)
+    }
+
     async fn answer(
         &self,
         request: &Request<'_>,

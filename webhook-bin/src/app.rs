@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::admission::{Answer, Reviewer, WipingBody};
-use crate::audit::{AuditRecord, Operation};
+use crate::audit::{AuditRecord, Operation, ReviewOutcome};
 use crate::audit_log::AuditLog;
 use crate::body::{Refusal, Taken, next_data};
 use crate::connection::Watch;
@@ -44,6 +44,9 @@ pub trait Review: Send + Sync + 'static {
         deadline: Instant,
     ) -> impl Future<Output = Answer> + Send + 'a;
 
+    /// What the audit says of a review that got no answer.
+    fn unanswered(&self, body: &[u8], outcome: ReviewOutcome) -> AuditRecord;
+
     /// Answers the second webhook's `AdmissionReview`: nothing is opened, what is not sealed is refused.
     fn must_be_sealed(&self, body: &[u8]) -> Answer;
 }
@@ -59,6 +62,10 @@ impl Review for Reviewer {
 
     fn must_be_sealed(&self, body: &[u8]) -> Answer {
         Reviewer::must_be_sealed(self, body)
+    }
+
+    fn unanswered(&self, body: &[u8], outcome: ReviewOutcome) -> AuditRecord {
+        Reviewer::unanswered(self, body, outcome)
     }
 }
 
@@ -237,7 +244,11 @@ impl<R: Review> App<R> {
         };
         tracing::trace!(bytes = whole.bytes().len(), ?deadline, "a review begins");
         watch.review_begins(deadline + GRACE);
-        let under_way = UnderWay(&self.metrics);
+        let under_way = UnderWay {
+            app: self,
+            watch,
+            body: whole.bytes(),
+        };
         let review = pin!(async {
             let mut answer = match question {
                 Question::Mutate => self.reviewer.review(whole.bytes(), deadline).await,
@@ -248,7 +259,7 @@ impl<R: Review> App<R> {
             answer
         });
         let outcome = Contained { review, watch }.await;
-        under_way.ended();
+        let under_way = under_way.ended();
         let response = match outcome {
             Outcome::Answered(answer) => {
                 self.metrics.count(&answer.record);
@@ -256,7 +267,7 @@ impl<R: Review> App<R> {
                 response(answer, share)
             }
             Outcome::Late => {
-                self.metrics.count_unanswered("late");
+                under_way.unanswered(ReviewOutcome::Late);
                 retry(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the review took longer than the caller waits; try again",
@@ -264,7 +275,7 @@ impl<R: Review> App<R> {
             }
             Outcome::Panicked => {
                 self.metrics.panics.inc();
-                self.metrics.count_unanswered("panicked");
+                under_way.unanswered(ReviewOutcome::Panicked);
                 retry(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "the review failed inside the webhook; its log says where",
@@ -411,18 +422,31 @@ async fn after_the_others() {
     .await;
 }
 
-/// Counts a review whose caller hung up.
-struct UnderWay<'a>(&'a Metrics);
+/// A review that has not been answered yet. Dropped with its connection, it has been hung up on.
+struct UnderWay<'a, R: Review> {
+    app: &'a App<R>,
+    watch: &'a Watch,
+    body: &'a [u8],
+}
 
-impl UnderWay<'_> {
-    fn ended(self) {
-        std::mem::forget(self);
+impl<R: Review> UnderWay<'_, R> {
+    /// The caller is still there.
+    fn ended(self) -> std::mem::ManuallyDrop<Self> {
+        std::mem::ManuallyDrop::new(self)
+    }
+
+    /// Counts a review that gets no answer, and leaves a line that says who asked for what.
+    fn unanswered(&self, outcome: ReviewOutcome) {
+        let mut record = self.app.reviewer.unanswered(self.body, outcome);
+        record.caller = self.watch.caller.name().map(ToOwned::to_owned);
+        self.app.metrics.count_unanswered(outcome.as_str());
+        self.app.audit.offer(&record);
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl<R: Review> Drop for UnderWay<'_, R> {
     fn drop(&mut self) {
-        self.0.count_unanswered("hung-up");
+        self.unanswered(ReviewOutcome::HungUp);
     }
 }
 

@@ -92,12 +92,18 @@ pub struct User {
 pub enum ReviewOutcome {
     /// Refused with a reason.
     Denied,
+    /// The caller hung up before the answer.
+    HungUp,
     /// Not a review that can be answered.
     Invalid,
+    /// It took longer than the caller waits.
+    Late,
     /// Allowed; it holds envelopes, and all of them stay closed.
     Left,
     /// Allowed with a patch.
     Opened,
+    /// The review failed inside the webhook.
+    Panicked,
     /// A key service did not answer; the caller is to try again.
     Unavailable,
     /// Allowed; nothing in it is sealed.
@@ -106,11 +112,14 @@ pub enum ReviewOutcome {
 
 impl ReviewOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Denied,
+        Self::HungUp,
         Self::Invalid,
+        Self::Late,
         Self::Left,
         Self::Opened,
+        Self::Panicked,
         Self::Unavailable,
         Self::Untouched,
     ];
@@ -119,9 +128,12 @@ impl ReviewOutcome {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Denied => "denied",
+            Self::HungUp => "hung-up",
             Self::Invalid => "invalid",
+            Self::Late => "late",
             Self::Left => "left",
             Self::Opened => "opened",
+            Self::Panicked => "panicked",
             Self::Unavailable => "unavailable",
             Self::Untouched => "untouched",
         }

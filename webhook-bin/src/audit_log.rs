@@ -92,6 +92,11 @@ impl AuditLog {
         }
     }
 
+    /// Leaves the record's line if there is room now: for a review that ended without waiting for anything.
+    pub fn offer(&self, record: &AuditRecord) {
+        self.try_append(record);
+    }
+
     fn try_append(&self, record: &AuditRecord) -> bool {
         let mut state = self.shared.lock();
         if state.lines.len() >= self.shared.capacity {

@@ -153,8 +153,8 @@ impl FakeApiServer {
         self.state.lock().unwrap().refuses = status;
     }
 
-    pub fn answer_access(&self, answer: Option<(StatusCode, Value)>) {
-        self.state.lock().unwrap().access = answer;
+    pub fn answer_access(&self, answer: impl Into<Option<(StatusCode, Value)>>) {
+        self.state.lock().unwrap().access = answer.into();
     }
 
     /// Every path that was asked for, with its token.

@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use webhook_bin::admission::{Answer, Reviewer};
 use webhook_bin::app::{App, Review};
+use webhook_bin::audit::{AuditRecord, ReviewOutcome};
 use webhook_bin::audit_log::AuditLog;
 use webhook_bin::caller::CallerMode;
 use webhook_bin::decide::Policy;
@@ -88,6 +89,10 @@ impl Review for Faulty {
         let answer = self.reviewer.review(body, deadline).await;
         std::mem::forget(dropped);
         answer
+    }
+
+    fn unanswered(&self, body: &[u8], outcome: ReviewOutcome) -> AuditRecord {
+        self.reviewer.unanswered(body, outcome)
     }
 
     fn must_be_sealed(&self, body: &[u8]) -> Answer {
