@@ -57,7 +57,7 @@ fn good(output: Output) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_is_fetched_sealed_for_and_opened_with() {
     let vault = FakeVault::start(3).await;
-    vault.add_token("hvs.person", Duration::from_secs(600));
+    vault.add_token("hvs.person", Duration::from_mins(10));
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let card = [

@@ -13,7 +13,7 @@ use jwe_envelope::{Binding, Envelope, Place, RecipientKey, Sealer};
 use kms_backends::vault::VaultAuth;
 use kms_backends::{
     Category, Connector, Health, KeyEntry, KeyServices, KeySource, Keyring, NamespaceSet,
-    OpenFailure, Opened, Registry, Unobserved, WatchedKey,
+    OpenFailure, Opened, Registry, RegistryBuilder, Unobserved, WatchedKey,
 };
 use tokio::time::Instant;
 
@@ -33,7 +33,7 @@ fn connector(vault: &FakeVault) -> Arc<Connector> {
 fn keyring(vault: &FakeVault, fixed: Vec<KeyEntry>) -> Keyring {
     let registry = fixed
         .into_iter()
-        .fold(Registry::builder(), |builder, entry| builder.key(entry));
+        .fold(Registry::builder(), RegistryBuilder::key);
     let watched = WatchedKey {
         name: "payments".to_owned(),
         uri: "vault-transit://transit/payments".parse().unwrap(),

@@ -12,6 +12,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
 use fakes::http::Fault;
 use fakes::vault::{FakeVault, Lie};
 use jwe_envelope::{
@@ -109,7 +110,6 @@ async fn vault_sees_the_wrapped_key_and_nothing_else() {
         serde_json::json!({"role": "privy", "jwt": "projected-1"})
     );
     assert_eq!(decrypt.path, "/v1/transit/decrypt/payments");
-    use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode(&ciphertext);
     assert_eq!(
         decrypt.json(),

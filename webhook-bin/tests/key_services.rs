@@ -165,7 +165,7 @@ async fn static_credentials_work_and_are_warned_about() {
     let bench = Bench::new().await;
     bench
         .vault
-        .add_token("hvs.static", std::time::Duration::from_secs(600));
+        .add_token("hvs.static", std::time::Duration::from_mins(10));
     fs::write(&bench.vault.token_file, "hvs.static").unwrap();
     let services = format!(
         "keyServices: {{vault: {{address: \"{}\", auth: {{tokenFile: {}}}}}}}\n",
@@ -182,19 +182,13 @@ async fn static_credentials_work_and_are_warned_about() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_key_in_the_file_is_still_refused_at_once() {
+    use std::os::unix::fs::PermissionsExt as _;
+
     let bench = Bench::new().await;
     let key = LocalKey::generate(KeyKind::Rsa(2048)).unwrap();
     let path = bench.path().join("other.pem");
     fs::write(&path, key.to_pkcs8_pem().as_bytes()).unwrap();
-    std::os::unix::fs::PermissionsExt::set_mode(
-        &mut fs::metadata(&path).unwrap().permissions(),
-        0o600,
-    );
-    fs::set_permissions(
-        &path,
-        <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600),
-    )
-    .unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     bench.write("file:other.pem", "");
     let output = bench.check(&[]).await;
     assert_eq!(output.status.code(), Some(2), "{}", words(&output));

@@ -280,6 +280,7 @@ fn vault_key(uri: &KeyUri) -> Result<&VaultKey, ConnectError> {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the end of `map_err`")]
 fn wrong_reference(error: ConnectError) -> UnwrapError {
     UnwrapError::new(Category::Misconfigured, error.to_string())
 }

@@ -111,7 +111,7 @@ fn decode(text: &str) -> Option<SecretBytes> {
         return None;
     }
     Some(SecretBytes::filled_by(length, |secret| {
-        secret.copy_from_slice(&bytes[..length])
+        secret.copy_from_slice(&bytes[..length]);
     }))
 }
 

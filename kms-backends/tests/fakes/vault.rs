@@ -61,7 +61,7 @@ impl FakeVault {
         let tokens = Arc::new(Mutex::new(Tokens {
             live: HashMap::new(),
             issued: 0,
-            lease: Duration::from_secs(600),
+            lease: Duration::from_mins(10),
             renewable: true,
             jwt: "projected-1".to_owned(),
             may_decrypt: true,
@@ -127,7 +127,7 @@ impl FakeVault {
     /// The kubelet writes a new projected token, and only that one is good for a login.
     pub fn new_projected_token(&self, token: &str) {
         std::fs::write(&self.token_file, token).unwrap();
-        self.tokens.lock().unwrap().jwt = token.to_owned();
+        token.clone_into(&mut self.tokens.lock().unwrap().jwt);
     }
 
     /// A token that no login gave.
@@ -155,17 +155,23 @@ fn route(request: &Recorded, tokens: &Mutex<Tokens>, engine: &Mutex<Engine>) -> 
     match (&*request.method, &*request.path) {
         ("POST", "/v1/auth/kubernetes/login" | "/v1/auth/jwt/login") => login(request, tokens),
         ("POST", "/v1/auth/token/renew-self") => renew(request, tokens),
-        ("POST", "/v1/transit/decrypt/payments") => match allowed(request, tokens) {
-            true => decrypt(request, engine),
-            false => errors(403, "permission denied"),
-        },
+        ("POST", "/v1/transit/decrypt/payments") => {
+            if allowed(request, tokens) {
+                decrypt(request, engine)
+            } else {
+                errors(403, "permission denied")
+            }
+        }
         ("POST", path) if path.starts_with("/v1/transit/decrypt/") => {
             errors(400, "encryption key not found")
         }
-        ("GET", "/v1/transit/keys/payments") => match allowed(request, tokens) {
-            true => read_key(engine),
-            false => errors(403, "permission denied"),
-        },
+        ("GET", "/v1/transit/keys/payments") => {
+            if allowed(request, tokens) {
+                read_key(engine)
+            } else {
+                errors(403, "permission denied")
+            }
+        }
         ("GET", path) if path.starts_with("/v1/transit/keys/") => errors(404, ""),
         _ => errors(404, "no handler for route"),
     }
