@@ -43,7 +43,11 @@ keys:
     allowUnbound: true
     default: true
     unwrap: [\"file:nobody.pem\"]
-policy: { foreign: FOREIGN, expired: EXPIRED }
+policy:
+  foreign: FOREIGN
+  expired: EXPIRED
+  namespaces:
+    - { match: [\"team-*\"], foreign: OTHERWISE, expired: deny }
 ";
 
 /// One field of a generated manifest.
@@ -197,7 +201,8 @@ impl Keys {
         ] {
             let text = CONFIG
                 .replace("FOREIGN", foreign)
-                .replace("EXPIRED", expired);
+                .replace("EXPIRED", expired)
+                .replace("OTHERWISE", if foreign == "deny" { "warn" } else { "deny" });
             std::fs::write(folder.path().join(file), text).unwrap();
         }
         Self { keys, folder }
@@ -237,6 +242,7 @@ impl Keys {
             builder = builder.key(entry);
         }
         Reviewer::new(builder.build().unwrap(), rules.policy)
+            .with_rulebook(rules.rulebook)
             .with_clock(|| UNIX_EPOCH + Duration::from_secs(NOW))
     }
 

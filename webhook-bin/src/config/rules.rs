@@ -11,6 +11,7 @@ use super::document::{self, Node};
 use super::problem::Problems;
 use super::reader::{Field, Members};
 use crate::decide::{Expired, Foreign, Policy};
+use crate::rulebook::Rulebook;
 use crate::submitters::Submitters;
 
 /// Many times what a thousand keys need.
@@ -26,6 +27,8 @@ pub struct Rules {
     pub keys: Vec<KeyRule>,
     /// What the administrator wants beyond that.
     pub policy: Policy,
+    /// What holds of namespaces, keys and those who submit.
+    pub rulebook: Rulebook,
 }
 
 /// What the configuration says of one key.
@@ -120,10 +123,11 @@ impl<'p> Loader<'p> {
         self.version(&members);
         let policy = self.policy(&members);
         let keys = self.key_rules(&members);
-        self.rulebook(&members)?;
+        let rulebook = self.rulebook(&members);
         Some(Rules {
             keys: keys?,
             policy: policy?,
+            rulebook: rulebook?,
         })
     }
 

@@ -1,4 +1,5 @@
 //! What an envelope says of itself, held against keys, policy and place: by the webhook's own decision.
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use jwe_envelope::{Binding, Envelope, KeyManagement, ObjectName, Recognized, Scope};
@@ -224,7 +225,7 @@ impl<'j, 's> Judge<'j, 's> {
             ));
             return through(found, target);
         }
-        let policy = self.policy(binding);
+        let policy = self.policy(binding, &namespace);
         match decide(recognized, &site, &policy, &setup.registry, setup.now) {
             Decision::Leave(Leave::Foreign { kid }) => {
                 let kid = kid.map(|kid| format!(" (key {:?})", printable(&kid, 64)));
@@ -422,16 +423,16 @@ impl<'j, 's> Judge<'j, 's> {
         })
     }
 
-    /// The webhook's policy; without one, the cluster is any that the envelope names.
-    fn policy(&self, binding: Option<&Binding>) -> Policy {
+    /// The webhook's policy in this namespace; without one, the cluster is any that the envelope names.
+    fn policy(&self, binding: Option<&Binding>, namespace: &str) -> Cow<'_, Policy> {
         let setup = self.subject.setup;
         if setup.by_policy {
-            return setup.policy.clone();
+            return setup.rulebook.policy(&setup.policy, namespace);
         }
-        Policy {
+        Cow::Owned(Policy {
             cluster: binding.and_then(|binding| binding.audience().first().cloned()),
             ..Policy::default()
-        }
+        })
     }
 
     /// The clusters that `.privy.yaml` names must be among those of the envelope.

@@ -10,6 +10,7 @@ use kms_backends::{Category, KeyEntry, KeyUnwrap, NamespaceSet, Registry, Unwrap
 use tokio::time::Instant;
 use webhook_bin::config::Rules;
 use webhook_bin::decide::Policy;
+use webhook_bin::rulebook::Rulebook;
 
 use super::args::LintArgs;
 use super::rules::RuleId;
@@ -29,6 +30,8 @@ pub struct Setup {
     pub registry: Registry,
     /// The webhook's policy, or its defaults.
     pub policy: Policy,
+    /// What its configuration says of namespaces.
+    pub rulebook: Rulebook,
     /// Whether they come from the webhook's configuration.
     pub by_policy: bool,
     /// What the cards say, by `kid`.
@@ -96,6 +99,7 @@ impl Setup {
         let mut setup = Self {
             registry: empty()?,
             policy: Policy::default(),
+            rulebook: Rulebook::default(),
             by_policy: false,
             cards: HashMap::new(),
             now,
@@ -118,6 +122,7 @@ impl Setup {
             })?;
             setup.registry = by_rules(&rules)?;
             setup.policy = rules.policy;
+            setup.rulebook = rules.rulebook;
             setup.by_policy = true;
         }
         Ok(setup)
