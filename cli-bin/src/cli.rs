@@ -108,6 +108,9 @@ pub struct SetArgs {
     /// Check everything, write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// How to report what was done: for people on standard error, or as JSON on standard output
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
+    pub output: ReportFormat,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a group of flags")]
     pub key: KeyArgs,
@@ -176,6 +179,9 @@ pub struct SealArgs {
     /// Check everything, write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// How to report what was done: for people on standard error, or as JSON on standard output
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
+    pub output: ReportFormat,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a group of flags")]
     pub key: KeyArgs,

@@ -528,7 +528,7 @@ fn no_finding_shows_a_value_however_a_file_is_mangled() {
             };
             let (findings, _) = check(&bytes, &subject);
             found.set(found.get() + findings.len());
-            // `{password: x}` without its key is `{x}`, which YAML reads as a key. Keys are shown.
+            // `{password: x}` without its key is `{x}`, which YAML reads as a key. Keys are named.
             let became_a_key = |finding: &Finding| {
                 finding
                     .field

@@ -744,6 +744,14 @@ fn reads_thousands_of_fields() {
 }
 
 #[test]
+fn a_value_that_became_a_key_is_not_shown() {
+    let text = "apiVersion: v1\nkind: Secret\nstringData: {&x: hunter2!}\n";
+    let error = secret_walker::Manifest::parse(text.as_bytes()).unwrap_err();
+    let shown = error.render();
+    assert!(!shown.contains("hunter2") && shown.contains('^'), "{shown}");
+}
+
+#[test]
 fn a_forgotten_colon_does_not_make_a_value_a_key_that_is_shown() {
     let text = "apiVersion: v1\nkind: Secret\nstringData 'hunter2 x', b: \"hunter2\"}\n";
     let error = secret_walker::Manifest::parse(text.as_bytes()).unwrap_err();

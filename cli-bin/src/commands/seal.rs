@@ -4,7 +4,7 @@ pub mod manifests;
 
 use anyhow::anyhow;
 
-use crate::cli::SealArgs;
+use crate::cli::{ReportFormat, SealArgs};
 use crate::io::Io;
 use crate::io::files::{self, Audience, Existing};
 use crate::keys::Chooser;
@@ -32,6 +32,12 @@ fn one_value(args: &SealArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         return Err(Failure::usage(anyhow!("with --field or --for the input is one value, and no manifest is named")).hint(
             "give the value on standard input or with --value-file FILE; to write it into a manifest, use `privy set FILE FIELD`",
         ));
+    }
+    if args.output == ReportFormat::Json {
+        return Err(Failure::usage(anyhow!(
+            "--output json reports on manifests, and the input is one value"
+        ))
+        .hint("leave it out; the result is the envelope"));
     }
     if args.layout.layout.is_some() {
         return Err(Failure::usage(anyhow!(

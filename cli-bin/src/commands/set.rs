@@ -6,8 +6,8 @@ use secret_walker::{
 };
 use zeroize::Zeroizing;
 
-use crate::cli::SetArgs;
 use crate::cli::groups::Layout;
+use crate::cli::{ReportFormat, SetArgs};
 use crate::io::Io;
 use crate::io::files::{self, Audience, Existing};
 use crate::keys::{Choice, Chooser};
@@ -42,6 +42,20 @@ pub fn run(args: &SetArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     };
     let after = edit(&before, &wanted, &asked, &choice, args, io).map_err(named)?;
     let file = args.file.display();
+    let report = |io: &mut Io<'_>| {
+        let report = serde_json::json!({
+            "version": 1,
+            "dryRun": args.dry_run,
+            "path": file.to_string(),
+            "field": wanted.key,
+            "created": !exists,
+        });
+        io.answer(format!("{report:#}\n").as_bytes())?;
+        Ok(Exit::Done)
+    };
+    if args.dry_run && args.output == ReportFormat::Json {
+        return report(io);
+    }
     if args.dry_run {
         io.say(format_args!(
             "{file}: `{}` would be sealed; nothing was written",
@@ -55,6 +69,9 @@ pub fn run(args: &SetArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         Existing::Keep
     };
     files::write(&args.file, &after, Audience::Usual, existing)?;
+    if args.output == ReportFormat::Json {
+        return report(io);
+    }
     io.say(format_args!("{file}: `{}` is sealed", wanted.key));
     Ok(Exit::Done)
 }

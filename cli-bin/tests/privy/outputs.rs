@@ -121,3 +121,52 @@ fn keys_fit() {
     fits("key-trust", &one.json());
     assert_eq!(one.json()["keys"][0]["name"], "payments");
 }
+
+#[test]
+fn seal_and_set_fit() {
+    let bench = Bench::new();
+    let manifest = "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: payments}\nstringData:\n  password: hunter2\n";
+    bench.write("m/a.yaml", manifest);
+    bench.write("m/b.yaml", "kind: ConfigMap\n");
+    let key = ["--key", "payments.card.json"];
+    let run = |arguments: &[&str], stdin: &str| {
+        let mut all = arguments.to_vec();
+        all.extend(key);
+        all.extend(["--output", "json"]);
+        bench.run(&all, stdin)
+    };
+    let dry = run(&["seal", "-i", "--dry-run", "m/a.yaml", "m/b.yaml"], "").succeeded();
+    fits("seal", &dry.json());
+    assert_eq!(bench.text("m/a.yaml"), manifest);
+    let done = run(&["seal", "-i", "m/a.yaml", "m/b.yaml"], "").succeeded();
+    fits("seal", &done.json());
+    assert_eq!(done.json()["files"][0]["outcome"], "sealed");
+    assert_eq!(done.json()["files"][1]["outcome"], "no-secret");
+    assert_eq!(done.json()["summary"]["fields"], 1);
+    let again = run(&["seal", "-i", "m/a.yaml"], "").succeeded();
+    assert_eq!(again.json()["files"][0]["outcome"], "unchanged");
+    let out = run(&["seal", "--out", "out.yaml"], manifest).succeeded();
+    fits("seal", &out.json());
+    assert!(bench.text("out.yaml").contains("eyJlbmMiOi"));
+    run(&["seal"], manifest)
+        .failed(2, "asks for a report there")
+        .hints("--dry-run");
+    run(&["seal", "--for", "a/b/c"], "x").failed(2, "the input is one value");
+
+    let new = [
+        "set",
+        "new.yaml",
+        "password",
+        "--namespace",
+        "payments",
+        "--name",
+        "db",
+    ];
+    let dry = run(&[&new[..], &["--dry-run"]].concat(), "hunter2").succeeded();
+    fits("set", &dry.json());
+    let set = run(&new, "hunter2").succeeded();
+    fits("set", &set.json());
+    assert_eq!(set.json()["created"], true);
+    let set = run(&["set", "new.yaml", "password"], "hunter3").succeeded();
+    assert_eq!(set.json()["created"], false);
+}

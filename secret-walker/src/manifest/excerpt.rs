@@ -243,8 +243,10 @@ fn finish(
 /// Whether a key is what people use for keys. Where a colon was forgotten, what reads as a key may hold a value.
 fn is_word(key: &str) -> bool {
     let word = key.trim_matches(['"', '\'']);
-    word.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
+    word == "<<"
+        || word
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
 }
 
 /// What separates two keys on one line, with everything masked that is not punctuation.
@@ -266,7 +268,7 @@ fn hide_values(node: &Node<'_>, from: usize, hidden: &mut Vec<Range<usize>>) {
         Kind::Alias | Kind::Scalar { .. } => hidden.push(from.min(node.start)..node.end),
         Kind::Mapping { entries, .. } => {
             for pair in entries {
-                if !matches!(pair.key.kind, Kind::Scalar { .. }) {
+                if !pair.key.scalar_str().is_some_and(is_word) {
                     hidden.push(pair.key.start..pair.key.end);
                 }
                 // Behind the colon and one blank; a tag or an anchor may stand before the value.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use secret_walker::Manifest;
 
-use crate::cli::SealArgs;
+use crate::cli::{ReportFormat, SealArgs};
 use crate::io::{Io, files, read_bounded};
 use crate::keys::{Choice, Chooser};
 use crate::manifest::{Placing, Sealing, fault, seal_plain_values};
@@ -69,6 +69,12 @@ fn check_usage(args: &SealArgs) -> Result<(), Failure> {
             "a value is given, but not the field that it is for"
         ))
         .hint("add --for NAMESPACE/NAME/FIELD, or use `privy set FILE FIELD`"));
+    }
+    if args.output == ReportFormat::Json && !args.in_place && !args.dry_run && args.out.is_none() {
+        return Err(Failure::usage(anyhow!(
+            "standard output takes the sealed manifest, and --output json asks for a report there"
+        ))
+        .hint("add -i, --dry-run or --out FILE"));
     }
     if args.in_place && args.files.is_empty() {
         return Err(
@@ -161,6 +167,12 @@ fn deliver(
     io: &mut Io<'_>,
 ) -> Result<Exit, Failure> {
     let outcome = sealed.outcome(true);
+    if args.output == ReportFormat::Json {
+        if !args.dry_run {
+            super::deliver(&sealed.text, args, io)?;
+        }
+        return json(&[(path, outcome)], args, io);
+    }
     if args.files.is_empty() && !args.dry_run {
         warn(path, &outcome, io);
     } else {
@@ -208,6 +220,13 @@ fn in_place(plans: &mut Plans<'_>, io: &mut Io<'_>) -> Result<Exit, Failure> {
         }
     }
     progress.finish(io);
+    if args.output == ReportFormat::Json {
+        let outcomes: Vec<_> = outcomes
+            .into_iter()
+            .map(|(path, outcome)| (path.as_path(), outcome))
+            .collect();
+        return json(&outcomes, args, io);
+    }
     for (path, outcome) in &outcomes {
         report(path, outcome, args, io);
     }
@@ -404,6 +423,37 @@ impl<'a> Plans<'a> {
         self.made.push(Arc::clone(&plan));
         Ok(plan)
     }
+}
+
+/// The report for programs: `schemas/cli/seal.schema.json` describes it.
+fn json(outcomes: &[(&Path, Outcome)], args: &SealArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    let mut sums = (0, 0);
+    let files: Vec<_> = outcomes
+        .iter()
+        .filter_map(|(path, outcome)| {
+            let (word, fields, warnings) = match outcome {
+                Outcome::Passed => return None,
+                Outcome::NoSecret => ("no-secret", 0, &[][..]),
+                Outcome::Unchanged { .. } => ("unchanged", 0, &[][..]),
+                Outcome::Sealed { fields, warnings } => ("sealed", *fields, warnings.as_slice()),
+            };
+            sums = (sums.0 + usize::from(fields > 0), sums.1 + fields);
+            Some(serde_json::json!({
+                "path": path.display().to_string(),
+                "outcome": word,
+                "fields": fields,
+                "warnings": warnings,
+            }))
+        })
+        .collect();
+    let report = serde_json::json!({
+        "version": 1,
+        "dryRun": args.dry_run,
+        "files": files,
+        "summary": { "files": outcomes.len(), "changed": sums.0, "fields": sums.1 },
+    });
+    io.answer(format!("{report:#}\n").as_bytes())?;
+    Ok(Exit::Done)
 }
 
 /// What looks like a mistake in the values; they are sealed as they are, byte for byte.
