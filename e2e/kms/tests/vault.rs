@@ -452,7 +452,7 @@ async fn a_service_account_token_that_a_token_review_confirms_logs_in() {
         let review: Value = serde_json::from_slice(body).ok()?;
         let known = review["spec"]["token"] == *good;
         Some(
-            json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": {"authenticated": known,
+            json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": {"authenticated": known, "audiences": ["vault"],
             "user": {"username": "system:serviceaccount:privy-system:privy-webhook", "uid": "u-1",
                 "groups": ["system:serviceaccounts"]}}}),
         )
