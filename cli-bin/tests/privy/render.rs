@@ -288,6 +288,13 @@ fn configuration_and_cards_arrive_byte_for_byte() {
         serde_json::json!(["file:/etc/privy/keys/pay.pem"])
     );
 
+    assert!(made["subjectAccessReview"].is_null());
+    let flags = ["--ca", "ca.crt", "--card", "pay.card.json", "--subject-access-review"];
+    let rendered = documents(&render(&bench, &flags).succeeded().stdout);
+    let text = find(&rendered, "ConfigMap")["data"]["webhook.yaml"].as_str().unwrap();
+    let made: Value = serde_saphyr::from_str(text).unwrap();
+    assert_eq!(made["subjectAccessReview"], "required");
+
     for odd in [
         "version: 1\n",
         " leading\n",

@@ -7,6 +7,7 @@ mod gitops;
 mod layouts;
 mod leaving;
 mod outage;
+mod policy;
 mod unseal;
 
 use crate::runner::Case;
@@ -41,6 +42,8 @@ pub fn with_mtls(long: bool) -> Vec<Case> {
         callers::only_the_api_server_s_certificate_opens,
         callers::plain_values_are_refused_where_all_must_be_sealed,
         callers::another_webhook_beside_ours_changes_nothing,
+        policy::only_those_who_may_submit_are_served,
+        policy::the_right_is_checked_a_second_time,
         gitops::flux_sees_no_drift_in_either_layout,
         gitops::flux_stops_at_one_refusal_and_deletes_nothing,
         gitops::argo_cd_s_answers_are_those_of_the_table,

@@ -17,8 +17,6 @@ use crate::process::Program;
 use crate::sealing::Key;
 use crate::tools::Tools;
 
-/// Our namespace and the name of our Service.
-pub const HOME: &str = "privy-seal";
 const SERVICE_HOST: &str = "privy-webhook.privy-seal.svc";
 
 /// How the API server calls the webhook.
@@ -449,29 +447,6 @@ impl Lab {
             );
         }
         Ok(answer)
-    }
-
-    /// One number of the webhook's metrics, summed over labels that contain `label`.
-    pub fn metric(&self, name: &str, label: &str) -> Result<f64> {
-        let client = reqwest::blocking::Client::builder().no_proxy().build()?;
-        let text = client
-            .get(format!("http://127.0.0.1:{}/metrics", self.health_port))
-            .send()?
-            .text()?;
-        let mut sum = 0.0;
-        for line in text
-            .lines()
-            .filter(|line| line.starts_with(name) && line.contains(label))
-        {
-            if let Some(value) = line
-                .rsplit(' ')
-                .next()
-                .and_then(|value| value.parse::<f64>().ok())
-            {
-                sum += value;
-            }
-        }
-        Ok(sum)
     }
 
     /// Everything that the webhook wrote so far.

@@ -46,11 +46,6 @@ impl Key {
         self.key.recipient().kid()
     }
 
-    /// The public half.
-    pub fn public(&self) -> &jwe_envelope::RecipientKey {
-        self.key.recipient()
-    }
-
     /// Seals `value` for `namespace/name/field`.
     pub fn seal(&self, place: &str, value: &[u8]) -> String {
         let place: Place = place.parse().expect("tests name real places");

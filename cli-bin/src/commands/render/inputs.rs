@@ -157,8 +157,13 @@ fn default_configuration(args: &Args, keys: &str) -> String {
             "{ mtls: { clientCa: ../tls/client-ca.crt, allowedNames: [kube-apiserver] } }"
         }
     };
+    let review = if args.subject_access_review {
+        "subjectAccessReview: required\n"
+    } else {
+        ""
+    };
     format!(
-        "version: 1\nlisten: 0.0.0.0:10250\nhealth: {{ listen: 0.0.0.0:10251 }}\ntls: {{ certificate: ../tls/tls.crt, privateKey: ../tls/tls.key }}\ncallers: {callers}\nkeys:\n{keys}"
+        "version: 1\nlisten: 0.0.0.0:10250\nhealth: {{ listen: 0.0.0.0:10251 }}\ntls: {{ certificate: ../tls/tls.crt, privateKey: ../tls/tls.key }}\ncallers: {callers}\n{review}keys:\n{keys}"
     )
 }
 

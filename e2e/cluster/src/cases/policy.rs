@@ -1,0 +1,120 @@
+//! What the webhook's own configuration adds: who may submit, rules of namespaces, the second check of the right.
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use crate::lab::{Lab, eventually};
+use crate::sealing::{assert_value, secret};
+
+/// Runs `work` with further lines in the webhook's configuration.
+fn configured(lab: &Lab, further: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let result = lab.reconfigure(further).and_then(|()| work());
+    lab.reconfigure("")?;
+    result
+}
+
+/// Users, by the name under which the API server knows them.
+pub fn only_those_who_may_submit_are_served(lab: &Lab) -> Result<()> {
+    let (ours, other) = (lab.namespace("submit")?, lab.namespace("submit")?);
+    lab.bind(&ours, "creator", "e2e-unseal")?;
+    lab.bind(&other, "creator", "e2e-unseal")?;
+    let rules = format!(
+        "policy:\n  namespaces:\n    - match: [{ours}]\n      submitters: [\"user:deployer\"]\n"
+    );
+    let sealed = |ns: &str, name: &str| {
+        secret(
+            ns,
+            name,
+            &[("f", &lab.key.seal(&format!("{ns}/{name}/f"), b"x"))],
+        )
+    };
+    configured(lab, &rules, || {
+        let creator = lab.api("creator")?;
+        eventually("creator's right arrives", Duration::from_secs(30), || {
+            creator
+                .create_dry(&sealed(&other, "a"))?
+                .accepted()
+                .map(drop)
+        })?;
+        let refused = eventually(
+            "and is there in our namespace",
+            Duration::from_secs(30),
+            || {
+                creator
+                    .create(&sealed(&ours, "a"))?
+                    .refused("submitter-not-allowed")
+            },
+        )?;
+        ensure!(
+            refused.message().contains("creator"),
+            "{}",
+            refused.message()
+        );
+        assert_value(&creator.create(&sealed(&other, "a"))?.accepted()?, "f", "x")?;
+        assert_value(&lab.accepts(&sealed(&ours, "a"))?, "f", "x")
+    })
+}
+
+/// Without the condition in the registration, the webhook asks the API server itself.
+pub fn the_right_is_checked_a_second_time(lab: &Lab) -> Result<()> {
+    let ns = lab.namespace("second")?;
+    let admin = lab.api("admin")?;
+    let base = "/apis/rbac.authorization.k8s.io/v1";
+    admin
+        .post(
+            &format!("{base}/clusterroles"),
+            &json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": "e2e-reviews" },
+                "rules": [{ "apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"] }] }),
+        )?
+        .accepted()?;
+    admin
+        .post(
+            &format!("{base}/clusterrolebindings"),
+            &json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": "e2e-reviews" },
+                "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "e2e-reviews" },
+                "subjects": [{ "kind": "User", "name": "webhook", "apiGroup": "rbac.authorization.k8s.io" }] }),
+        )?
+        .accepted()?;
+    let registration = lab.rendered(&["--only", "registration"])?;
+    let condition = "authorizer.group('privyseal.dev').resource('secrets').namespace(request.namespace).check('unseal').allowed()";
+    let open_to_all = registration.replace(condition, "true");
+    ensure!(open_to_all != registration, "the condition is not there");
+    let further = format!(
+        "kubeconfig: {}\nsubjectAccessReview: required\n",
+        lab.kubeconfig("webhook").display()
+    );
+    let sealed = secret(
+        &ns,
+        "db",
+        &[("f", &lab.key.seal(&format!("{ns}/db/f"), b"canary-second"))],
+    );
+    let creator = lab.api("creator")?;
+    let result = configured(lab, &further, || {
+        lab.kubectl("admin").apply_text(&open_to_all, &[])?;
+        let refused = eventually("the webhook refuses", Duration::from_secs(60), || {
+            creator.create_dry(&sealed)?.refused("denied the request: ")
+        })
+        .and_then(|answer| {
+            ensure!(
+                answer.message().contains("admission webhook"),
+                "{}",
+                answer.message()
+            );
+            Ok(answer)
+        });
+        let answer = match refused {
+            Ok(answer) => answer,
+            Err(error) => return Err(error),
+        };
+        ensure!(answer.message().contains("unseal"), "{}", answer.message());
+        ensure!(
+            !answer.body.to_string().contains("canary-second"),
+            "the refusal holds the value"
+        );
+        assert_value(&lab.accepts(&sealed)?, "f", "canary-second")
+    });
+    lab.kubectl("admin").apply_text(&registration, &[])?;
+    lab.wait_until_called()?;
+    result
+}
