@@ -21,6 +21,7 @@ use jwe_envelope::{Binding, CardKey, Curve, KeyCard, KeyKind, LocalKey, Sealer, 
 use kms_backends::local::LocalBackend;
 use kms_backends::{KeyEntry, NamespaceSet, Registry};
 use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use webhook_bin::admission::Reviewer;
@@ -397,8 +398,8 @@ fn what_lint_passes_is_not_denied() {
         .build()
         .unwrap();
     let (clean, denied) = (Cell::new(0), Cell::new(0));
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
-        cases: 3000,
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: 1500,
         failure_persistence: None,
         ..ProptestConfig::default()
     });
@@ -513,11 +514,14 @@ fn no_finding_shows_a_value_however_a_file_is_mangled() {
     let keys = Keys::new();
     let setup = keys.setup(false);
     let found = Cell::new(0);
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+    let config = ProptestConfig {
         cases: 4000,
         failure_persistence: None,
         ..ProptestConfig::default()
-    });
+    };
+    // The same cases every time: what is found by chance belongs into the walker's own tests.
+    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(config, random);
     runner
         .run(&mangled(), |bytes| {
             let subject = Subject {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::error::{Fault, ManifestError};
-use super::node::{Kind, Node};
+use super::node::{Kind, Node, Tag};
 use super::yaml::{line_end, line_start};
 
 /// Turns offsets into lines and columns; cheapest when asked in ascending order.
@@ -266,8 +266,14 @@ fn structure(between: &str) -> String {
 fn hide_values(node: &Node<'_>, from: usize, hidden: &mut Vec<Range<usize>>) {
     match &node.kind {
         Kind::Alias | Kind::Scalar { .. } => hidden.push(from.min(node.start)..node.end),
-        Kind::Mapping { entries, .. } => {
+        Kind::Mapping { flow, entries } => {
+            let mut before = node.start + usize::from(*flow);
             for pair in entries {
+                // A value without its key may read as a tag or an anchor before a key that is not there.
+                if pair.key.tag != Tag::None || pair.key.anchored {
+                    hidden.push(before.min(pair.key.start)..pair.key.start);
+                }
+                before = pair.value.end;
                 if !pair.key.scalar_str().is_some_and(is_word) {
                     hidden.push(pair.key.start..pair.key.end);
                 }
