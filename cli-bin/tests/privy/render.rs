@@ -289,9 +289,17 @@ fn configuration_and_cards_arrive_byte_for_byte() {
     );
 
     assert!(made["subjectAccessReview"].is_null());
-    let flags = ["--ca", "ca.crt", "--card", "pay.card.json", "--subject-access-review"];
+    let flags = [
+        "--ca",
+        "ca.crt",
+        "--card",
+        "pay.card.json",
+        "--subject-access-review",
+    ];
     let rendered = documents(&render(&bench, &flags).succeeded().stdout);
-    let text = find(&rendered, "ConfigMap")["data"]["webhook.yaml"].as_str().unwrap();
+    let text = find(&rendered, "ConfigMap")["data"]["webhook.yaml"]
+        .as_str()
+        .unwrap();
     let made: Value = serde_saphyr::from_str(text).unwrap();
     assert_eq!(made["subjectAccessReview"], "required");
 
