@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use kms_backends::NamespaceSet;
 
-use crate::decide::{Code, Expired, Foreign, Policy, Refusal};
+#[cfg(feature = "server")]
+use crate::decide::{Code, Refusal};
+use crate::decide::{Expired, Foreign, Policy};
+#[cfg(feature = "server")]
 use crate::refusal::cut;
 use crate::submitters::Submitters;
 
@@ -35,6 +38,7 @@ pub struct NamespaceRule {
 }
 
 /// Whoever asks, as the API server says.
+#[cfg(feature = "server")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker<'r, G> {
     /// The user's name.
@@ -65,6 +69,7 @@ impl Rulebook {
     }
 
     /// Whether anybody at all is kept from submitting.
+    #[cfg(feature = "server")]
     pub(crate) fn asks_who(&self) -> bool {
         self.submitters.is_some()
             || !self.keys.is_empty()
@@ -72,6 +77,7 @@ impl Rulebook {
     }
 
     /// Whether this user may submit a value of this key here.
+    #[cfg(feature = "server")]
     pub(crate) fn check<'g, G: Iterator<Item = &'g str> + Clone>(
         &self,
         asker: &Asker<'_, G>,
