@@ -79,6 +79,7 @@ pub fn settings(error: ConnectError) -> Failure {
 }
 
 /// What a key service answered.
+#[allow(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 pub fn failure(error: UnwrapError) -> Failure {
     let category = error.category();
     let cause = error.source().map(ToString::to_string);

@@ -46,7 +46,12 @@ impl Person<'_> {
                         answers.next().copied().unwrap_or_default().to_owned(),
                     ))
                 },
-                environment: &|name| (name == "PRIVY_CONFIG_DIR").then(|| configuration.clone()),
+                environment: &|name| match name {
+                    "PRIVY_CONFIG_DIR" => Some(configuration.clone()),
+                    "EDITOR" => Some(format!("sh {}", path(bench, "editor.sh")).into()),
+                    "XDG_RUNTIME_DIR" => Some(bench.path("runtime").into()),
+                    _ => None,
+                },
                 now: 1_800_000_000,
             },
         );
@@ -262,4 +267,42 @@ fn binary_values_do_not_reach_the_screen() {
     .runs(&bench, &[&open[..], &["--out", &out]].concat());
     assert_eq!(seen.exit, Exit::Done);
     assert_eq!(std::fs::read(Path::new(&out)).unwrap(), b"\x1b[2J\xff");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_broken_edit_may_be_mended() {
+    const MANIFEST: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: payments}\nstringData:\n  a: x\n";
+    let bench = Bench::new();
+    let (key, file) = (path(&bench, "payments.card.json"), path(&bench, "db.yaml"));
+    std::fs::create_dir(bench.path("runtime")).unwrap();
+    bench.write("db.yaml", MANIFEST);
+    // Breaks the manifest first, and mends what it finds broken.
+    bench.write(
+        "editor.sh",
+        "if grep -q broken \"$1\"; then sed -i 's/.*broken.*/  b: new/' \"$1\"; else echo ': [broken' >> \"$1\"; fi\n",
+    );
+    let edit = ["edit", "--key", &key, &file];
+    let seen = Person {
+        typed: "no\n",
+        hidden: &[],
+    }
+    .runs(&bench, &edit);
+    assert_eq!(seen.exit, Exit::Refused, "{}", seen.stderr);
+    assert!(seen.stderr.contains("not YAML") && seen.stderr.contains("as you wished"));
+    assert_eq!(bench.text("db.yaml"), MANIFEST);
+    let seen = Person {
+        typed: "\n",
+        hidden: &[],
+    }
+    .runs(&bench, &edit);
+    assert_eq!(seen.exit, Exit::Done, "{}", seen.stderr);
+    assert!(seen.stderr.contains("Edit it again?"), "{}", seen.stderr);
+    let text = bench.text("db.yaml");
+    assert!(
+        text.starts_with(MANIFEST) && text.contains("\n  b: eyJ"),
+        "{text}"
+    );
+    let left = std::fs::read_dir(bench.path("runtime")).unwrap().count();
+    assert_eq!(left, 0, "nothing is left of what was typed");
 }

@@ -36,18 +36,15 @@ pub(super) fn reaches(args: &Args, cluster: &Cluster, callers: Callers) -> anyho
             "register the webhook first",
         ));
     }
-    let said = match cluster.create_dry(&secret(args, DAMAGED))? {
-        Err(said) => said,
-        Ok(_) => {
-            return Ok(Finding::problem(
-                CHECK,
-                format!(
-                    "a damaged envelope was accepted in namespace {}",
-                    args.test_namespace
-                ),
-                "look whether the namespace is exempt, or another webhook stands in the way; name another with --test-namespace",
-            ));
-        }
+    let Err(said) = cluster.create_dry(&secret(args, DAMAGED))? else {
+        return Ok(Finding::problem(
+            CHECK,
+            format!(
+                "a damaged envelope was accepted in namespace {}",
+                args.test_namespace
+            ),
+            "look whether the namespace is exempt, or another webhook stands in the way; name another with --test-namespace",
+        ));
     };
     let text = said.err.as_str();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
