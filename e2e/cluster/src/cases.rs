@@ -56,6 +56,7 @@ pub fn with_mtls(long: bool) -> Vec<Case> {
         audit::each_review_has_its_line,
         leaving::doctor_finds_a_healthy_cluster_healthy,
         leaving::doctor_tells_the_breaks_of_the_way_apart,
+        leaving::what_render_prints_is_accepted,
         leaving::a_deleted_registration_loses_nothing,
         leaving::uninstalling_keeps_the_backstop_and_blocks_nobody,
         leaving::an_upgrade_changes_nothing_for_anybody,

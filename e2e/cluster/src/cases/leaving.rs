@@ -381,3 +381,53 @@ pub fn doctor_tells_the_breaks_of_the_way_apart(lab: &Lab) -> Result<()> {
     lab.wait_until_called()?;
     result
 }
+
+/// What `privy render` prints for a webhook within the cluster is accepted by the API server, in every mode, without a
+/// warning: Pod Security's `restricted` is met.
+pub fn what_render_prints_is_accepted(lab: &Lab) -> Result<()> {
+    let ca = lab.webhook_authority.file.display().to_string();
+    let card = lab.folder.join("render.card.json");
+    lab.key.write(
+        &lab.folder.join("render.pem"),
+        &card,
+        "payments",
+        &["default"],
+    )?;
+    let card = card.display().to_string();
+    for further in [
+        &[
+            "--callers",
+            "aggregated",
+            "--subject-access-review",
+            "--must-be-sealed",
+            "all",
+        ][..],
+        &["--callers", "mtls"],
+    ] {
+        let base = [
+            "render",
+            "--ca",
+            &ca,
+            "--card",
+            &card,
+            "--unseal",
+            "default/deployer",
+        ];
+        let manifests = lab.tools.privy(&[&base, further].concat())?;
+        let printed = lab
+            .kubectl("admin")
+            .run(&["apply", "--dry-run=server", "-f", "-"], &manifests)?;
+        ensure!(printed.code == 0, "{further:?}: {}", printed.err);
+        let warned = printed
+            .err
+            .lines()
+            .find(|line| line.contains("Warning") && !line.contains("last-applied"));
+        ensure!(warned.is_none(), "{further:?}: {}", printed.err);
+        ensure!(
+            printed.out.contains("deployment.apps/privy-webhook"),
+            "{}",
+            printed.out
+        );
+    }
+    Ok(())
+}
