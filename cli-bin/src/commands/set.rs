@@ -29,6 +29,7 @@ pub fn run(args: &SetArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     }
     value::refuse_on_command_line(&args.value)?;
     let wanted = Wanted::parse(&args.field)?;
+    files::require_folder(&args.file)?;
     let asked = Asked::of(args)?;
     let choice = Chooser::new(&args.key.key).keys_and_place(Some(&args.file), io)?;
     let exists = args.file.symlink_metadata().is_ok();
