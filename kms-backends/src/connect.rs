@@ -64,6 +64,10 @@ impl KeyServices {
     }
 
     /// How much may be asked of the service of `target`; nothing is limited for files.
+    #[allow(
+        clippy::unused_self,
+        reason = "each service that is built in has its limits here"
+    )]
     fn limits(&self, target: &Target) -> Option<CallLimits> {
         match target {
             #[cfg(feature = "aws")]
