@@ -176,17 +176,6 @@ impl Connector {
         service.versions(uri, algorithm, deadline).await
     }
 
-    /// What an operator should mend at the service of `uri`, though it works: credentials that live longer than minutes.
-    ///
-    /// # Errors
-    /// The service's settings are not usable.
-    pub async fn warnings(&self, uri: &KeyUri) -> Result<Vec<String>, ConnectError> {
-        if uri.file().is_some() {
-            return Ok(Vec::new());
-        }
-        Ok(self.service(uri).await?.warnings())
-    }
-
     /// `backend`, which `uri` led to, in the layers that suit it: a file is only observed; a key service gets the
     /// timeout and the quota of its settings, a breaker and retries.
     pub fn layered(

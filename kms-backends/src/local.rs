@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::{Category, UnwrapError};
 use crate::key_unwrap::{KeyUnwrap, OwnedRequest};
 
-mod file;
+pub(crate) mod file;
 mod queue;
 
 pub use file::LocalFileError;

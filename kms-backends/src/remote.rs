@@ -3,8 +3,10 @@
 use std::fmt;
 use std::future::Future;
 
+#[cfg(feature = "gcp")]
 use jwe_envelope::SecretBytes;
 use tokio::time::{Instant, timeout_at};
+#[cfg(feature = "gcp")]
 use zeroize::Zeroize as _;
 
 use crate::error::{Category, UnwrapError};
@@ -30,6 +32,7 @@ pub(crate) fn misfit(key: &str, what: &str) -> UnwrapError {
 }
 
 /// An answer that is not what the service meant to say, or not to us. Asking again may help, and nothing of it is used.
+#[cfg(any(feature = "azure", feature = "gcp"))]
 pub(crate) fn damaged(key: &str, what: &'static str) -> UnwrapError {
     UnwrapError::new(
         Category::Unavailable,
@@ -39,6 +42,7 @@ pub(crate) fn damaged(key: &str, what: &'static str) -> UnwrapError {
 }
 
 /// Moves secret bytes out of a buffer that cannot be taken over, and wipes it.
+#[cfg(feature = "gcp")]
 pub(crate) fn take_secret(bytes: &mut [u8]) -> SecretBytes {
     let secret = SecretBytes::filled_by(bytes.len(), |out| out.copy_from_slice(bytes));
     bytes.zeroize();
@@ -93,6 +97,7 @@ mod tests {
         assert!(text.len() < 400, "{text}");
     }
 
+    #[cfg(feature = "gcp")]
     #[test]
     fn secret_bytes_leave_nothing_where_they_were() {
         let mut buffer = *b"sixteen byte key";

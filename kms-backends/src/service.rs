@@ -59,11 +59,6 @@ pub trait KeyService: Debug + Send + Sync + 'static {
             recipient,
         }])
     }
-
-    /// What an operator should mend, though it works: credentials that live longer than minutes.
-    fn warnings(&self) -> Vec<String> {
-        Vec::new()
-    }
 }
 
 /// One version of a key.

@@ -43,7 +43,6 @@ pub(super) struct Connection {
     credential: Arc<dyn TokenCredential>,
     http: reqwest::Client,
     options: AzureOptions,
-    pub(super) warnings: Vec<String>,
 }
 
 const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
@@ -62,6 +61,16 @@ impl AzureOptions {
     #[allow(clippy::unnecessary_wraps, reason = "as for the other services")]
     pub fn from_env() -> Result<Self, ConnectError> {
         Ok(Self::default())
+    }
+
+    /// What an operator should mend, though it works: a credential that lives longer than minutes.
+    pub fn warnings(&self) -> Vec<String> {
+        if set(TOKEN_FILE) || !set(CLIENT_SECRET) {
+            return Vec::new();
+        }
+        vec![format!(
+            "{CLIENT_SECRET} is a long-lived credential; workload identity leaves nothing to steal"
+        )]
     }
 }
 
@@ -84,12 +93,11 @@ impl Connection {
             cloud.authority_host.clone_from(host);
             client_options.cloud = Some(Arc::new(cloud.into()));
         }
-        let (credential, warnings) = credential(client_options)?;
+        let credential = credential(client_options)?;
         Ok(Self {
             credential,
             http,
             options: options.clone(),
-            warnings,
         })
     }
 
@@ -199,7 +207,7 @@ fn no_authority(path: &std::path::Path) -> ConnectError {
 /// Workload identity where the platform gives one, then a secret that somebody put there, then the machine.
 fn credential(
     client_options: ClientOptions,
-) -> Result<(Arc<dyn TokenCredential>, Vec<String>), ConnectError> {
+) -> Result<Arc<dyn TokenCredential>, ConnectError> {
     if set(TOKEN_FILE) {
         let options = WorkloadIdentityCredentialOptions {
             credential_options: ClientAssertionCredentialOptions { client_options },
@@ -207,7 +215,7 @@ fn credential(
         };
         let credential =
             WorkloadIdentityCredential::new(Some(options)).map_err(|error| unusable(&error))?;
-        return Ok((credential, Vec::new()));
+        return Ok(credential);
     }
     if set(CLIENT_SECRET) {
         let options = ClientSecretCredentialOptions { client_options };
@@ -218,10 +226,7 @@ fn credential(
             Some(options),
         )
         .map_err(|error| unusable(&error))?;
-        let warning = format!(
-            "{CLIENT_SECRET} is a long-lived credential; workload identity leaves nothing to steal"
-        );
-        return Ok((credential, vec![warning]));
+        return Ok(credential);
     }
     let options = ManagedIdentityCredentialOptions {
         user_assigned_id: std::env::var(CLIENT_ID).ok().map(UserAssignedId::ClientId),
@@ -229,7 +234,7 @@ fn credential(
     };
     let credential =
         ManagedIdentityCredential::new(Some(options)).map_err(|error| unusable(&error))?;
-    Ok((credential, Vec::new()))
+    Ok(credential)
 }
 
 fn set(name: &str) -> bool {

@@ -165,10 +165,6 @@ impl KeyService for Azure {
         }
         Ok(versions)
     }
-
-    fn warnings(&self) -> Vec<String> {
-        self.connection.warnings.clone()
-    }
 }
 
 impl Azure {

@@ -51,6 +51,14 @@ impl GcpOptions {
             ..Self::default()
         })
     }
+
+    /// What an operator should mend, though it works: credentials that live longer than minutes.
+    pub fn warnings(&self) -> Vec<String> {
+        if self.anonymous {
+            return Vec::new();
+        }
+        long_lived_credentials().into_iter().collect()
+    }
 }
 
 impl fmt::Debug for GcpOptions {
@@ -86,12 +94,7 @@ pub(crate) async fn open(options: &GcpOptions) -> Result<Arc<dyn KeyService>, Co
     let client = builder.build().await.map_err(|error| {
         ConnectError::settings("gcp", format!("the client cannot be made: {error}"))
     })?;
-    let warnings = if options.anonymous {
-        Vec::new()
-    } else {
-        long_lived_credentials().into_iter().collect()
-    };
-    Ok(Arc::new(Shared(Arc::new(Gcp { client, warnings }))))
+    Ok(Arc::new(Shared(Arc::new(Gcp { client }))))
 }
 
 fn credentials(options: &GcpOptions) -> Result<Credentials, ConnectError> {

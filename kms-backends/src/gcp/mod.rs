@@ -39,7 +39,6 @@ pub(crate) use client::open;
 /// Google Cloud KMS as one identity.
 struct Gcp {
     client: KeyManagementService,
-    warnings: Vec<String>,
 }
 
 /// One version of a key.
@@ -130,10 +129,6 @@ impl KeyService for Shared {
             versions.push(KeyVersion { uri, recipient });
         }
         Ok(versions)
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        self.0.warnings.clone()
     }
 }
 

@@ -72,7 +72,7 @@ pub enum LocalFileError {
 }
 
 /// The content of the file at `path`, wiped when dropped.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, LocalFileError> {
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, LocalFileError> {
     let unreadable = |source| LocalFileError::Unreadable {
         path: path.to_owned(),
         source,

@@ -1,0 +1,147 @@
+//! What a token's return values mean for us.
+
+use cryptoki::context::Function;
+use cryptoki::error::{Error, RvError};
+
+use crate::error::Category;
+
+/// Category and words.
+pub(super) fn judge(error: &Error) -> (Category, &'static str) {
+    match error {
+        // Some tokens have no other word for a ciphertext that does not decrypt. Trouble with the device has words of its own.
+        Error::Pkcs11(RvError::GeneralError | RvError::FunctionFailed, Function::Decrypt) => {
+            (Category::Rejected, "rejects the wrapped content key")
+        }
+        Error::Pkcs11(value, _) => judge_value(*value),
+        Error::InvalidValue
+        | Error::LibraryLoading(_)
+        | Error::MissingSymbol(_)
+        | Error::NotSupported
+        | Error::NullFunctionPointer
+        | Error::NulError(_)
+        | Error::ParseInt(_)
+        | Error::PinNotSet
+        | Error::TryFromInt(_)
+        | Error::TryFromSlice(_)
+        | Error::Utf8(_) => (
+            Category::Misconfigured,
+            "and this program do not understand each other",
+        ),
+    }
+}
+
+/// PKCS#11 3.1 §5.1. Every value, so that a new one asks what it means.
+fn judge_value(value: RvError) -> (Category, &'static str) {
+    match value {
+        RvError::DataInvalid
+        | RvError::DataLenRange
+        | RvError::EncryptedDataInvalid
+        | RvError::EncryptedDataLenRange => (Category::Rejected, "rejects the wrapped content key"),
+        RvError::ActionProhibited
+        | RvError::FunctionRejected
+        | RvError::KeyFunctionNotPermitted => (Category::Denied, "does not let us use the key"),
+        RvError::PinExpired
+        | RvError::PinIncorrect
+        | RvError::PinInvalid
+        | RvError::PinLenRange
+        | RvError::PinLocked
+        | RvError::PinTooWeak
+        | RvError::UserAnotherAlreadyLoggedIn
+        | RvError::UserPinNotInitialized
+        | RvError::UserTooManyTypes
+        | RvError::UserTypeInvalid => (Category::Misconfigured, "does not let us log in"),
+        RvError::ArgumentsBad
+        | RvError::AttributeReadOnly
+        | RvError::AttributeSensitive
+        | RvError::AttributeTypeInvalid
+        | RvError::AttributeValueInvalid
+        | RvError::CantLock
+        | RvError::CryptokiAlreadyInitialized
+        | RvError::CurveNotSupported
+        | RvError::DomainParamsInvalid
+        | RvError::ExceededMaxIterations
+        | RvError::FipsSelfTestFailed
+        | RvError::FunctionNotParallel
+        | RvError::FunctionNotSupported
+        | RvError::InformationSensitive
+        | RvError::KeyIndigestible
+        | RvError::KeyNeeded
+        | RvError::KeyNotNeeded
+        | RvError::KeyNotWrappable
+        | RvError::KeySizeRange
+        | RvError::KeyTypeInconsistent
+        | RvError::KeyUnextractable
+        | RvError::LibraryLoadFailed
+        | RvError::MechanismInvalid
+        | RvError::MechanismParamInvalid
+        | RvError::NeedToCreateThreads
+        | RvError::NewPinMode
+        | RvError::NextOtp
+        | RvError::PublicKeyInvalid
+        | RvError::RandomNoRng
+        | RvError::RandomSeedNotSupported
+        | RvError::SavedStateInvalid
+        | RvError::SessionExists
+        | RvError::SessionParallelNotSupported
+        | RvError::SessionReadOnly
+        | RvError::SessionReadOnlyExists
+        | RvError::SessionReadWriteSoExists
+        | RvError::SignatureInvalid
+        | RvError::SignatureLenRange
+        | RvError::SlotIdInvalid
+        | RvError::StateUnsaveable
+        | RvError::TemplateIncomplete
+        | RvError::TemplateInconsistent
+        | RvError::TokenNotRecognized
+        | RvError::TokenWriteProtected
+        | RvError::UnwrappingKeyHandleInvalid
+        | RvError::UnwrappingKeySizeRange
+        | RvError::UnwrappingKeyTypeInconsistent
+        | RvError::WrappedKeyInvalid
+        | RvError::WrappedKeyLenRange
+        | RvError::WrappingKeyHandleInvalid
+        | RvError::WrappingKeySizeRange
+        | RvError::WrappingKeyTypeInconsistent => {
+            (Category::Misconfigured, "cannot do this with the key")
+        }
+        // Pulled out, busy, confused: a new session may do.
+        RvError::BufferTooSmall
+        | RvError::Cancel
+        | RvError::CryptokiNotInitialized
+        | RvError::DeviceError
+        | RvError::DeviceMemory
+        | RvError::DeviceRemoved
+        | RvError::FunctionCanceled
+        | RvError::FunctionFailed
+        | RvError::GeneralError
+        | RvError::HostMemory
+        | RvError::KeyChanged
+        | RvError::KeyHandleInvalid
+        | RvError::MutexBad
+        | RvError::MutexNotLocked
+        | RvError::NoEvent
+        | RvError::ObjectHandleInvalid
+        | RvError::OperationActive
+        | RvError::OperationNotInitialized
+        | RvError::SessionClosed
+        | RvError::SessionCount
+        | RvError::SessionHandleInvalid
+        | RvError::TokenNotPresent
+        | RvError::UnknownErrorCode(_)
+        | RvError::UserAlreadyLoggedIn
+        | RvError::UserNotLoggedIn
+        | RvError::VendorDefined(_) => (Category::Unavailable, "cannot be asked now"),
+    }
+}
+
+/// Whether a login failed for its PIN, so that another try with the same one would bring the token closer to its lock.
+pub(super) fn is_bad_pin(error: &Error) -> bool {
+    use RvError::{PinExpired, PinIncorrect, PinInvalid, PinLenRange, PinLocked};
+    matches!(
+        error,
+        Error::Pkcs11(
+            PinExpired | PinIncorrect | PinInvalid | PinLenRange | PinLocked,
+            _
+        )
+    )
+}

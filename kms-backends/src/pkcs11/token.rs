@@ -1,0 +1,324 @@
+//! A token and the key in it that a reference names.
+
+use std::sync::Mutex;
+
+use aws_lc_rs::digest;
+use cryptoki::context::Pkcs11;
+use cryptoki::error::{Error, RvError};
+use cryptoki::mechanism::elliptic_curve::{EcKdf, Ecdh1DeriveParams};
+use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource};
+use cryptoki::mechanism::{Mechanism, MechanismType};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::{Session, UserType};
+use cryptoki::slot::Slot;
+use cryptoki::types::AuthPin;
+use jwe_envelope::{
+    EphemeralKey, KeyManagement, OaepHash, RecipientKey, SecretBytes, UnwrapRequest,
+};
+
+use super::{attributes, error};
+use crate::error::{Category, UnwrapError};
+use crate::key_uri::Pkcs11Key;
+use crate::local::file;
+use crate::remote::{Words, misfit};
+use crate::sync::lock;
+
+/// Where a key is, and how to get at it.
+pub(super) struct Token {
+    module: Pkcs11,
+    key: Pkcs11Key,
+    pub(super) reference: String,
+    /// The digest of a PIN that the token refused.
+    refused_pin: Mutex<Option<Vec<u8>>>,
+}
+
+/// A session that is logged in, and the key in it.
+pub(super) struct Opened {
+    session: Session,
+    private: ObjectHandle,
+}
+
+impl Token {
+    pub(super) fn new(module: Pkcs11, key: Pkcs11Key, reference: String) -> Self {
+        Self {
+            module,
+            key,
+            reference,
+            refused_pin: Mutex::new(None),
+        }
+    }
+
+    /// Opens a session and finds the private key, which must be that of `recipient`.
+    pub(super) fn open(&self, recipient: &RecipientKey) -> Result<Opened, UnwrapError> {
+        let session = self.session()?;
+        let private = self.find(&session, ObjectClass::PRIVATE_KEY)?;
+        let held = self.public_half(&session, Some(recipient.algorithm()))?;
+        if held.kid() != recipient.kid() {
+            return Err(misfit(
+                &self.reference,
+                "is the private half of another public key than the configured one",
+            ));
+        }
+        Ok(Opened { session, private })
+    }
+
+    pub(super) fn public_key(
+        &self,
+        algorithm: Option<KeyManagement>,
+    ) -> Result<RecipientKey, UnwrapError> {
+        let session = self.session()?;
+        self.public_half(&session, algorithm)
+    }
+
+    /// Does what the private key can.
+    pub(super) fn answer(
+        &self,
+        opened: &Opened,
+        request: &UnwrapRequest<'_>,
+    ) -> Result<SecretBytes, UnwrapError> {
+        match *request {
+            UnwrapRequest::Agree { ephemeral } => self.agree(opened, ephemeral),
+            UnwrapRequest::Decrypt {
+                padding,
+                ciphertext,
+            } => self.decrypt(opened, padding, ciphertext),
+            _ => Err(misfit(&self.reference, "knows no such request")),
+        }
+    }
+
+    fn decrypt(
+        &self,
+        opened: &Opened,
+        padding: OaepHash,
+        ciphertext: &[u8],
+    ) -> Result<SecretBytes, UnwrapError> {
+        let (hash, mask) = match padding {
+            OaepHash::Sha1 => (MechanismType::SHA1, PkcsMgfType::MGF1_SHA1),
+            OaepHash::Sha256 => (MechanismType::SHA256, PkcsMgfType::MGF1_SHA256),
+            OaepHash::Sha384 => (MechanismType::SHA384, PkcsMgfType::MGF1_SHA384),
+            OaepHash::Sha512 => (MechanismType::SHA512, PkcsMgfType::MGF1_SHA512),
+            _ => return Err(misfit(&self.reference, "knows no such padding")),
+        };
+        let parameters = PkcsOaepParams::new(hash, mask, PkcsOaepSource::empty());
+        let secret = opened
+            .session
+            .decrypt(
+                &Mechanism::RsaPkcsOaep(parameters),
+                opened.private,
+                ciphertext,
+            )
+            .map_err(|error| self.explain(&error))?;
+        Ok(SecretBytes::new(secret))
+    }
+
+    /// The raw x coordinate: the token derives, KDF and key unwrapping are done here.
+    fn agree(&self, opened: &Opened, ephemeral: &EphemeralKey) -> Result<SecretBytes, UnwrapError> {
+        let length = ephemeral.curve().coordinate_len();
+        let parameters = Ecdh1DeriveParams::new(EcKdf::null(), ephemeral.as_bytes());
+        let template = [
+            Attribute::Class(ObjectClass::SECRET_KEY),
+            Attribute::KeyType(KeyType::GENERIC_SECRET),
+            Attribute::Token(false),
+            Attribute::Sensitive(false),
+            Attribute::Extractable(true),
+            Attribute::ValueLen((length as u64).into()),
+        ];
+        let session = &opened.session;
+        let derived = session
+            .derive_key(
+                &Mechanism::Ecdh1Derive(parameters),
+                opened.private,
+                &template,
+            )
+            .map_err(|error| self.explain(&error))?;
+        let value = session.get_attributes(derived, &[AttributeType::Value]);
+        // Whatever became of it, the secret does not stay in the session.
+        let destroyed = session.destroy_object(derived);
+        let value = value.map_err(|error| self.explain(&error))?;
+        let secret = value.into_iter().find_map(|attribute| match attribute {
+            Attribute::Value(bytes) => Some(SecretBytes::new(bytes)),
+            _ => None,
+        });
+        destroyed.map_err(|error| self.explain(&error))?;
+        let secret = secret.ok_or_else(|| misfit(&self.reference, "gave no secret to read"))?;
+        Ok(padded(secret, length))
+    }
+
+    fn session(&self) -> Result<Session, UnwrapError> {
+        let slot = self.slot()?;
+        let session = self
+            .module
+            .open_ro_session(slot)
+            .map_err(|error| self.explain(&error))?;
+        let info = self
+            .module
+            .get_token_info(slot)
+            .map_err(|error| self.explain(&error))?;
+        if info.login_required() {
+            self.log_in(&session, info.user_pin_final_try())?;
+        }
+        Ok(session)
+    }
+
+    fn log_in(&self, session: &Session, final_try: bool) -> Result<(), UnwrapError> {
+        let reference = &self.reference;
+        let path = self.key.pin_source().ok_or_else(|| {
+            misfit(
+                reference,
+                "is behind a PIN; add `pin-source=file:/path` to the reference",
+            )
+        })?;
+        let bytes = file::read(path).map_err(|error| {
+            misfit(reference, "is behind a PIN that cannot be read").with_source(error)
+        })?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| misfit(reference, "has a PIN that is no text"))?;
+        // An editor's line end is no part of it.
+        let pin = text.trim_end_matches(['\r', '\n']);
+        let seen = digest::digest(&digest::SHA256, pin.as_bytes());
+        // Held while we log in, so that two threads do not spend two tries on one bad PIN.
+        let mut refused = lock(&self.refused_pin);
+        if refused.as_deref() == Some(seen.as_ref()) {
+            return Err(misfit(
+                reference,
+                "has refused this PIN already; it is not tried again until the file changes",
+            ));
+        }
+        if final_try {
+            return Err(misfit(
+                reference,
+                "would lock itself at one more wrong PIN; log in by hand first",
+            ));
+        }
+        match session.login(UserType::User, Some(&AuthPin::new(pin.into()))) {
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
+                *refused = None;
+                Ok(())
+            }
+            Err(error) => {
+                if error::is_bad_pin(&error) {
+                    *refused = Some(seen.as_ref().to_vec());
+                }
+                Err(self.explain(&error))
+            }
+        }
+    }
+
+    /// The one slot whose token fits the reference.
+    fn slot(&self) -> Result<Slot, UnwrapError> {
+        let explain = |error: Error| self.explain(&error);
+        let mut found = None;
+        for slot in self.module.get_slots_with_token().map_err(explain)? {
+            if self.key.slot_id().is_some_and(|id| id != slot.id()) {
+                continue;
+            }
+            // A slot whose token is being pulled out is none of ours.
+            let Ok(info) = self.module.get_token_info(slot) else {
+                continue;
+            };
+            let fits = |wanted: Option<&str>, is: &str| wanted.is_none_or(|wanted| wanted == is);
+            let fits = fits(self.key.token(), info.label())
+                && fits(self.key.manufacturer(), info.manufacturer_id())
+                && fits(self.key.model(), info.model())
+                && fits(self.key.serial(), info.serial_number());
+            if fits && found.replace(slot).is_some() {
+                return Err(misfit(
+                    &self.reference,
+                    "fits several tokens; add `serial` to the reference",
+                ));
+            }
+        }
+        // Not there now: it may be plugged in again.
+        found.ok_or_else(|| {
+            let message = format!("the token of {} is not there", self.reference);
+            UnwrapError::new(Category::Unavailable, message)
+        })
+    }
+
+    fn find(&self, session: &Session, class: ObjectClass) -> Result<ObjectHandle, UnwrapError> {
+        let mut template = vec![Attribute::Class(class)];
+        template.extend(
+            self.key
+                .object()
+                .map(|label| Attribute::Label(label.into())),
+        );
+        template.extend(self.key.id().map(|id| Attribute::Id(id.into())));
+        let found = session
+            .find_objects(&template)
+            .map_err(|error| self.explain(&error))?;
+        match found[..] {
+            [one] => Ok(one),
+            [] => {
+                let message = format!("the token has no {class} that fits {}", self.reference);
+                Err(UnwrapError::new(Category::UnknownKey, message))
+            }
+            _ => Err(misfit(
+                &self.reference,
+                "fits several keys; add `id` to the reference",
+            )),
+        }
+    }
+
+    /// From the public object; of an RSA key the private one knows it as well.
+    fn public_half(
+        &self,
+        session: &Session,
+        algorithm: Option<KeyManagement>,
+    ) -> Result<RecipientKey, UnwrapError> {
+        let object = match self.find(session, ObjectClass::PUBLIC_KEY) {
+            Err(error) if error.category() == Category::UnknownKey => {
+                self.find(session, ObjectClass::PRIVATE_KEY)?
+            }
+            found => found?,
+        };
+        attributes::public_key(session, object, algorithm).map_err(|fault| match fault {
+            attributes::Fault::Token(error) => self.explain(&error),
+            attributes::Fault::Unknown => {
+                misfit(&self.reference, "has no public half that can be read")
+            }
+            attributes::Fault::Key(source) => {
+                misfit(&self.reference, "is no key that can be used").with_source(source)
+            }
+        })
+    }
+
+    fn explain(&self, error: &Error) -> UnwrapError {
+        let (category, what) = error::judge(error);
+        UnwrapError::new(category, format!("the token of {} {what}", self.reference))
+            .with_source(Words::new("token", &error.to_string()))
+    }
+}
+
+/// Some tokens leave out leading zeros.
+fn padded(secret: SecretBytes, length: usize) -> SecretBytes {
+    let short = secret.expose().len();
+    if short == 0 || short >= length {
+        return secret;
+    }
+    SecretBytes::filled_by(length, |out| {
+        out[length - short..].copy_from_slice(secret.expose());
+    })
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token")
+            .field("reference", &self.reference)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agreed_secret_is_as_long_as_the_curve_says() {
+        let secret = padded(SecretBytes::new(vec![1, 2, 3]), 5);
+        assert_eq!(secret.expose(), [0, 0, 1, 2, 3]);
+        for whole in [vec![9; 5], vec![9; 6], Vec::new()] {
+            let secret = padded(SecretBytes::new(whole.clone()), 5);
+            assert_eq!(secret.expose(), whole);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Keys in a token that others wrote, made there and never out of it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::mechanism::Mechanism;
+use cryptoki::object::Attribute;
+use cryptoki::session::{Session, UserType};
+use cryptoki::types::AuthPin;
+use jwe_envelope::{KeyManagement, RecipientKey, UnwrapRequest};
+use kms_backends::{
+    Category, Connector, KeyServices, KeyUnwrapExt as _, KeyUri, UnwrapError, conformance,
+};
+use tokio::time::Instant;
+
+const LABEL: &str = "privy";
+const PIN: &str = "12345678";
+const CURVES: [(&str, &[u8]); 3] = [
+    (
+        "P-256",
+        &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07],
+    ),
+    ("P-384", &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22]),
+    ("P-521", &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23]),
+];
+
+/// `sha_256`: whether the token knows RSA-OAEP with it.
+pub(crate) async fn check(module: &Path, folder: &Path, sha_256: bool) {
+    fill(module);
+    let pin = folder.join("pin");
+    write_pin(&pin, PIN);
+    let mut services = KeyServices::default();
+    services.pkcs11.modules = vec![module.to_owned()];
+    let connector = Connector::new(services);
+    let uri = |object: &str| -> KeyUri {
+        format!(
+            "pkcs11:token={LABEL};object={object}?pin-source=file:{}",
+            pin.display()
+        )
+        .parse()
+        .unwrap()
+    };
+
+    for (curve, _) in CURVES {
+        let uri = uri(curve);
+        let recipient = connector.public_key(&uri, None, soon()).await.unwrap();
+        assert_eq!(recipient.curve().unwrap().to_string(), curve);
+        conformance::check(
+            async || connector.connect(&uri, &recipient).await.unwrap(),
+            &recipient,
+        )
+        .await;
+        println!("pkcs11: {curve} conforms");
+    }
+    let rsa = uri("rsa");
+    let algorithms = if sha_256 {
+        vec![
+            KeyManagement::RsaOaep256,
+            KeyManagement::RsaOaep,
+            KeyManagement::RsaOaep512,
+        ]
+    } else {
+        vec![KeyManagement::RsaOaep]
+    };
+    for algorithm in algorithms {
+        let recipient = connector
+            .public_key(&rsa, Some(algorithm), soon())
+            .await
+            .unwrap();
+        conformance::check(
+            async || connector.connect(&rsa, &recipient).await.unwrap(),
+            &recipient,
+        )
+        .await;
+        println!("pkcs11: {algorithm} conforms");
+    }
+    if !sha_256 {
+        // A token that does not know the hash says so in its own words; it is a mistake of the configuration's.
+        let recipient = connector
+            .public_key(&rsa, Some(KeyManagement::RsaOaep256), soon())
+            .await
+            .unwrap();
+        let error = ask(&connector, &rsa, &recipient).await.unwrap_err();
+        assert_eq!(error.category(), Category::Misconfigured, "{error:?}");
+        println!("pkcs11: RSA-OAEP-256, which this token lacks, is refused as misconfigured");
+    }
+
+    let recipient = connector
+        .public_key(&rsa, Some(KeyManagement::RsaOaep), soon())
+        .await
+        .unwrap();
+    let stranger = jwe_envelope::LocalKey::generate(jwe_envelope::KeyKind::Rsa(2048)).unwrap();
+    let stranger = stranger
+        .recipient()
+        .pinned_to(KeyManagement::RsaOaep)
+        .unwrap();
+    let error = ask(&connector, &rsa, &stranger).await.unwrap_err();
+    assert_eq!(
+        error.category(),
+        Category::Misconfigured,
+        "another public key: {error:?}"
+    );
+    let error = connector
+        .public_key(&uri("absent"), None, soon())
+        .await
+        .unwrap_err();
+    assert_eq!(error.category(), Category::UnknownKey, "{error:?}");
+    let elsewhere = format!(
+        "pkcs11:token=absent;object=rsa?pin-source=file:{}",
+        pin.display()
+    )
+    .parse()
+    .unwrap();
+    let error = connector
+        .public_key(&elsewhere, None, soon())
+        .await
+        .unwrap_err();
+    assert_eq!(error.category(), Category::Unavailable, "{error:?}");
+    let other = format!(
+        "pkcs11:token={LABEL};object=rsa?module-path=/usr/lib/other.so&pin-source=file:{}",
+        pin.display()
+    );
+    let error = connector
+        .connect(&other.parse().unwrap(), &recipient)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("not among"), "{error}");
+    println!("pkcs11: other keys, tokens and modules are told apart");
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+async fn ask(
+    connector: &Connector,
+    uri: &KeyUri,
+    recipient: &RecipientKey,
+) -> Result<(), UnwrapError> {
+    let holder = connector.connect(uri, recipient).await.unwrap();
+    let ciphertext = vec![0x42; recipient.modulus_len().unwrap()];
+    let request = UnwrapRequest::Decrypt {
+        padding: recipient.algorithm().oaep_hash().unwrap(),
+        ciphertext: &ciphertext,
+    };
+    holder
+        .unwrap_within(&request, Duration::from_secs(10))
+        .await
+        .map(drop)
+}
+
+fn write_pin(path: &Path, pin: &str) {
+    std::fs::write(path, format!("{pin}\n")).unwrap();
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+}
+
+/// A new token with an RSA key and one of each curve.
+fn fill(module: &Path) {
+    let module = Pkcs11::new(module).unwrap();
+    module
+        .initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))
+        .unwrap();
+    let pin = AuthPin::new(PIN.into());
+    let slot = module.get_slots_with_token().unwrap()[0];
+    module.init_token(slot, &pin, LABEL).unwrap();
+    // A token may move to another slot when it is made.
+    let slots = module.get_slots_with_token().unwrap();
+    let slot = slots
+        .into_iter()
+        .find(|slot| module.get_token_info(*slot).unwrap().label() == LABEL)
+        .unwrap();
+    let session = module.open_rw_session(slot).unwrap();
+    session.login(UserType::So, Some(&pin)).unwrap();
+    session.init_pin(&pin).unwrap();
+    session.logout().unwrap();
+    session.login(UserType::User, Some(&pin)).unwrap();
+    let rsa = [
+        Attribute::ModulusBits(2048.into()),
+        Attribute::PublicExponent(vec![1, 0, 1]),
+        Attribute::Encrypt(true),
+    ];
+    pair(
+        &session,
+        &Mechanism::RsaPkcsKeyPairGen,
+        "rsa",
+        &rsa,
+        &Attribute::Decrypt(true),
+    );
+    for (curve, oid) in CURVES {
+        let public = [Attribute::EcParams(oid.to_vec())];
+        pair(
+            &session,
+            &Mechanism::EccKeyPairGen,
+            curve,
+            &public,
+            &Attribute::Derive(true),
+        );
+    }
+    session.logout().unwrap();
+}
+
+fn pair(
+    session: &Session,
+    mechanism: &Mechanism<'_>,
+    label: &str,
+    public: &[Attribute],
+    right: &Attribute,
+) {
+    let common = [
+        Attribute::Token(true),
+        Attribute::Label(label.into()),
+        Attribute::Id(label.into()),
+    ];
+    let public = [&common[..], public].concat();
+    let private = [
+        &common[..],
+        &[
+            Attribute::Private(true),
+            Attribute::Sensitive(true),
+            Attribute::Extractable(false),
+            right.clone(),
+        ],
+    ]
+    .concat();
+    session
+        .generate_key_pair(mechanism, &public, &private)
+        .unwrap();
+}
