@@ -276,6 +276,24 @@ pub enum KeyCommand {
     Sign(SignArgs),
     /// Compare a key's fingerprint with the key manager once, and remember the key
     Trust(TrustArgs),
+    /// Have a Kubernetes KMS plugin wrap a private key, so that only the plugin opens the file
+    #[cfg(feature = "kms-plugin")]
+    Wrap(WrapArgs),
+}
+
+/// `privy key wrap`.
+#[cfg(feature = "kms-plugin")]
+#[derive(Debug, Args)]
+pub struct WrapArgs {
+    /// The private key file (PEM or JWK)
+    #[arg(value_name = "PRIVATE.pem")]
+    pub key: PathBuf,
+    /// The plugin's socket
+    #[arg(long, value_name = "SOCKET")]
+    pub plugin: PathBuf,
+    /// Where the wrapped key goes
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// `privy key sign`.

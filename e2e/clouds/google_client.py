@@ -64,8 +64,8 @@ assert answer.verified_ciphertext_crc32c
 assert answer.plaintext_crc32c == checksum(secret)
 assert not decrypt().verified_ciphertext_crc32c, "nothing was sent to verify"
 
-fails(exceptions.InvalidArgument, lambda: decrypt(crc=checksum(ciphertext) ^ 1))
-fails(exceptions.InvalidArgument, lambda: decrypt(data=ciphertext[:-1] + bytes([ciphertext[-1] ^ 1])))
+fails(exceptions.BadRequest, lambda: decrypt(crc=checksum(ciphertext) ^ 1))
+fails(exceptions.BadRequest, lambda: decrypt(data=ciphertext[:-1] + bytes([ciphertext[-1] ^ 1])))
 fails(exceptions.BadRequest, lambda: decrypt(name=versions[0].name))
 fails(exceptions.NotFound, lambda: decrypt(name=f"{key}/cryptoKeyVersions/9"))
 

@@ -374,7 +374,10 @@ fn a_secret_in_the_environment_is_used_and_warned_about() {
         let warnings = kms_backends::azure::AzureOptions::default().warnings();
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].contains("AZURE_CLIENT_SECRET"), "{warnings:?}");
-        assert!(!warnings[0].contains("long-lived-secret-value"), "{warnings:?}");
+        assert!(
+            !warnings[0].contains("long-lived-secret-value"),
+            "{warnings:?}"
+        );
         return;
     }
     again_with(

@@ -205,9 +205,7 @@ fn no_authority(path: &std::path::Path) -> ConnectError {
 }
 
 /// Workload identity where the platform gives one, then a secret that somebody put there, then the machine.
-fn credential(
-    client_options: ClientOptions,
-) -> Result<Arc<dyn TokenCredential>, ConnectError> {
+fn credential(client_options: ClientOptions) -> Result<Arc<dyn TokenCredential>, ConnectError> {
     if set(TOKEN_FILE) {
         let options = WorkloadIdentityCredentialOptions {
             credential_options: ClientAssertionCredentialOptions { client_options },

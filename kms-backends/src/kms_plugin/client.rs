@@ -241,3 +241,42 @@ fn check_owner(path: &Path) -> Result<(), PluginError> {
         owner,
     })
 }
+
+#[cfg(test)]
+#[path = "../../tests/fakes/table.rs"]
+#[allow(unreachable_pub, reason = "`pub` means the tests that include it")]
+mod table;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of docs/key-services.md.
+    #[test]
+    fn each_status_has_its_category() {
+        let codes: Vec<_> = (0..17).map(Code::from_i32).collect();
+        for row in table::rows("kms-plugin") {
+            let code = codes
+                .iter()
+                .find(|code| format!("{code:?}") == row.code)
+                .unwrap_or_else(|| panic!("{}", row.code));
+            let error = PluginError::from(Status::new(*code, "their words"));
+            assert_eq!(
+                error.category().as_str(),
+                row.category.as_str(),
+                "{}",
+                row.code
+            );
+            let retried = error.category() == Category::Unavailable;
+            assert_eq!(retried, row.retried, "{}", row.code);
+        }
+    }
+
+    #[test]
+    fn a_refusal_speaks_in_its_source_alone() {
+        let error = PluginError::from(Status::internal("their words"));
+        assert_eq!(error.to_string(), "the plugin refuses");
+        let source = std::error::Error::source(&error).unwrap();
+        assert_eq!(source.to_string(), "Internal: \"their words\"");
+    }
+}

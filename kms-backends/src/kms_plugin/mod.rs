@@ -66,6 +66,24 @@ pub async fn wrap(
     Ok(sealed.with(wrapped).to_string())
 }
 
+/// [`wrap`] for a private key in a file that nobody else can read.
+///
+/// # Errors
+/// The file cannot be used, or the plugin does not encrypt.
+pub async fn wrap_file(
+    socket: &Path,
+    private_key: &Path,
+    deadline: Instant,
+) -> Result<String, UnwrapError> {
+    let name = private_key.display().to_string();
+    let bytes = crate::local::file::read(private_key)
+        .map_err(|error| misfit(&name, "cannot be read").with_source(error))?;
+    wrap(socket, &bytes, deadline).await.map_err(|error| {
+        let message = format!("the KMS plugin did not wrap key {name}");
+        UnwrapError::new(error.category(), message).with_source(error)
+    })
+}
+
 #[derive(Debug)]
 struct Plugins;
 

@@ -145,3 +145,73 @@ pub(super) fn is_bad_pin(error: &Error) -> bool {
         )
     )
 }
+
+#[cfg(test)]
+#[path = "../../tests/fakes/table.rs"]
+#[allow(unreachable_pub, reason = "`pub` means the tests that include it")]
+mod table;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of docs/key-services.md.
+    #[test]
+    fn each_return_value_has_its_category() {
+        let values = [
+            RvError::ArgumentsBad,
+            RvError::DeviceError,
+            RvError::DeviceRemoved,
+            RvError::EncryptedDataInvalid,
+            RvError::EncryptedDataLenRange,
+            RvError::FunctionFailed,
+            RvError::GeneralError,
+            RvError::HostMemory,
+            RvError::KeyFunctionNotPermitted,
+            RvError::KeyTypeInconsistent,
+            RvError::MechanismInvalid,
+            RvError::PinIncorrect,
+            RvError::PinLocked,
+            RvError::SessionHandleInvalid,
+            RvError::TokenNotPresent,
+        ];
+        let rows = table::rows("pkcs11");
+        assert_eq!(rows.len(), values.len());
+        for row in rows {
+            let value = values
+                .iter()
+                .find(|value| format!("{value:?}") == row.code)
+                .unwrap_or_else(|| panic!("{}", row.code));
+            let (category, _) = judge(&Error::Pkcs11(*value, Function::Decrypt));
+            assert_eq!(category.as_str(), row.category.as_str(), "{}", row.code);
+            assert_eq!(
+                category == Category::Unavailable,
+                row.retried,
+                "{}",
+                row.code
+            );
+        }
+    }
+
+    /// Trouble with the device is no verdict on a ciphertext, wherever it shows.
+    #[test]
+    fn only_a_decryption_fails_for_its_ciphertext() {
+        for value in [RvError::GeneralError, RvError::FunctionFailed] {
+            for function in [Function::OpenSession, Function::Login, Function::DeriveKey] {
+                let (category, _) = judge(&Error::Pkcs11(value, function));
+                assert_eq!(
+                    category,
+                    Category::Unavailable,
+                    "{value:?} from {function:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_pin_that_was_refused_is_told_from_other_trouble() {
+        let of = |value| is_bad_pin(&Error::Pkcs11(value, Function::Login));
+        assert!(of(RvError::PinIncorrect) && of(RvError::PinLocked));
+        assert!(!of(RvError::DeviceError) && !of(RvError::SessionCount));
+    }
+}

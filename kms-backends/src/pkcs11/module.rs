@@ -79,11 +79,11 @@ mod tests {
         let path = folder.path().join("module.so");
         std::fs::write(&path, b"no library").unwrap();
         for mode in [0o775, 0o757, 0o777] {
-            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             let error = load(&path).unwrap_err().to_string();
             assert!(error.contains("written by others"), "{error}");
         }
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         let error = load(&path).unwrap_err().to_string();
         assert!(error.contains("cannot be used"), "{error}");
     }

@@ -153,7 +153,7 @@ async fn ask(
 
 fn write_pin(path: &Path, pin: &str) {
     std::fs::write(path, format!("{pin}\n")).unwrap();
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// A new token with an RSA key and one of each curve.

@@ -32,10 +32,10 @@ async fn main() {
         ["fake-azure", folder] => serve_azure(Path::new(folder)).await,
         ["kms-plugin", socket, folder] => plugin::check(Path::new(socket), Path::new(folder)).await,
         ["pkcs11", "rsa-and-ec", module, folder] => {
-            pkcs11::check(Path::new(module), Path::new(folder), true).await
+            pkcs11::check(Path::new(module), Path::new(folder), true).await;
         }
         ["pkcs11", "ec", module, folder] => {
-            pkcs11::check(Path::new(module), Path::new(folder), false).await
+            pkcs11::check(Path::new(module), Path::new(folder), false).await;
         }
         _ => panic!("see e2e/kms/run"),
     }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jwe_envelope::{KeyKind, LocalKey, OaepHash, RecipientKey, UnwrapRequest};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use jwe_envelope::{KeyKind, KeyManagement, LocalKey, OaepHash, RecipientKey, UnwrapRequest};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -201,9 +201,9 @@ impl FakeAzure {
             let message = "Operation unwrapKey is not permitted on this key.";
             return refused(403, "Forbidden", "KeyOperationForbidden", message);
         }
-        let padding = match body["alg"].as_str() {
-            Some("RSA-OAEP") => OaepHash::Sha1,
-            Some("RSA-OAEP-256") => OaepHash::Sha256,
+        let (padding, algorithm) = match body["alg"].as_str() {
+            Some("RSA-OAEP") => (OaepHash::Sha1, KeyManagement::RsaOaep),
+            Some("RSA-OAEP-256") => (OaepHash::Sha256, KeyManagement::RsaOaep256),
             _ => {
                 return refused(
                     400,
@@ -213,6 +213,9 @@ impl FakeAzure {
                 );
             }
         };
+        // Ours are pinned to one algorithm; a vault's keys are not.
+        let pem = version.key.to_pkcs8_pem();
+        let key = LocalKey::from_bytes(pem.as_bytes(), Some(algorithm)).unwrap();
         let ciphertext = body["value"]
             .as_str()
             .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
@@ -228,7 +231,7 @@ impl FakeAzure {
             padding,
             ciphertext: &ciphertext,
         };
-        let Ok(secret) = version.key.unwrap(&request) else {
+        let Ok(secret) = key.unwrap(&request) else {
             return refused(400, "BadParameter", "", "The parameter is incorrect.");
         };
         let mut secret = secret.expose().to_vec();
@@ -398,6 +401,10 @@ fn refused(status: u16, code: &str, inner: &str, message: &str) -> Answer {
 fn certificates() -> (String, TlsAcceptor) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // A name of its own: a certificate whose issuer has its own name passes for self-signed.
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Authority of the fake vault");
     let key = KeyPair::generate().unwrap();
     let authority = params.self_signed(&key).unwrap();
     let issuer = Issuer::new(params, key);

@@ -4,6 +4,14 @@ mod common;
 
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(feature = "gcp")]
+mod gcp;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
+#[cfg(feature = "kms-plugin")]
+mod plugin;
 #[cfg(feature = "vault")]
 mod vault;
 
@@ -59,6 +67,14 @@ impl Loader<'_> {
             match *name {
                 #[cfg(feature = "aws")]
                 "aws" => self.aws(&field, &mut services),
+                #[cfg(feature = "azure")]
+                "azure" => self.azure(&field, &mut services),
+                #[cfg(feature = "gcp")]
+                "gcp" => self.gcp(&field, &mut services),
+                #[cfg(feature = "kms-plugin")]
+                "kmsPlugin" => self.kms_plugin(&field, &mut services),
+                #[cfg(feature = "pkcs11")]
+                "pkcs11" => self.pkcs11(&field, &mut services),
                 #[cfg(feature = "vault")]
                 "vault" => self.vault(&field, &mut services),
                 _ => field.problem(self.problems, "is not in this build of privy-webhook"),

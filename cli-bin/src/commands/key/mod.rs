@@ -6,6 +6,8 @@ pub mod generate;
 pub mod show;
 pub mod sign;
 pub mod trust;
+#[cfg(feature = "kms-plugin")]
+pub mod wrap;
 
 use crate::cli::KeyCommand;
 use crate::io::Io;
@@ -22,5 +24,7 @@ pub fn run(command: &KeyCommand, io: &mut Io<'_>) -> Result<Exit, Failure> {
         KeyCommand::Show(args) => show::run(args, io),
         KeyCommand::Sign(args) => sign::run(args, io),
         KeyCommand::Trust(args) => trust::run(args, io),
+        #[cfg(feature = "kms-plugin")]
+        KeyCommand::Wrap(args) => wrap::run(args, io),
     }
 }

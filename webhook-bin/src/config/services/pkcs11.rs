@@ -1,0 +1,28 @@
+//! `keyServices.pkcs11`
+
+use super::Services;
+use crate::config::reader::Field;
+use crate::config::rules::Loader;
+
+const KNOWN: &[&str] = &["modules", "sessions", "timeout", "callsPerSecond"];
+
+impl Loader<'_> {
+    pub(super) fn pkcs11(&mut self, field: &Field<'_>, services: &mut Services) {
+        let Some(members) = field.members(self.problems, KNOWN) else {
+            return;
+        };
+        let options = &mut services.options.pkcs11;
+        if let Some(field) = members.optional("modules") {
+            let modules = field.list(self.problems).unwrap_or_default();
+            options.modules = modules
+                .iter()
+                .filter_map(|field| self.path(field))
+                .collect();
+        }
+        if let Some(field) = members.optional("sessions") {
+            let sessions = field.integer(self.problems, 1..=64);
+            options.sessions = sessions.and_then(|sessions| usize::try_from(sessions).ok());
+        }
+        self.call_limits(&members, &mut options.limits);
+    }
+}
