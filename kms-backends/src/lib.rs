@@ -128,6 +128,10 @@ mod registry;
 mod remote;
 mod service;
 mod sync;
+#[cfg(all(test, any(feature = "kms-plugin", feature = "pkcs11")))]
+#[path = "../tests/fakes/table.rs"]
+#[allow(unreachable_pub, reason = "`pub` means the tests that share it")]
+mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "vault")]

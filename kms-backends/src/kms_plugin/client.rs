@@ -243,13 +243,9 @@ fn check_owner(path: &Path) -> Result<(), PluginError> {
 }
 
 #[cfg(test)]
-#[path = "../../tests/fakes/table.rs"]
-#[allow(unreachable_pub, reason = "`pub` means the tests that include it")]
-mod table;
-
-#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table;
 
     /// The rows of docs/key-services.md.
     #[test]

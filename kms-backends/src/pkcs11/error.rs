@@ -147,13 +147,9 @@ pub(super) fn is_bad_pin(error: &Error) -> bool {
 }
 
 #[cfg(test)]
-#[path = "../../tests/fakes/table.rs"]
-#[allow(unreachable_pub, reason = "`pub` means the tests that include it")]
-mod table;
-
-#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table;
 
     /// The rows of docs/key-services.md.
     #[test]
