@@ -65,12 +65,11 @@ fn main() -> Result<()> {
         privy.display()
     );
     let setup = Setup::new(KeyKind::Rsa(4096), 18_463)?;
-    let peers = match &arguments.peers {
-        Some(folder) => Some(Peers::new(folder, &setup)?),
-        None => {
-            println!("NOT COMPARED: no --peers folder given (`benches/peers.sh` builds it)");
-            None
-        }
+    let peers = if let Some(folder) = &arguments.peers {
+        Some(Peers::new(folder, &setup)?)
+    } else {
+        println!("NOT COMPARED: no --peers folder given (`benches/peers.sh` builds it)");
+        None
     };
     let key = setup.file("payments.pub.pem").display().to_string();
 
