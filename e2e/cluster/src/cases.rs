@@ -47,6 +47,7 @@ pub fn with_mtls(long: bool) -> Vec<Case> {
         gitops::flux_sees_no_drift_in_either_layout,
         gitops::flux_stops_at_one_refusal_and_deletes_nothing,
         gitops::argo_cd_s_answers_are_those_of_the_table,
+        gitops::helm_carries_sealed_values,
         gitops::kustomize_s_generated_names_open,
         gitops::a_second_manager_conflicts_in_the_field_layout_alone,
         gitops::large_values_need_server_side_apply_or_the_field_layout,
@@ -68,10 +69,7 @@ pub fn with_mtls(long: bool) -> Vec<Case> {
         outage::what_is_going_away_goes,
     ];
     if long {
-        all.extend(cases![
-            backstop::never_fails_in_evaluation_in_long_runs,
-            gitops::helm_carries_sealed_values
-        ]);
+        all.extend(cases![backstop::never_fails_in_evaluation_in_long_runs]);
     }
     all
 }
