@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use aws_lc_rs::digest;
-use cryptoki::context::Pkcs11;
+use cryptoki::context::{Function, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::elliptic_curve::{EcKdf, Ecdh1DeriveParams};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource};
@@ -107,7 +107,7 @@ impl Token {
                 opened.private,
                 ciphertext,
             )
-            .map_err(|error| self.explain(&error))?;
+            .map_err(|error| self.explain_decrypt(opened, &error))?;
         Ok(SecretBytes::new(secret))
     }
 
@@ -280,6 +280,24 @@ impl Token {
                 misfit(&self.reference, "is no key that can be used").with_source(source)
             }
         })
+    }
+
+    /// Some tokens say "device error" of a ciphertext that does not decrypt. A device that goes on answering has none.
+    fn explain_decrypt(&self, opened: &Opened, error: &Error) -> UnwrapError {
+        let lives = || opened.session.get_session_info().is_ok();
+        if matches!(
+            error,
+            Error::Pkcs11(RvError::DeviceError, Function::Decrypt)
+        ) && lives()
+        {
+            let message = format!(
+                "the token of {} rejects the wrapped content key",
+                self.reference
+            );
+            return UnwrapError::new(Category::Rejected, message)
+                .with_source(Words::new("token", &error.to_string()));
+        }
+        self.explain(error)
     }
 
     fn explain(&self, error: &Error) -> UnwrapError {

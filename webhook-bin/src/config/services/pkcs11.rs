@@ -20,8 +20,7 @@ impl Loader<'_> {
                 .collect();
         }
         if let Some(field) = members.optional("sessions") {
-            let sessions = field.integer(self.problems, 1..=64);
-            options.sessions = sessions.and_then(|sessions| usize::try_from(sessions).ok());
+            options.sessions = field.integer(self.problems, 1..=64);
         }
         self.call_limits(&members, &mut options.limits);
     }
