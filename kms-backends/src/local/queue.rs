@@ -14,8 +14,8 @@ type Answer = Result<SecretBytes, LocalUnwrapError>;
 
 /// Answers that are handed over together while more requests wait. Each handing over wakes a thread whose code and data
 /// the operation has displaced from the processor's caches: on a core that does both, that is what costs. An answer
-/// waits for three operations at most, and for none when its request was the last of the queue.
-const TOGETHER: usize = 4;
+/// waits for seven operations at most, and for none when its request was the last of the queue.
+const TOGETHER: usize = 8;
 
 /// As many threads of tokio's blocking pool as there are cores at most, each from operation to operation until
 /// nothing is left.
