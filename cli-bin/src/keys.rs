@@ -9,11 +9,14 @@ use anyhow::anyhow;
 use jwe_envelope::{CardKey, KeyCard, RecipientKey};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use zeroize::Zeroizing;
 
 pub use chooser::{Choice, Chooser};
 
+use crate::commands::key::fetch;
 use crate::io::files;
 use crate::report::Failure;
+use crate::services;
 use crate::text::{printable, shell_word};
 use crate::trust::Pin;
 
@@ -35,14 +38,24 @@ pub struct SealKey {
     pub path: PathBuf,
 }
 
+/// What stands in a key file. A reference to a key service stands for the card that `privy key fetch` would write.
+///
+/// # Errors
+/// Exit 2 for a file that cannot be read or a reference that is malformed, and as the key service answers.
+pub fn read_key_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    match services::reference(path)? {
+        Some(uri) => fetch::card_from(&uri).map(|card| Zeroizing::new(card.into_bytes())),
+        None => files::read(path, KEY_FILE_LIMIT),
+    }
+}
+
 impl SealKey {
     /// Reads the key to seal with: a PEM, certificate or JWK, or the active key of a card.
     ///
     /// # Errors
     /// Exit 2, also for a private key, which has no business where values are sealed.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let bytes = files::read(path, KEY_FILE_LIMIT)?;
-        Self::from_bytes(path, &bytes)
+        Self::from_bytes(path, &read_key_file(path)?)
     }
 
     /// As [`read`](Self::read), of what stands in the file.

@@ -143,6 +143,42 @@ async fn a_key_is_fetched_sealed_for_and_opened_with() {
             b"hunter2"
         );
     }
+    // A reference stands wherever a card may: the newest version is sealed for.
+    let by_reference = [
+        "seal",
+        "--key",
+        "vault-transit://transit/payments",
+        "--for",
+        "payments/db/password",
+    ];
+    let sealed = good(privy(&vault, folder, &by_reference, b"hunter3").await);
+    let open = [
+        "open",
+        "--key",
+        "vault-transit://transit/payments#3",
+        "--for",
+        "payments/db/password",
+    ];
+    assert_eq!(
+        good(privy(&vault, folder, &open, &sealed).await),
+        b"hunter3"
+    );
+    let reference = "vault-transit://transit/payments";
+    let shown = good(privy(&vault, folder, &["key", "show", reference], b"").await);
+    assert!(
+        String::from_utf8(shown)
+            .unwrap()
+            .contains(vault.recipient(3).kid())
+    );
+    good(
+        privy(
+            &vault,
+            folder,
+            &["lint", "--key", reference, "payments.card.json"],
+            b"",
+        )
+        .await,
+    );
     let old = [
         "open",
         "--key",

@@ -85,7 +85,8 @@ fn accepted(edits: &[(&str, &str)]) -> Config {
 }
 
 macro_rules! mistakes {
-    ($($name:ident: $schema:ident, $($from:expr => $to:expr),+;)+) => {$(
+    ($($(#[$attribute:meta])* $name:ident: $schema:ident, $($from:expr => $to:expr),+;)+) => {$(
+        $(#[$attribute])*
         #[test]
         fn $name() {
             insta::assert_snapshot!(refused(&[$(($from, $to)),+], Schema::$schema));
@@ -148,6 +149,7 @@ mistakes! {
     an_alias_twice: Refuses, "    namespaces" => "    aliases: [old, old]\n    namespaces";
     no_unwrap: Refuses, "    unwrap: [\"file:payments.pem\"]\n" => "";
     a_reference_without_a_scheme: CannotKnow, "file:payments.pem" => "payments.pem";
+    #[cfg(not(feature = "vault"))]
     a_reference_of_no_backend: CannotKnow, "file:payments.pem" => "vault-transit://transit/payments";
     a_private_half_that_is_not_there: CannotKnow, "file:payments.pem" => "file:missing.pem";
     a_private_half_of_another_key: CannotKnow, "file:payments.pem" => "file:shipping.pem";

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 /// Which public keys to seal for.
 #[derive(Debug, Default, Args)]
 pub struct KeyArgs {
-    /// Public key to seal for: key card, PEM, certificate or JWK; several keys make several recipients
-    /// [default: from .privy.yaml]
+    /// Public key to seal for: key card, PEM, certificate, JWK, or a reference to a key service such as
+    /// `vault-transit://…`; several keys make several recipients [default: from .privy.yaml]
     #[arg(long, short, value_name = "CARD|PEM|JWK", help_heading = "Key")]
     pub key: Vec<PathBuf>,
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use jwe_envelope::RecipientKey;
 
-use super::{KEY_FILE_LIMIT, SealKey, changed, signed};
+use super::{SealKey, changed, read_key_file, signed};
 use crate::cli::groups::Layout;
-use crate::io::{Io, files};
+use crate::io::Io;
 use crate::place::Fallback;
 use crate::project::{Place, Project, Rule};
 use crate::report::Failure;
@@ -293,7 +293,7 @@ impl Chooser {
         if let Some(key) = self.read.get(path) {
             return Ok(Arc::clone(key));
         }
-        let bytes = files::read(path, KEY_FILE_LIMIT)?;
+        let bytes = read_key_file(path)?;
         let key = SealKey::from_bytes(path, &bytes)?;
         let store = self.store.get_or_insert_with(Store::nowhere);
         check(store, &key, &bytes)?;

@@ -208,7 +208,11 @@ fn unknown_retired_and_expired_keys_are_found() {
     let other: Value = serde_json::from_slice(&bench.read("other.card.json")).unwrap();
     let mut retired = card["keys"][0].clone();
     retired["privy"]["status"] = "retired".into();
-    let rotated = serde_json::json!({ "keys": [other["keys"][0], retired] });
+    // Both bear one name, as the versions of a key do.
+    let mut active = other["keys"][0].clone();
+    active["privy"]["name"] = retired["privy"]["name"].clone();
+    assert!(active["privy"]["name"].is_string());
+    let rotated = serde_json::json!({ "keys": [active, retired] });
     bench.write("rotated.card.json", rotated.to_string());
     let ended = bench.run(
         &[

@@ -32,12 +32,13 @@ pub fn run(args: &FetchArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     if let Some(path) = &args.out {
         files::require_folder(path)?;
     }
-    let connector = services::connector()?;
-    let versions = services::runtime()?
-        .block_on(connector.versions(&uri, algorithm, Instant::now() + services::LIMIT))
-        .map_err(services::failure)?;
+    let versions = versions(&uri, algorithm)?;
     let name = args.name.clone().unwrap_or_else(|| name_of(&uri));
-    let card = card_of(&versions, &name, args)?;
+    let places = CardPlaces {
+        clusters: args.cluster.clone(),
+        namespaces: args.namespace.clone(),
+    };
+    let card = card_of(&versions, &name, &places)?;
     let existing = if args.force {
         Existing::Replace
     } else {
@@ -62,7 +63,22 @@ pub fn run(args: &FetchArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn card_of(versions: &[KeyVersion], name: &str, args: &FetchArgs) -> Result<String, Failure> {
+/// The card that [`run`] would write, for commands that take a reference where they take a card.
+///
+/// # Errors
+/// As [`run`].
+pub fn card_from(uri: &KeyUri) -> Result<String, Failure> {
+    card_of(&versions(uri, None)?, &name_of(uri), &CardPlaces::default())
+}
+
+fn versions(uri: &KeyUri, algorithm: Option<KeyManagement>) -> Result<Vec<KeyVersion>, Failure> {
+    let connector = services::connector()?;
+    services::runtime()?
+        .block_on(connector.versions(uri, algorithm, Instant::now() + services::LIMIT))
+        .map_err(services::failure)
+}
+
+fn card_of(versions: &[KeyVersion], name: &str, places: &CardPlaces) -> Result<String, Failure> {
     let keys: Vec<_> = versions
         .iter()
         .take(jwe_envelope::key_card::MOST_KEYS)
@@ -70,10 +86,7 @@ fn card_of(versions: &[KeyVersion], name: &str, args: &FetchArgs) -> Result<Stri
         .map(|(age, version)| CardKey {
             name: Some(name.to_owned()),
             uri: Some(version.uri.to_string()),
-            places: CardPlaces {
-                clusters: args.cluster.clone(),
-                namespaces: args.namespace.clone(),
-            },
+            places: places.clone(),
             status: if age == 0 {
                 KeyStatus::Active
             } else {

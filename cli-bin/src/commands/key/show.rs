@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::card::{self, Note};
 use crate::cli::{KeyFormat, ShowArgs};
-use crate::io::{Io, files};
-use crate::keys::{KEY_FILE_LIMIT, is_card, is_private, name_of_file};
+use crate::io::Io;
+use crate::keys::{is_card, is_private, name_of_file, read_key_file};
 use crate::report::{Exit, Failure};
 use crate::text::{hex, printable, shell_word};
 
@@ -32,7 +32,7 @@ struct Row {
 /// # Errors
 /// Exit 2 when the file holds no key.
 pub fn run(args: &ShowArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
-    let bytes = files::read(&args.file, KEY_FILE_LIMIT)?;
+    let bytes = read_key_file(&args.file)?;
     let private = is_private(&bytes);
     if let Some(signer) = signer(&bytes, private) {
         return show_signer(args, &signer, private, io);

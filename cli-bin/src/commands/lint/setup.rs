@@ -17,7 +17,7 @@ use super::rules::RuleId;
 use super::suppress::{self, Settings};
 use crate::glob;
 use crate::io::files;
-use crate::keys::{KEY_FILE_LIMIT, is_card, is_private, name_of_file};
+use crate::keys::{is_card, is_private, name_of_file, read_key_file};
 use crate::project::{self, FILE_NAME, Rule};
 use crate::report::Failure;
 
@@ -162,8 +162,15 @@ impl Setup {
         }
         let mut builder = Registry::builder();
         for card in self.cards.values() {
+            // The versions of one key share the name on its card; a registry names each entry once.
+            let shared = self.cards.values().filter(|other| other.name == card.name);
+            let name = if shared.count() > 1 {
+                format!("{} ({})", card.name, card.recipient.kid())
+            } else {
+                card.name.clone()
+            };
             builder = builder.key(
-                KeyEntry::builder(card.name.clone(), card.recipient.clone())
+                KeyEntry::builder(name, card.recipient.clone())
                     .namespaces(NamespaceSet::all())
                     .allow_unbound(true)
                     .default_key(self.cards.len() == 1)
@@ -254,7 +261,7 @@ impl Setup {
 
     /// Reads every key of a file, retired ones too, and says their `kid`.
     fn read_key(&mut self, path: &Path) -> Result<Vec<String>, Failure> {
-        let bytes = files::read(path, KEY_FILE_LIMIT)?;
+        let bytes = read_key_file(path)?;
         if is_private(&bytes) {
             return Err(Failure::usage(anyhow!(
                 "`{}` is a private key, and checking needs a public one",
