@@ -143,7 +143,26 @@ async fn a_key_is_fetched_sealed_for_and_opened_with() {
             b"hunter2"
         );
     }
-    // A reference stands wherever a card may: the newest version is sealed for.
+    let old = [
+        "open",
+        "--key",
+        "vault-transit://transit/payments#2",
+        "--for",
+        "payments/db/password",
+    ];
+    assert_eq!(
+        privy(&vault, folder, &old, &envelope).await.status.code(),
+        Some(1)
+    );
+}
+
+/// The newest version is sealed for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reference_stands_wherever_a_card_may() {
+    let vault = FakeVault::start(3).await;
+    vault.add_token("hvs.person", Duration::from_mins(10));
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
     let by_reference = [
         "seal",
         "--key",
@@ -170,25 +189,19 @@ async fn a_key_is_fetched_sealed_for_and_opened_with() {
             .unwrap()
             .contains(vault.recipient(3).kid())
     );
+    std::fs::write(
+        folder.join("empty.yaml"),
+        "kind: Secret\napiVersion: v1\nmetadata: {name: db, namespace: payments}\n",
+    )
+    .unwrap();
     good(
         privy(
             &vault,
             folder,
-            &["lint", "--key", reference, "payments.card.json"],
+            &["lint", "--key", reference, "empty.yaml"],
             b"",
         )
         .await,
-    );
-    let old = [
-        "open",
-        "--key",
-        "vault-transit://transit/payments#2",
-        "--for",
-        "payments/db/password",
-    ];
-    assert_eq!(
-        privy(&vault, folder, &old, &envelope).await.status.code(),
-        Some(1)
     );
 }
 
