@@ -111,11 +111,21 @@ fn write_summary(out: &mut String, config: &Config) -> std::fmt::Result {
 
 /// Who may submit, and what holds where.
 fn write_rules(out: &mut String, config: &Config) -> std::fmt::Result {
+    if let Some(widest) = config.policy.widest {
+        writeln!(out, "widest       {widest}")?;
+    }
     if let Some(submitters) = &config.rulebook.submitters {
         writeln!(out, "submitters   {submitters}")?;
     }
-    for rule in &config.rulebook.namespaces {
-        write!(out, "namespaces   {}:", rule.namespaces)?;
+    let rules = config.rulebook.namespaces.iter();
+    let rules = rules.map(|rule| ("namespaces", rule));
+    let owners = config
+        .rulebook
+        .owners
+        .iter()
+        .map(|rule| ("owners of", rule));
+    for (what, rule) in rules.chain(owners) {
+        write!(out, "{what:<12} {}:", rule.namespaces)?;
         if let Some(foreign) = rule.foreign {
             write!(out, " foreign {}", format!("{foreign:?}").to_lowercase())?;
         }
@@ -124,6 +134,12 @@ fn write_rules(out: &mut String, config: &Config) -> std::fmt::Result {
         }
         if let Some(must) = rule.must_be_sealed {
             write!(out, " mustBeSealed {must}")?;
+        }
+        if let Some(widest) = rule.widest {
+            write!(out, " widest {widest}")?;
+        }
+        if let Some(keys) = &rule.keys {
+            write!(out, " keys {}", keys.0.join(", "))?;
         }
         if let Some(submitters) = &rule.submitters {
             write!(out, " submitters {submitters}")?;

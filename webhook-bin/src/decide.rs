@@ -7,6 +7,7 @@ use kms_backends::{KeyEntry, Registry};
 
 use crate::refusal::refused;
 pub use crate::refusal::{Code, Refusal};
+use crate::width::Width;
 
 /// Seconds by which clocks may differ when a value is introduced.
 const SKEW: u64 = 60;
@@ -20,6 +21,27 @@ pub struct Policy {
     pub expired: Expired,
     /// The name of this cluster, which `aud` is compared with.
     pub cluster: Option<String>,
+    /// The keys that may be used, by name; none named: those that allow it themselves.
+    pub keys: Option<KeyNames>,
+    /// The widest that an envelope may be bound.
+    pub widest: Option<Width>,
+}
+
+/// Keys by their configured names. A key that is named without a version serves each version as `name#version`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyNames(pub Vec<String>);
+
+impl KeyNames {
+    /// Whether this key is one of them.
+    pub fn contains(&self, key: &str) -> bool {
+        self.0.iter().any(|name| is_key(name, key))
+    }
+}
+
+/// Whether a key of this name is meant, or a version of it.
+pub(crate) fn is_key(name: &str, key: &str) -> bool {
+    key.strip_prefix(name)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
 }
 
 /// What becomes of an envelope with neither `bind`, nor a served `kid`, nor a default key to try.
@@ -232,7 +254,7 @@ fn judge<'e>(
     let mut attempts = candidates
         .filter_map(|candidate| {
             candidate
-                .attempt(envelope, binding, site)
+                .attempt(envelope, binding, site, policy)
                 .map_err(|refusal| first_refusal.get_or_insert(refusal).code)
                 .ok()
         })
@@ -310,6 +332,7 @@ impl<'e> Candidate<'e> {
         envelope: &'e Envelope<'e>,
         binding: Option<&Binding>,
         site: &Site<'_>,
+        policy: &Policy,
     ) -> Result<Attempt<'e>, Refusal> {
         let Self {
             recipient,
@@ -321,6 +344,17 @@ impl<'e> Candidate<'e> {
         }
         if binding.is_none() && !entry.allow_unbound() {
             return Err(Refusal::unbound(entry, kid));
+        }
+        if let Some(keys) = &policy.keys
+            && !keys.contains(entry.name())
+        {
+            return Err(Refusal::key_not_taken(entry, site.namespace, kid));
+        }
+        let width = binding.map_or(Width::Anywhere, Width::of);
+        if let Some(widest) = policy.widest
+            && width > widest
+        {
+            return Err(Refusal::too_wide(width, widest, site.namespace).for_key(kid));
         }
         let opening = envelope
             .opening(recipient, entry.recipient())

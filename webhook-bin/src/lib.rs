@@ -7,6 +7,7 @@ pub mod decide;
 pub mod filter;
 mod refusal;
 pub mod unseal;
+pub mod width;
 
 #[cfg(feature = "server")]
 pub mod admission;

@@ -5,6 +5,8 @@ use std::fmt;
 use jwe_envelope::{BindingMismatch, ParseError, RefusedError};
 use kms_backends::{Category, KeyEntry, UnwrapError};
 
+use crate::width::Width;
+
 /// Untrusted text, short enough for one line of a message.
 pub(crate) fn cut(text: &str) -> &str {
     const LONGEST: usize = 64;
@@ -52,6 +54,8 @@ pub enum Code {
     SubmitterNotAllowed,
     /// More bytes or envelopes than a Secret may hold.
     TooLarge,
+    /// Bound wider than policy takes in that namespace.
+    TooWide,
     /// The opened value would fail the check that goes with the Secret's type.
     TypeCheck,
     /// The key service does not answer now.
@@ -74,7 +78,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::AdmissionOnly,
         Self::Ambiguous,
         Self::Damaged,
@@ -93,6 +97,7 @@ impl Code {
         Self::RunTimeOnly,
         Self::SubmitterNotAllowed,
         Self::TooLarge,
+        Self::TooWide,
         Self::TypeCheck,
         Self::Unavailable,
         Self::Unbound,
@@ -125,6 +130,7 @@ impl Code {
             Self::RunTimeOnly => "run-time-only",
             Self::SubmitterNotAllowed => "submitter-not-allowed",
             Self::TooLarge => "too-large",
+            Self::TooWide => "too-wide",
             Self::TypeCheck => "type-check",
             Self::Unavailable => "unavailable",
             Self::Unbound => "unbound",
@@ -243,6 +249,32 @@ impl Refusal {
             "seal the value with `privy seal --for NAMESPACE/NAME/FIELD`, or ask the administrator for `allowUnbound`",
         )
         .for_key(kid)
+    }
+
+    /// The namespace's own rule, where the key's would let it pass.
+    pub(crate) fn key_not_taken(entry: &KeyEntry, namespace: &str, kid: Option<&str>) -> Self {
+        Self::new(
+            Code::NamespaceNotAllowed,
+            format!(
+                "namespace {:?} does not take values sealed for key `{}`",
+                cut(namespace),
+                entry.name()
+            ),
+            "seal the value with a key of this namespace, or ask its owners to add this one to `keys`",
+        )
+        .for_key(kid)
+    }
+
+    pub(crate) fn too_wide(width: Width, widest: Width, namespace: &str) -> Self {
+        Self::new(
+            Code::TooWide,
+            format!(
+                "the envelope may be opened {}, and namespace {:?} takes none wider than `{widest}`",
+                width.in_words(),
+                cut(namespace)
+            ),
+            "seal the value again for its place alone, with `--for NAMESPACE/NAME/FIELD`",
+        )
     }
 
     pub(crate) fn namespace_not_allowed(

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use kms_backends::NamespaceSet;
 
 #[cfg(feature = "server")]
-use crate::decide::{Code, Refusal};
-use crate::decide::{Expired, Foreign, Policy};
+use crate::decide::{Code, Refusal, is_key};
+use crate::decide::{Expired, Foreign, KeyNames, Policy};
 #[cfg(feature = "server")]
 use crate::refusal::cut;
 use crate::submitters::Submitters;
+use crate::width::Width;
 
 /// The rules of an administrator. Without any, everything holds everywhere and for everybody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Rulebook {
     pub submitters: Option<Submitters>,
     /// Rules of namespaces. The first one that fits holds.
     pub namespaces: Vec<NamespaceRule>,
+    /// What the owners of namespaces ask besides. It narrows what the rules above let pass, and widens nothing.
+    pub owners: Vec<NamespaceRule>,
     /// Who may submit values of a key, by the key's name, beyond what the namespace asks.
     pub keys: Vec<(String, Submitters)>,
 }
@@ -35,6 +38,65 @@ pub struct NamespaceRule {
     pub must_be_sealed: Option<bool>,
     /// Who may submit sealed values here.
     pub submitters: Option<Submitters>,
+    /// The keys that may be used here.
+    pub keys: Option<KeyNames>,
+    /// The widest that an envelope may be bound here.
+    pub widest: Option<Width>,
+}
+
+impl NamespaceRule {
+    /// A rule for these namespaces that says nothing yet.
+    pub fn new(namespaces: NamespaceSet) -> Self {
+        Self {
+            namespaces,
+            foreign: None,
+            expired: None,
+            must_be_sealed: None,
+            submitters: None,
+            keys: None,
+            widest: None,
+        }
+    }
+
+    /// Says something instead of what holds everywhere.
+    fn replace(&self, policy: &mut Policy) {
+        policy.foreign = self.foreign.unwrap_or(policy.foreign);
+        policy.expired = self.expired.unwrap_or(policy.expired);
+        policy.keys = self.keys.clone().or(policy.keys.take());
+        policy.widest = self.widest.or(policy.widest);
+    }
+
+    /// Leaves what both let pass.
+    fn narrow(&self, policy: &mut Policy) {
+        if self.foreign == Some(Foreign::Deny) {
+            policy.foreign = Foreign::Deny;
+        }
+        if self.expired == Some(Expired::Deny) {
+            policy.expired = Expired::Deny;
+        }
+        if let Some(widest) = self.widest {
+            policy.widest = Some(policy.widest.map_or(widest, |other| other.min(widest)));
+        }
+        if let Some(keys) = &self.keys {
+            policy.keys = Some(match policy.keys.take() {
+                Some(others) => KeyNames(
+                    keys.0
+                        .iter()
+                        .filter(|name| others.contains(name))
+                        .cloned()
+                        .collect(),
+                ),
+                None => keys.clone(),
+            });
+        }
+    }
+
+    fn is_about_policy(&self) -> bool {
+        self.foreign.is_some()
+            || self.expired.is_some()
+            || self.keys.is_some()
+            || self.widest.is_some()
+    }
 }
 
 /// Whoever asks, as the API server says.
@@ -50,15 +112,20 @@ pub(crate) struct Asker<'r, G> {
 impl Rulebook {
     /// The policy that holds in this namespace.
     pub fn policy<'p>(&self, everywhere: &'p Policy, namespace: &str) -> Cow<'p, Policy> {
-        match self.rule(namespace) {
-            Some(rule) if rule.foreign.is_some() || rule.expired.is_some() => {
-                let mut policy = everywhere.clone();
-                policy.foreign = rule.foreign.unwrap_or(policy.foreign);
-                policy.expired = rule.expired.unwrap_or(policy.expired);
-                Cow::Owned(policy)
-            }
-            _ => Cow::Borrowed(everywhere),
+        let says = |rule: &&NamespaceRule| rule.is_about_policy();
+        let rule = self.rule(namespace).filter(says);
+        let mut owners = self.owners_of(namespace).filter(says).peekable();
+        if rule.is_none() && owners.peek().is_none() {
+            return Cow::Borrowed(everywhere);
         }
+        let mut policy = everywhere.clone();
+        if let Some(rule) = rule {
+            rule.replace(&mut policy);
+        }
+        for rule in owners {
+            rule.narrow(&mut policy);
+        }
+        Cow::Owned(policy)
     }
 
     /// Whether the second webhook refuses plain values here.
@@ -66,6 +133,9 @@ impl Rulebook {
         self.rule(namespace)
             .and_then(|rule| rule.must_be_sealed)
             .unwrap_or(true)
+            || self
+                .owners_of(namespace)
+                .any(|rule| rule.must_be_sealed == Some(true))
     }
 
     /// Whether anybody at all is kept from submitting.
@@ -73,7 +143,11 @@ impl Rulebook {
     pub(crate) fn asks_who(&self) -> bool {
         self.submitters.is_some()
             || !self.keys.is_empty()
-            || self.namespaces.iter().any(|rule| rule.submitters.is_some())
+            || self
+                .namespaces
+                .iter()
+                .chain(&self.owners)
+                .any(|rule| rule.submitters.is_some())
     }
 
     /// Whether this user may submit a value of this key here.
@@ -99,24 +173,30 @@ impl Rulebook {
             .and_then(|rule| rule.submitters.as_ref())
             .or(self.submitters.as_ref());
         let allowed = |list: &Submitters| list.allow(asker.name, &asker.groups);
-        if here.is_some_and(|list| !allowed(list)) {
+        let mut owners = self
+            .owners_of(namespace)
+            .filter_map(|rule| rule.submitters.as_ref());
+        if here.is_some_and(|list| !allowed(list)) || owners.any(|list| !allowed(list)) {
             return Err(refused(format!("in namespace {:?}", cut(namespace))));
         }
-        // A key that is named without a version serves each version as `name#version`.
-        let named = |name: &str| {
-            key.strip_prefix(name)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
-        };
-        let mut of_key = self.keys.iter().filter(|(name, _)| named(name));
+        let mut of_key = self.keys.iter().filter(|(name, _)| is_key(name, key));
         if of_key.any(|(_, list)| !allowed(list)) {
             return Err(refused(format!("of key `{key}`")));
         }
         Ok(())
     }
 
+    /// The first of the administrator's rules that fits.
     fn rule(&self, namespace: &str) -> Option<&NamespaceRule> {
         self.namespaces
             .iter()
             .find(|rule| rule.namespaces.contains(namespace))
+    }
+
+    /// Every rule of owners that fits.
+    fn owners_of(&self, namespace: &str) -> impl Iterator<Item = &NamespaceRule> {
+        self.owners
+            .iter()
+            .filter(move |rule| rule.namespaces.contains(namespace))
     }
 }

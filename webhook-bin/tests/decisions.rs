@@ -339,6 +339,7 @@ fn codes_are_words_that_never_change() {
             "run-time-only",
             "submitter-not-allowed",
             "too-large",
+            "too-wide",
             "type-check",
             "unavailable",
             "unbound",

@@ -24,13 +24,7 @@ fn list(words: &[&str]) -> Submitters {
 }
 
 fn rule(namespaces: &[&str]) -> NamespaceRule {
-    NamespaceRule {
-        namespaces: NamespaceSet::parse(namespaces).unwrap(),
-        foreign: None,
-        expired: None,
-        must_be_sealed: None,
-        submitters: None,
-    }
+    NamespaceRule::new(NamespaceSet::parse(namespaces).unwrap())
 }
 
 fn bench(rulebook: Rulebook) -> Bench {
@@ -109,6 +103,7 @@ async fn lists_of_a_namespace_come_first_and_those_of_a_key_besides() {
             },
         ],
         keys: vec![("payments".into(), list(&["user:both", "user:key"]))],
+        ..Rulebook::default()
     });
     for (user, refused) in [
         ("both", None),

@@ -195,6 +195,7 @@ impl Loader<'_> {
                 .optional(name)
                 .map_or(Some(false), |field| field.flag(loader.problems))
         };
+        self.key_names.extend(name.clone());
         if let (Some(name), Some(Some(submitters))) = (&name, self.submitters(&members)) {
             self.key_submitters.push((name.clone(), submitters));
         }

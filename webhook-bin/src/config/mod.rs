@@ -9,6 +9,7 @@
 mod bounds;
 mod document;
 mod keys;
+mod owners;
 mod problem;
 #[cfg_attr(
     not(feature = "server"),

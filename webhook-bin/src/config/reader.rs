@@ -93,7 +93,7 @@ impl<'n> Field<'n> {
             path: self.path.clone(),
             line: self.line,
             entries: members,
-            known: &["submitters", "namespaces"],
+            known: &["submitters", "namespaces", "owners"],
         })
     }
 

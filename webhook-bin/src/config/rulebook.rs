@@ -2,14 +2,16 @@
 
 use kms_backends::NamespaceSet;
 
+use super::problem::quoted;
 use super::reader::{Field, Members};
 use super::rules::Loader;
-use crate::decide::{Expired, Foreign};
+use crate::decide::{Expired, Foreign, KeyNames};
 use crate::rulebook::{NamespaceRule, Rulebook};
 use crate::submitters::Submitters;
+use crate::width::Width;
 
 /// Far more than one cluster needs.
-const MAX_RULES: usize = 1_000;
+pub(super) const MAX_RULES: usize = 1_000;
 
 impl Loader<'_> {
     /// The rules of `policy`; those of keys are collected while these are read.
@@ -24,8 +26,19 @@ impl Loader<'_> {
         // What else stands there has been looked at.
         let policy = policy.members_alone()?;
         rulebook.submitters = self.submitters(&policy)?;
-        let Some(field) = policy.optional("namespaces") else {
-            return Some(rulebook);
+        for rule in self.rules_of(&policy, "namespaces")? {
+            rulebook.namespaces.push(self.namespace_rule(&rule)?);
+        }
+        for entry in self.rules_of(&policy, "owners")? {
+            rulebook.owners.push(self.owners(&entry)?);
+        }
+        Some(rulebook)
+    }
+
+    /// A list of rules, or none.
+    fn rules_of<'n>(&mut self, policy: &Members<'n>, name: &str) -> Option<Vec<Field<'n>>> {
+        let Some(field) = policy.optional(name) else {
+            return Some(Vec::new());
         };
         let rules = field.list(self.problems)?;
         if rules.len() > MAX_RULES {
@@ -35,10 +48,7 @@ impl Loader<'_> {
             );
             return None;
         }
-        for rule in rules {
-            rulebook.namespaces.push(self.namespace_rule(&rule)?);
-        }
-        Some(rulebook)
+        Some(rules)
     }
 
     /// Who may submit, where somebody says so. The outer `None` is a fault.
@@ -70,8 +80,22 @@ impl Loader<'_> {
     }
 
     fn namespace_rule(&mut self, field: &Field<'_>) -> Option<NamespaceRule> {
-        const KNOWN: &[&str] = &["match", "foreign", "expired", "mustBeSealed", "submitters"];
+        const KNOWN: &[&str] = &[
+            "match",
+            "foreign",
+            "expired",
+            "mustBeSealed",
+            "submitters",
+            "keys",
+            "widest",
+        ];
         let members = field.members(self.problems, KNOWN)?;
+        let namespaces = self.matching(&members)?;
+        self.rule(namespaces, &members)
+    }
+
+    /// The namespaces that a rule is for.
+    pub(super) fn matching(&mut self, members: &Members<'_>) -> Option<NamespaceSet> {
         let matching = members.required(
             self.problems,
             "match",
@@ -82,13 +106,17 @@ impl Loader<'_> {
             matching.problem(self.problems, "must list at least one namespace");
             return None;
         }
-        let namespaces = match NamespaceSet::parse(words.iter().map(|(_, word)| word)) {
-            Ok(namespaces) => namespaces,
-            Err(error) => {
-                matching.problem(self.problems, error.to_string());
-                return None;
-            }
-        };
+        NamespaceSet::parse(words.iter().map(|(_, word)| word))
+            .map_err(|error| matching.problem(self.problems, error.to_string()))
+            .ok()
+    }
+
+    /// What a rule says, whoever wrote it.
+    pub(super) fn rule(
+        &mut self,
+        namespaces: NamespaceSet,
+        members: &Members<'_>,
+    ) -> Option<NamespaceRule> {
         let foreign = match members.optional("foreign") {
             None => None,
             Some(field) => Some(field.word(
@@ -107,12 +135,43 @@ impl Loader<'_> {
             None => None,
             Some(field) => Some(field.flag(self.problems)?),
         };
+        let widest = match members.optional("widest") {
+            None => None,
+            Some(field) => Some(field.word(self.problems, &Width::WORDS)?),
+        };
+        let keys = match members.optional("keys") {
+            None => None,
+            Some(field) => Some(self.key_list(&field)?),
+        };
         Some(NamespaceRule {
-            namespaces,
             foreign,
             expired,
             must_be_sealed,
-            submitters: self.submitters(&members)?,
+            submitters: self.submitters(members)?,
+            keys,
+            widest,
+            ..NamespaceRule::new(namespaces)
         })
+    }
+
+    /// Keys by the names that `keys` of the configuration gives them.
+    fn key_list(&mut self, field: &Field<'_>) -> Option<KeyNames> {
+        let words = field.texts(self.problems);
+        if words.is_empty() {
+            field.problem(self.problems, "must list at least one key by its name");
+            return None;
+        }
+        let mut known = true;
+        for (field, word) in &words {
+            if !self.key_names.iter().any(|name| name == word) {
+                let names = self.key_names.join(", ");
+                field.problem(
+                    self.problems,
+                    format!("{} is the name of no key; there are {names}", quoted(word)),
+                );
+                known = false;
+            }
+        }
+        known.then(|| KeyNames(words.iter().map(|(_, word)| (*word).to_owned()).collect()))
     }
 }

@@ -13,6 +13,7 @@ use super::reader::{Field, Members};
 use crate::decide::{Expired, Foreign, Policy};
 use crate::rulebook::Rulebook;
 use crate::submitters::Submitters;
+use crate::width::Width;
 
 /// Many times what a thousand keys need.
 const MAX_FILE: u64 = 1 << 20;
@@ -86,6 +87,8 @@ pub(super) struct Loader<'p> {
     pub(super) problems: &'p mut Problems,
     /// Who may submit values of which key, as far as the keys have been read.
     pub(super) key_submitters: Vec<(String, Submitters)>,
+    /// The names of the keys, as far as they have been read.
+    pub(super) key_names: Vec<String>,
 }
 
 /// The members of the file.
@@ -115,6 +118,7 @@ impl<'p> Loader<'p> {
             connects: false,
             problems,
             key_submitters: Vec::new(),
+            key_names: Vec::new(),
         }
     }
 
@@ -157,7 +161,14 @@ impl<'p> Loader<'p> {
         if let Some(field) = members.optional("policy") {
             let members = field.members(
                 self.problems,
-                &["foreign", "expired", "namespaces", "submitters"],
+                &[
+                    "foreign",
+                    "expired",
+                    "widest",
+                    "namespaces",
+                    "owners",
+                    "submitters",
+                ],
             )?;
             if let Some(field) = members.optional("foreign") {
                 policy.foreign = field.word(
@@ -170,6 +181,9 @@ impl<'p> Loader<'p> {
                     self.problems,
                     &[("deny", Expired::Deny), ("warn", Expired::Warn)],
                 )?;
+            }
+            if let Some(field) = members.optional("widest") {
+                policy.widest = Some(field.word(self.problems, &Width::WORDS)?);
             }
         }
         Some(policy)

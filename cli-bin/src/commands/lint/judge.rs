@@ -9,11 +9,11 @@ use webhook_bin::decide::{
 };
 use webhook_bin::filter::{EXEMPT_NAMESPACES, EXEMPT_TYPES, forwards};
 use webhook_bin::secret_type;
+use webhook_bin::width::Width;
 
 use super::check::{Opened, Subject};
 use super::kustomize::Placement;
 use super::rules::RuleId;
-use super::suppress::Width;
 use crate::text::printable;
 
 /// A rule, what is wrong, and the next step where it is not the rule's own.
@@ -508,6 +508,7 @@ fn rule_of(code: Code) -> RuleId {
         Code::AdmissionOnly | Code::WrongServiceAccount => RuleId::RunTimeOnly,
         Code::Ambiguous => RuleId::BothSections,
         Code::TooLarge => RuleId::Oversize,
+        Code::TooWide => RuleId::WideScope,
         Code::WrongKeyAlgorithm => RuleId::Unsupported,
         other => RuleId::find(other.as_str()).unwrap_or(RuleId::Unsupported),
     }
@@ -565,24 +566,14 @@ fn plausible(binding: &Binding) -> Option<String> {
     }
 }
 
+/// How wide it is; a pattern of namespaces is none where the file's own rule asks for that very pattern.
 fn width(binding: &Binding, rule_namespace: Option<&str>) -> Width {
-    let scope = match binding.scope() {
-        Scope::Any => Width::Anywhere,
-        Scope::Namespace(pattern)
-            if pattern.literal().is_some() && rule_namespace != Some(pattern.as_str()) =>
-        {
-            Width::Namespaces
+    match binding.scope() {
+        Scope::Namespace(pattern) if rule_namespace == Some(pattern.as_str()) => {
+            Width::within_namespace(binding)
         }
-        Scope::Namespace(_) => Width::Field,
-    };
-    let part = |part: Option<&jwe_envelope::Pattern>, open: Width| match part {
-        None => open,
-        Some(pattern) if pattern.literal().is_some() => Width::Pattern,
-        Some(_) => Width::Field,
-    };
-    scope
-        .max(part(binding.name(), Width::Namespace))
-        .max(part(binding.key(), Width::Secret))
+        Scope::Any | Scope::Namespace(_) => Width::of(binding),
+    }
 }
 
 fn describe(binding: &Binding) -> String {

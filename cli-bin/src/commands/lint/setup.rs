@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use webhook_bin::config::Rules;
 use webhook_bin::decide::Policy;
 use webhook_bin::rulebook::Rulebook;
+use webhook_bin::width::Width;
 
 use super::args::LintArgs;
 use super::rules::RuleId;
@@ -79,9 +80,10 @@ pub struct Governing<'s> {
 
 impl Governing<'_> {
     /// The widest binding that is no finding.
-    pub fn widest(&self) -> suppress::Width {
+    pub fn widest(&self) -> Width {
         self.settings
-            .map_or_else(Default::default, |settings| settings.widest)
+            .and_then(|settings| settings.widest)
+            .unwrap_or(suppress::WIDEST)
     }
 
     /// Why a finding does not count here.

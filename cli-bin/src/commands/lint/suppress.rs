@@ -1,15 +1,21 @@
 //! The member `lint` of `.privy.yaml`: what a repository allows, and why.
+
 use anyhow::{Context as _, bail};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use webhook_bin::width::Width;
 
 use super::rules::RuleId;
 use crate::glob;
 
+/// The widest binding that is no finding where a repository does not say.
+pub const WIDEST: Width = Width::Secret;
+
 /// What a repository says to `privy lint`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// The widest binding that is no finding.
-    pub widest: Width,
+    /// The widest binding that is no finding; [`WIDEST`] without it.
+    pub widest: Option<Width>,
     allowed: Vec<Allowed>,
 }
 
@@ -20,45 +26,12 @@ struct Allowed {
     reason: String,
 }
 
-/// How much of the world an envelope opens in, from narrow to wide.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Width {
-    /// One field of one Secret.
-    Field,
-    /// Fields or Secrets of one namespace whose names begin alike.
-    Pattern,
-    /// Any field of one Secret, or of those whose names begin alike.
-    #[default]
-    Secret,
-    /// Any Secret of one namespace.
-    Namespace,
-    /// Namespaces whose names begin alike.
-    Namespaces,
-    /// Every namespace.
-    Anywhere,
-}
-
-impl Width {
-    /// The word that people write.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Field => "field",
-            Self::Pattern => "pattern",
-            Self::Secret => "secret",
-            Self::Namespace => "namespace",
-            Self::Namespaces => "namespaces",
-            Self::Anywhere => "anywhere",
-        }
-    }
-}
-
 /// The member as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Written {
-    #[serde(default)]
-    widest: Width,
+    #[serde(default, deserialize_with = "width")]
+    widest: Option<Width>,
     #[serde(default)]
     allow: Vec<WrittenAllow>,
 }
@@ -88,6 +61,15 @@ impl Written {
             allowed,
         })
     }
+}
+
+fn width<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Width>, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    let known = Width::WORDS.iter().find(|(known, _)| *known == word);
+    known.map(|(_, width)| Some(*width)).ok_or_else(|| {
+        let words = Width::WORDS.map(|(word, _)| word).join(", ");
+        D::Error::custom(format!("`lint.widest` must be one of {words}"))
+    })
 }
 
 fn check(written: WrittenAllow) -> anyhow::Result<Allowed> {
