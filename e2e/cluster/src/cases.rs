@@ -44,6 +44,7 @@ pub fn with_mtls(long: bool) -> Vec<Case> {
         callers::another_webhook_beside_ours_changes_nothing,
         policy::only_those_who_may_submit_are_served,
         policy::the_right_is_checked_a_second_time,
+        policy::a_policy_of_the_api_server_can_ask_for_annotations,
         gitops::flux_sees_no_drift_in_either_layout,
         gitops::flux_stops_at_one_refusal_and_deletes_nothing,
         gitops::argo_cd_s_answers_are_those_of_the_table,

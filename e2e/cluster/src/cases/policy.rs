@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use crate::lab::{Lab, eventually};
-use crate::sealing::{assert_value, secret};
+use crate::sealing::{annotated, assert_value, b64, secret};
 
 /// Runs `work` with further lines in the webhook's configuration.
 fn configured(lab: &Lab, further: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
@@ -116,5 +116,49 @@ pub fn the_right_is_checked_a_second_time(lab: &Lab) -> Result<()> {
     });
     lab.kubectl("admin").apply_text(&registration, &[])?;
     lab.wait_until_called()?;
+    result
+}
+
+/// The sample in `examples/policies`: the API server itself asks for an annotation beside every field.
+pub fn a_policy_of_the_api_server_can_ask_for_annotations(lab: &Lab) -> Result<()> {
+    const SAMPLE: &str = include_str!("../../../../examples/policies/sealed-annotations.yaml");
+    let (asked, other) = (lab.namespace("sample")?, lab.namespace("sample")?);
+    let kubectl = lab.kubectl("admin");
+    let admin = lab.api("admin")?;
+    let plain = |ns: &str, name: &str| secret(ns, name, &[("f", "plain")]);
+    admin.create(&plain(&asked, "before"))?.accepted()?;
+    kubectl.apply_text(SAMPLE, &[])?;
+    kubectl.ok(
+        &["label", "namespace", &asked, "privyseal.dev/sealed=true"],
+        "",
+    )?;
+    let result = (|| {
+        let refused = eventually("the sample is in force", Duration::from_secs(60), || {
+            admin
+                .create_dry(&plain(&asked, "a"))?
+                .refused("not sealed: f")
+        })?;
+        ensure!(
+            refused.message().contains("privy seal"),
+            "{}",
+            refused.message()
+        );
+        admin.create(&plain(&other, "a"))?.accepted()?;
+        let sealed = annotated(
+            &asked,
+            "a",
+            &[("f", &lab.key.seal(&format!("{asked}/a/f"), b"x"))],
+        );
+        assert_value(&lab.accepts(&sealed)?, "f", "x")?;
+        // What is stored stays usable, and may not be changed to something else that is plain.
+        kubectl.ok(&["-n", &asked, "label", "secret", "before", "a=b"], "")?;
+        let mut changed = admin.secret(&asked, "before")?;
+        changed["data"]["f"] = json!(b64("another"));
+        admin.replace(&changed)?.refused("not sealed: f")?;
+        // Without any field there is nothing to ask for.
+        admin.create(&secret(&asked, "empty", &[]))?.accepted()?;
+        Ok(())
+    })();
+    kubectl.ok(&["delete", "-f", "-"], SAMPLE)?;
     result
 }
