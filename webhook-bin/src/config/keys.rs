@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jwe_envelope::{KeyCard, KeyError, KeyManagement, RecipientKey};
 #[cfg(feature = "server")]
-use kms_backends::{Connector, KeyEntry, Observer, WatchedKey};
+use kms_backends::{ConnectError, Connector, KeyEntry, Observer, WatchedKey};
 use kms_backends::{KeyUri, KeyUriError, NamespaceSet};
 
 use super::problem::quoted;
@@ -119,6 +119,8 @@ impl Loader<'_> {
                     // A file also tells whether its private key is the public key's other half.
                     match connector.connect(uri, recipient).await {
                         Ok(backend) => backends.push((uri.clone(), backend)),
+                        // The fault itself is noted already, where it stands.
+                        Err(ConnectError::Settings { .. }) if self.services_at_fault => {}
                         Err(error) => field
                             .problem(self.problems, format!("{:#}", anyhow::Error::from(error))),
                     }
@@ -352,6 +354,14 @@ impl Loader<'_> {
                 Ok(uri) => uris.push((field, uri.relative_to(self.folder))),
                 // Whoever only checks manifests needs no key service.
                 Err(KeyUriError::NotInThisBuild { .. }) if !self.connects => {}
+                #[cfg(feature = "server")]
+                Err(KeyUriError::NotInThisBuild { scheme, feature }) => field.problem(
+                    self.problems,
+                    format!(
+                        "`{scheme}:` keys are not in this build of privy-webhook; {}",
+                        super::services::how_to_get(feature)
+                    ),
+                ),
                 Err(error) => field.problem(self.problems, error.to_string()),
             }
         }

@@ -60,6 +60,10 @@ impl Problems {
         self.problems.push(problem);
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.problems.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.problems.is_empty()
     }

@@ -84,6 +84,8 @@ pub(super) struct Loader<'p> {
     pub(super) overrides: Overrides,
     /// Whether the keys are to be connected, too: then their services have to be in this build.
     pub(super) connects: bool,
+    /// Whether `keyServices` has a fault; what a key then cannot do is its consequence.
+    pub(super) services_at_fault: bool,
     pub(super) problems: &'p mut Problems,
     /// Who may submit values of which key, as far as the keys have been read.
     pub(super) key_submitters: Vec<(String, Submitters)>,
@@ -116,6 +118,7 @@ impl<'p> Loader<'p> {
             folder: file.parent().unwrap_or(Path::new("")),
             overrides,
             connects: false,
+            services_at_fault: false,
             problems,
             key_submitters: Vec::new(),
             key_names: Vec::new(),

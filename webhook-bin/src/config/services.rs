@@ -31,7 +31,17 @@ pub(super) struct Services {
     pub(super) warnings: Vec<String>,
 }
 
-const SERVICES: &[&str] = &[
+/// Each section, and the feature that brings its service.
+const SECTIONS: &[(&str, &str)] = &[
+    ("aws", "aws"),
+    ("azure", "azure"),
+    ("gcp", "gcp"),
+    ("kmsPlugin", "kms-plugin"),
+    ("pkcs11", "pkcs11"),
+    ("vault", "vault"),
+];
+
+const MEMBERS: &[&str] = &[
     "refresh",
     "aws",
     "azure",
@@ -48,9 +58,10 @@ impl Loader<'_> {
             refresh: Duration::from_mins(5),
             warnings: Vec::new(),
         };
+        let faults = self.problems.len();
         let Some(members) = members
             .optional("keyServices")
-            .and_then(|field| field.members(self.problems, SERVICES))
+            .and_then(|field| field.members(self.problems, MEMBERS))
         else {
             return services;
         };
@@ -60,7 +71,7 @@ impl Loader<'_> {
                 .duration(self.problems, range)
                 .unwrap_or(services.refresh);
         }
-        for name in &SERVICES[1..] {
+        for (name, feature) in SECTIONS {
             let Some(field) = members.optional(name) else {
                 continue;
             };
@@ -77,9 +88,27 @@ impl Loader<'_> {
                 "pkcs11" => self.pkcs11(&field, &mut services),
                 #[cfg(feature = "vault")]
                 "vault" => self.vault(&field, &mut services),
-                _ => field.problem(self.problems, "is not in this build of privy-webhook"),
+                _ => field.problem(
+                    self.problems,
+                    format!(
+                        "is not in this build of privy-webhook; {}",
+                        how_to_get(feature)
+                    ),
+                ),
             }
         }
+        self.services_at_fault = self.problems.len() > faults;
         services
     }
 }
+
+/// The next step for whoever lacks a key service.
+pub(super) fn how_to_get(feature: &str) -> String {
+    format!(
+        "run one that was built with the feature `{feature}`: cargo install webhook-bin --features {feature} \
+         (`all-services` has every one)"
+    )
+}
+
+#[cfg(test)]
+mod tests;

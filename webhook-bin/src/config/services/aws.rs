@@ -15,10 +15,11 @@ impl Loader<'_> {
             return;
         };
         let options = &mut services.options.aws;
-        options.endpoint = self.optional_text(members.optional("endpoint"));
-        options.ca_file = members
-            .optional("caFile")
-            .and_then(|field| self.path(&field));
+        options.endpoint = self.endpoint(
+            members.optional("endpoint"),
+            "https://kms.eu-central-1.amazonaws.com",
+        );
+        options.ca_file = self.authorities(members.optional("caFile"));
         self.call_limits(&members, &mut options.limits);
         let Some(auth) = members.optional("auth") else {
             return;
@@ -52,17 +53,29 @@ impl Loader<'_> {
                 let members =
                     field.members(self.problems, &["roleArn", "tokenFile", "sessionName"])?;
                 let role = members.required(self.problems, "roleArn", "name the role to assume");
-                let role_arn = self.optional_text(role);
+                let role_arn = self.word_like(
+                    role,
+                    is_role,
+                    "a role's ARN such as `arn:aws:iam::111122223333:role/privy`",
+                );
                 let file = members.required(
                     self.problems,
                     "tokenFile",
                     "name the file of the projected token",
                 );
-                let session_name = self.optional_text(members.optional("sessionName"));
+                let token_file = file.and_then(|field| self.path(&field));
+                let session_name = match members.optional("sessionName") {
+                    None => Some("privy-webhook".to_owned()),
+                    some => self.word_like(
+                        some,
+                        is_session_name,
+                        "2 to 64 characters of a-z, A-Z, 0-9 and `_+=,.@-`, as CloudTrail shows sessions",
+                    ),
+                };
                 Some(AwsIdentity::WebIdentity {
                     role_arn: role_arn?,
-                    token_file: self.path(&file?)?,
-                    session_name: session_name.unwrap_or_else(|| "privy-webhook".to_owned()),
+                    token_file: token_file?,
+                    session_name: session_name?,
                 })
             }
             (None, None, Some(field)) => {
@@ -71,7 +84,7 @@ impl Loader<'_> {
                 if credentials.is_none() {
                     field.problem(
                         self.problems,
-                        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not both set",
+                        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not both set; set them, or use `platform`",
                     );
                 }
                 credentials.map(AwsIdentity::Static)
@@ -82,4 +95,27 @@ impl Loader<'_> {
             }
         }
     }
+}
+
+fn is_role(text: &str) -> bool {
+    let parts: Vec<_> = text.splitn(6, ':').collect();
+    let [arn, partition, service, region, account, role] = parts[..] else {
+        return false;
+    };
+    arn == "arn"
+        && partition.starts_with("aws")
+        && (service, region) == ("iam", "")
+        && account.len() == 12
+        && account.bytes().all(|b| b.is_ascii_digit())
+        && role
+            .strip_prefix("role/")
+            .is_some_and(|name| !name.is_empty())
+        && role.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn is_session_name(text: &str) -> bool {
+    (2..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
 }

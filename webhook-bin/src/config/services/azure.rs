@@ -1,6 +1,8 @@
 //! `keyServices.azure`
 
 use super::Services;
+use super::common::is_https;
+use crate::config::problem::quoted;
 use crate::config::reader::Field;
 use crate::config::rules::Loader;
 
@@ -18,10 +20,12 @@ impl Loader<'_> {
             return;
         };
         let options = &mut services.options.azure;
-        options.authority_host = self.optional_text(members.optional("authorityHost"));
-        options.ca_file = members
-            .optional("caFile")
-            .and_then(|field| self.path(&field));
+        options.authority_host = self.word_like(
+            members.optional("authorityHost"),
+            is_https,
+            "an address such as `https://login.microsoftonline.com`",
+        );
+        options.ca_file = self.authorities(members.optional("caFile"));
         if let Some(field) = members.optional("address")
             && let Some(text) = field.text(self.problems)
         {
@@ -29,7 +33,10 @@ impl Loader<'_> {
             if options.address.is_none() {
                 field.problem(
                     self.problems,
-                    "must be an address and a port such as `10.0.0.4:443`",
+                    format!(
+                        "must be an address and a port such as `10.0.0.4:443`, not {}",
+                        quoted(text)
+                    ),
                 );
             }
         }

@@ -12,7 +12,10 @@ impl Loader<'_> {
             return;
         };
         let options = &mut services.options.gcp;
-        options.endpoint = self.optional_text(members.optional("endpoint"));
+        options.endpoint = self.endpoint(
+            members.optional("endpoint"),
+            "https://cloudkms.googleapis.com",
+        );
         self.call_limits(&members, &mut options.limits);
         let warnings = options.warnings();
         services

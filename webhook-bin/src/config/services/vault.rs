@@ -27,11 +27,13 @@ impl Loader<'_> {
             "address",
             "write the server's address, as `https://vault.example:8200`",
         );
-        options.address = self.optional_text(address);
-        options.ca_file = members
-            .optional("caFile")
-            .and_then(|field| self.path(&field));
-        options.namespace = self.optional_text(members.optional("namespace"));
+        options.address = self.endpoint(address, "https://vault.example:8200");
+        options.ca_file = self.authorities(members.optional("caFile"));
+        options.namespace = self.word_like(
+            members.optional("namespace"),
+            |text| text.len() <= 256 && text.bytes().all(|b| b.is_ascii_graphic()),
+            "1 to 256 visible ASCII characters such as `team-a/payments`",
+        );
         self.call_limits(&members, &mut options.limits);
         let Some(auth) = members.required(self.problems, "auth", WAYS) else {
             return;
@@ -60,13 +62,14 @@ impl Loader<'_> {
                 let role = self.optional_text(role);
                 let default = "/var/run/secrets/kubernetes.io/serviceaccount/token";
                 let token_file = match members.optional("tokenFile") {
-                    Some(field) => self.path(&field)?,
-                    None => default.into(),
+                    Some(field) => self.path(&field),
+                    None => Some(default.into()),
                 };
+                let mount = self.vault_mount(&members, "kubernetes");
                 Some(VaultAuth::Kubernetes {
-                    mount: self.vault_mount(&members, "kubernetes")?,
+                    mount: mount?,
                     role: role?,
-                    token_file,
+                    token_file: token_file?,
                 })
             }
             (None, Some(field), None) => {
@@ -77,10 +80,11 @@ impl Loader<'_> {
                     "name the file of a projected token whose audience is Vault's",
                 );
                 let role = self.optional_text(members.optional("role"));
+                let token_file = file.and_then(|field| self.path(&field));
                 Some(VaultAuth::Jwt {
                     mount: self.vault_mount(&members, "jwt")?,
                     role,
-                    token_file: self.path(&file?)?,
+                    token_file: token_file?,
                 })
             }
             (None, None, Some(field)) => self.path(&field).map(VaultAuth::TokenFile),
