@@ -277,13 +277,17 @@ pub enum KeyCommand {
     /// Compare a key's fingerprint with the key manager once, and remember the key
     Trust(TrustArgs),
     /// Have a Kubernetes KMS plugin wrap a private key, so that only the plugin opens the file
-    #[cfg(feature = "kms-plugin")]
     Wrap(WrapArgs),
 }
 
 /// `privy key wrap`.
-#[cfg(feature = "kms-plugin")]
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  privy key wrap payments.pem --plugin /run/kms/socket --out payments.wrapped
+      the webhook then names it as kms-plugin:/run/kms/socket?key=/etc/privy/payments.wrapped
+
+The private key is encrypted under a key of its own, and the plugin encrypts that one. Whoever has the file and may ask the plugin has the private key; the file alone is of no use.")]
 pub struct WrapArgs {
     /// The private key file (PEM or JWK)
     #[arg(value_name = "PRIVATE.pem")]

@@ -42,14 +42,18 @@ pub fn reference(text: &Path) -> Result<Option<KeyUri>, Failure> {
 /// Exit 2 for a reference that is malformed, or whose service is not in this build.
 pub fn parse(text: &str) -> Result<KeyUri, Failure> {
     text.parse().map_err(|error| match error {
-        KeyUriError::NotInThisBuild { scheme, feature } => Failure::usage(anyhow!(
-            "`{scheme}:` keys are not in this build of privy"
-        ))
-        .hint(format!(
-            "install one that has it: cargo install cli-bin --features {feature} (`all-services` has every one)"
-        )),
+        KeyUriError::NotInThisBuild { scheme, feature } => {
+            not_in_this_build(&format!("`{scheme}:` keys are"), feature)
+        }
         error => Failure::usage(error),
     })
+}
+
+/// Exit 2 for `what` (with its verb) that only a build with `feature` can.
+pub fn not_in_this_build(what: &str, feature: &str) -> Failure {
+    Failure::usage(anyhow!("{what} not in this build of privy")).hint(format!(
+        "install one that has it: cargo install cli-bin --features {feature} (`all-services` has every one)"
+    ))
 }
 
 /// The way to every key service that this build has.
@@ -82,10 +86,16 @@ pub fn settings(error: ConnectError) -> Failure {
 #[allow(clippy::needless_pass_by_value, reason = "what `map_err` hands over")]
 pub fn failure(error: UnwrapError) -> Failure {
     let category = error.category();
-    let cause = error.source().map(ToString::to_string);
-    let error = match cause {
-        Some(cause) => anyhow!("{error} ({cause})"),
-        None => anyhow!("{error}"),
+    // On one line, as far down as the service's own words.
+    let mut causes = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
+    let error = match causes[..] {
+        [] => anyhow!("{error}"),
+        _ => anyhow!("{error} ({})", causes.join(": ")),
     };
     match category {
         Category::Unavailable => Failure::unavailable(error).hint("try again in a moment"),

@@ -331,3 +331,67 @@ fn an_expired_card_is_not_sealed_for() {
         .run(&["seal", "--key", "old.json", "--for", "a/b/c"], "x")
         .failed(2, "not to seal for its key after 2020-01-01");
 }
+
+/// A build without a key service says which feature has it, and goes no further.
+#[test]
+fn what_is_not_built_in_says_which_feature_has_it() {
+    let bench = Bench::new();
+    for (reference, feature, built_in) in [
+        (
+            "aws-kms://arn:aws:kms:eu-central-1:111122223333:key/00000000-0000-0000-0000-000000000001",
+            "aws",
+            cfg!(feature = "aws"),
+        ),
+        (
+            "azure-kv://acme/payments/00000000000000000000000000000001",
+            "azure",
+            cfg!(feature = "azure"),
+        ),
+        (
+            "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1",
+            "gcp",
+            cfg!(feature = "gcp"),
+        ),
+        (
+            "kms-plugin:/run/kms?key=k",
+            "kms-plugin",
+            cfg!(feature = "kms-plugin"),
+        ),
+        (
+            "pkcs11:token=t;object=k",
+            "pkcs11",
+            cfg!(feature = "pkcs11"),
+        ),
+        (
+            "vault-transit://transit/payments#1",
+            "vault",
+            cfg!(feature = "vault"),
+        ),
+    ] {
+        if built_in {
+            continue;
+        }
+        let open = ["open", "--key", reference, "--for", "a/b/c"];
+        for arguments in [&["key", "fetch", reference][..], &open] {
+            bench
+                .run(arguments, "x")
+                .failed(2, "keys are not in this build of privy")
+                .hints(&format!("cargo install cli-bin --features {feature}"));
+        }
+    }
+    if !cfg!(feature = "kms-plugin") {
+        let wrap = [
+            "key",
+            "wrap",
+            "k.pem",
+            "--plugin",
+            "/run/kms",
+            "--out",
+            "k.wrapped",
+        ];
+        bench
+            .run(&wrap, "")
+            .failed(2, "KMS plugins are not in this build of privy")
+            .hints("cargo install cli-bin --features kms-plugin");
+    }
+}

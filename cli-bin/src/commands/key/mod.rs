@@ -6,7 +6,6 @@ pub mod generate;
 pub mod show;
 pub mod sign;
 pub mod trust;
-#[cfg(feature = "kms-plugin")]
 pub mod wrap;
 
 use crate::cli::KeyCommand;
@@ -24,7 +23,6 @@ pub fn run(command: &KeyCommand, io: &mut Io<'_>) -> Result<Exit, Failure> {
         KeyCommand::Show(args) => show::run(args, io),
         KeyCommand::Sign(args) => sign::run(args, io),
         KeyCommand::Trust(args) => trust::run(args, io),
-        #[cfg(feature = "kms-plugin")]
         KeyCommand::Wrap(args) => wrap::run(args, io),
     }
 }

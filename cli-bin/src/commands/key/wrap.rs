@@ -1,36 +1,88 @@
 //! `privy key wrap`: a private key in a file that only a KMS plugin can open.
 
-use tokio::time::Instant;
-
 use crate::cli::WrapArgs;
 use crate::io::Io;
-use crate::io::files::{self, Audience, Existing};
 use crate::report::{Exit, Failure};
-use crate::services;
-use crate::text::shell_word;
 
 /// Has the plugin wrap the key, writes the file and says how a configuration names it.
 ///
 /// # Errors
 /// Exit 1 when the plugin refuses, 2 for wrong usage or a file that exists, 3 when the plugin does not answer.
+#[cfg(feature = "kms-plugin")]
 pub fn run(args: &WrapArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
-    files::require_folder(&args.out)?;
-    let deadline = Instant::now() + services::LIMIT;
+    use crate::io::files::{self, Audience, Existing};
+    use crate::services;
+
+    check(args)?;
+    let deadline = tokio::time::Instant::now() + services::LIMIT;
     let wrapping = kms_backends::kms_plugin::wrap_file(&args.plugin, &args.key, deadline);
-    let text = services::runtime()?
-        .block_on(wrapping)
-        .map_err(services::failure)?;
+    let text = services::runtime()?.block_on(wrapping).map_err(failure)?;
     files::write(&args.out, text.as_bytes(), Audience::Usual, Existing::Keep)?;
+    io.answer(next_steps(args).as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// There is no plugin to ask.
+///
+/// # Errors
+/// Exit 2.
+#[cfg(not(feature = "kms-plugin"))]
+pub fn run(_: &WrapArgs, _: &mut Io<'_>) -> Result<Exit, Failure> {
+    Err(crate::services::not_in_this_build(
+        "KMS plugins are",
+        "kms-plugin",
+    ))
+}
+
+/// What is wrong with the files, said before the plugin is asked.
+#[cfg(feature = "kms-plugin")]
+fn check(args: &WrapArgs) -> Result<(), Failure> {
+    crate::io::files::require_folder(&args.out)?;
+    if args.out.symlink_metadata().is_ok() {
+        let exists = anyhow::anyhow!("`{}` exists, and nothing was changed", args.out.display());
+        return Err(Failure::usage(exists)
+            .hint("choose another name; what was sealed for the key in that file may need it"));
+    }
+    kms_backends::local::LocalBackend::open(&args.key, None).map_err(|error| {
+        Failure::usage(anyhow::Error::new(error).context("no key was wrapped")).hint(
+            "give the private key's own file, which nobody else can read: PKCS#8 PEM without passphrase, or JWK",
+        )
+    })?;
+    Ok(())
+}
+
+/// The reference as the configuration will have it, and what is left to do.
+#[cfg(feature = "kms-plugin")]
+fn next_steps(args: &WrapArgs) -> String {
+    use crate::text::shell_word;
+
     let reference = format!(
         "kms-plugin:{}?key={}",
         args.plugin.display(),
         args.out.display()
     );
-    let answer = format!(
+    format!(
         "Next: name it in the webhook's configuration as {}, make its card with `privy key show`, and destroy {}\n",
         shell_word(&reference),
         shell_word(&args.key.display().to_string())
-    );
-    io.answer(answer.as_bytes())?;
-    Ok(Exit::Done)
+    )
+}
+
+/// The plugin's answers; who uses a key and who wraps one need different things.
+#[cfg(feature = "kms-plugin")]
+fn failure(error: kms_backends::UnwrapError) -> Failure {
+    use kms_backends::Category;
+
+    let hint = match error.category() {
+        Category::Denied | Category::UnknownKey => {
+            "the plugin's own KMS refuses; ask whoever runs the plugin for the right to encrypt with its key"
+        }
+        Category::Unavailable => {
+            "see that a KMS v2 plugin listens at --plugin and is well, then try again"
+        }
+        Category::Misconfigured | Category::Rejected => {
+            "see that --plugin is the socket of a KMS v2 plugin that you or root run"
+        }
+    };
+    crate::services::failure(error).hint(hint)
 }
