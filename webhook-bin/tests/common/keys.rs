@@ -74,8 +74,8 @@ pub fn patched(answer: &serde_json::Value) -> Vec<u8> {
                 .unwrap_or_else(|| panic!("no patch: {answer}")),
         )
         .unwrap();
-    let patch: serde_json::Value = serde_json::from_slice(&patch).unwrap();
-    STANDARD
-        .decode(patch[0]["value"].as_str().unwrap())
-        .unwrap()
+    let patch: Vec<serde_json::Value> = serde_json::from_slice(&patch).unwrap();
+    // An empty `data` is written before what goes into it.
+    let value = patch.last().unwrap()["value"].as_str();
+    STANDARD.decode(value.unwrap()).unwrap()
 }
