@@ -7,6 +7,7 @@
 
 mod config_map;
 mod follow;
+mod standing;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +17,10 @@ use http::HeaderMap;
 
 pub use config_map::{FrontProxyError, RequestHeader};
 pub use follow::{CONFIG_MAP, FetchError, Follower, fetch};
+pub use standing::{Standing, State};
 
 use crate::caller::Rejected;
+use standing::Followed;
 
 /// As whom the API server calls itself.
 const API_SERVER: &str = "system:apiserver";
@@ -32,6 +35,7 @@ pub struct FrontProxy {
     current: RwLock<Arc<RequestHeader>>,
     /// A genuine call has carried the caller's uid, which an impersonated one does not.
     sends_uid: AtomicBool,
+    followed: Followed,
 }
 
 impl FrontProxy {
@@ -40,7 +44,13 @@ impl FrontProxy {
         Self {
             current: RwLock::new(Arc::new(request_header)),
             sends_uid: AtomicBool::new(false),
+            followed: Followed::begin(),
         }
+    }
+
+    /// How well what is in force is known to be what the API server says.
+    pub fn standing(&self) -> Standing {
+        self.followed.standing()
     }
 
     /// What the ConfigMap said last that could be used.

@@ -18,6 +18,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::app::App;
+use crate::front_proxy::{FrontProxy, State as Followed};
 use crate::process::ProcessCollector;
 use crate::tls::TlsStore;
 
@@ -31,11 +32,13 @@ pub type KeyReport = Arc<dyn Fn() -> Vec<KeyHealth> + Send + Sync>;
 ///
 /// Readiness means "configured, certificate valid, not shutting down". It never depends on a key service:
 /// all replicas would leave at once, and plain refusals would become connection errors. `keys` is for the
-/// body of `/readyz?verbose` and for the metrics.
+/// body of `/readyz?verbose` and for the metrics, and so is `front_proxy`, where callers come through the API server:
+/// a webhook whose watch is lost serves as before.
 pub fn router<R: Send + Sync + 'static>(
     app: &Arc<App<R>>,
     tls: &Arc<TlsStore>,
     keys: KeyReport,
+    front_proxy: Option<Arc<FrontProxy>>,
 ) -> Router {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(ProcessCollector));
@@ -45,11 +48,13 @@ pub fn router<R: Send + Sync + 'static>(
         app: Arc::clone(app),
         tls: Arc::clone(tls),
         keys: Arc::clone(&keys),
+        front_proxy: front_proxy.clone(),
     }));
     let state = Arc::new(Health {
         app: Arc::clone(app),
         tls: Arc::clone(tls),
         keys,
+        front_proxy,
         registry,
     });
     Router::new()
@@ -63,6 +68,7 @@ struct Health<R> {
     app: Arc<App<R>>,
     tls: Arc<TlsStore>,
     keys: KeyReport,
+    front_proxy: Option<Arc<FrontProxy>>,
     registry: Registry,
 }
 
@@ -91,6 +97,9 @@ async fn readyz<R>(
         for (name, word) in (health.keys)() {
             let _ = writeln!(body, "[i] key {name}: {word}");
         }
+        if let Some(front_proxy) = &health.front_proxy {
+            let _ = writeln!(body, "[i] {}", followed_line(front_proxy));
+        }
     }
     body.push_str(if ready { "ok\n" } else { "not ready\n" });
     let status = if ready {
@@ -99,6 +108,18 @@ async fn readyz<R>(
         StatusCode::SERVICE_UNAVAILABLE
     };
     plain(status, body, "text/plain; charset=utf-8")
+}
+
+/// How well it is known how the API server proves itself, in words.
+fn followed_line(front_proxy: &FrontProxy) -> String {
+    let standing = front_proxy.standing();
+    let ago = standing.heard.elapsed().unwrap_or_default().as_secs();
+    let word = match standing.state {
+        Followed::Current => "followed",
+        Followed::Lost => "NOT FOLLOWED, the API server does not answer or ended the watch",
+        Followed::Unusable => "NOT FOLLOWED, it cannot be relied on; what it said before holds",
+    };
+    format!("ConfigMap extension-apiserver-authentication: {word}; last heard of {ago} s ago")
 }
 
 async fn metrics<R>(State(health): State<Arc<Health<R>>>) -> Response<Body> {
@@ -131,6 +152,7 @@ struct Levels<R> {
     app: Arc<App<R>>,
     tls: Arc<TlsStore>,
     keys: KeyReport,
+    front_proxy: Option<Arc<FrontProxy>>,
 }
 
 impl<R> std::fmt::Debug for Levels<R> {
@@ -166,6 +188,9 @@ impl<R: Send + Sync + 'static> Collector for Levels<R> {
             let labels = [("key", key.as_str()), ("health", health)];
             ConstGauge::new(1_i64).encode(keys.encode_family(&labels)?)?;
         }
+        if let Some(front_proxy) = &self.front_proxy {
+            encode_followed(front_proxy, &mut encoder)?;
+        }
         let failed = ConstCounter::new(self.app.audit().failed_writes());
         failed.encode(encoder.encode_descriptor(
             "audit_write_failures",
@@ -174,4 +199,32 @@ impl<R: Send + Sync + 'static> Collector for Levels<R> {
             MetricType::Counter,
         )?)
     }
+}
+
+/// Every state has its sample, so that a sum over time and an alert on one of them are right from the first scrape.
+fn encode_followed(
+    front_proxy: &FrontProxy,
+    encoder: &mut DescriptorEncoder<'_>,
+) -> Result<(), std::fmt::Error> {
+    let standing = front_proxy.standing();
+    let mut states = encoder.encode_descriptor(
+        "front_proxy_watch",
+        "1 for how the ConfigMap that says how the API server proves itself is followed",
+        None,
+        MetricType::Gauge,
+    )?;
+    for state in Followed::ALL {
+        let is = i64::from(state == standing.state);
+        ConstGauge::new(is).encode(states.encode_family(&[("state", state.as_str())])?)?;
+    }
+    let heard = standing
+        .heard
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    ConstGauge::new(i64::try_from(heard).unwrap_or(i64::MAX)).encode(encoder.encode_descriptor(
+        "front_proxy_heard_seconds",
+        "When the API server last said how it proves itself, or that nothing changed, on the Unix clock",
+        None,
+        MetricType::Gauge,
+    )?)
 }

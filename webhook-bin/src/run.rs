@@ -131,7 +131,7 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
         metrics,
         Arc::new(config.limits.clone()),
     );
-    let health = health::router(&app, &tls, {
+    let report: health::KeyReport = {
         let app = Arc::clone(&app);
         Arc::new(move || {
             let status = app.reviewer().registry.present().status();
@@ -140,7 +140,8 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
                 .map(|key| (key.name, key.health.as_str()))
                 .collect()
         })
-    });
+    };
+    let health = health::router(&app, &tls, report, front_proxy.clone());
     let parts = Parts {
         app,
         tls,

@@ -8,11 +8,15 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use common::api_server::FakeApiServer;
 use common::client::{Client, Response};
+use common::keys::{ServedKey, patched};
 use common::pki::{Pair, Pki};
-use common::{PATIENCE, Running, Setup, plain_review};
+use common::{PATIENCE, Running, Setup, admission_review, plain_review};
 use http::StatusCode;
+use kms_backends::CacheOptions;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use webhook_bin::caller::{Aggregated, CallerMode};
@@ -41,6 +45,10 @@ fn config_map(proxy: &Pki, names: &str) -> Value {
 
 impl Stage {
     async fn set() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    async fn with(setup: Setup) -> Self {
         let proxy = Pki::new();
         let api_server = FakeApiServer::start(config_map(&proxy, "[\"front-proxy-client\"]")).await;
         let client = api_server.client();
@@ -48,7 +56,7 @@ impl Stage {
         let setup = Setup {
             callers: Some(CallerMode::Aggregated(Aggregated::default())),
             front_proxy: Some((Arc::new(FrontProxy::new(found)), Some((client, version)))),
-            ..Setup::default()
+            ..setup
         };
         let webhook = setup.start().await;
         api_server.until_watched(1).await;
@@ -94,13 +102,21 @@ impl Stage {
 }
 
 async fn ask(client: &mut Client, path: &str, headers: &str) -> std::io::Result<Response> {
-    let body = plain_review("");
+    send(client, path, headers, &plain_review("")).await
+}
+
+async fn send(
+    client: &mut Client,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> std::io::Result<Response> {
     let head = format!(
         "POST {path}?timeout=10s HTTP/1.1\r\nhost: webhook\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{headers}\r\n",
         body.len()
     );
     client.send(head.as_bytes()).await?;
-    client.send(&body).await?;
+    client.send(body).await?;
     client.response().await
 }
 
@@ -127,6 +143,64 @@ async fn the_api_server_itself_is_served() {
     // The paths of the other modes lead nowhere.
     let answer = ask(&mut client, "/mutate", API_SERVER).await.unwrap();
     assert_eq!(answer.status, 404);
+}
+
+#[tokio::test]
+async fn both_layouts_open_on_every_way_in() {
+    let key = ServedKey::new();
+    let metrics = webhook_bin::metrics::Metrics::new();
+    let stage = Stage::with(Setup {
+        registry: key.registry(&metrics, CacheOptions::default()),
+        metrics,
+        ..Setup::default()
+    })
+    .await;
+    let mut client = stage.front_proxy().await;
+    let sealed = |value: &str| key.sealed(value.as_bytes());
+    let text = |sealed: &str| String::from_utf8(STANDARD.decode(sealed).unwrap()).unwrap();
+    let old = STANDARD.encode("old");
+    for annotation in [false, true] {
+        for (operation, dry_run) in [
+            ("CREATE", false),
+            ("CREATE", true),
+            ("UPDATE", false),
+            ("UPDATE", true),
+        ] {
+            let value = format!("{operation} {dry_run} {annotation}");
+            let (before, after) = (sealed("old"), sealed(&value));
+            let review = |data: Value| {
+                let review = admission_review("payments", "db", &data);
+                serde_json::from_slice::<Value>(&review).unwrap()
+            };
+            let annotated = |object: &mut Value, sealed: &str| {
+                object["metadata"]["annotations"] =
+                    json!({"privyseal.dev/data.password": text(sealed)});
+            };
+            let mut sent = if annotation {
+                // A manifest in Git has no `data`; what is stored carries its value along.
+                let mut sent = review(json!({}));
+                annotated(&mut sent["request"]["object"], &after);
+                sent
+            } else {
+                review(json!({"password": after}))
+            };
+            let request = &mut sent["request"];
+            request["operation"] = operation.into();
+            request["dryRun"] = dry_run.into();
+            if operation == "UPDATE" {
+                let mut stored = review(json!({"password": old}))["request"]["object"].take();
+                if annotation {
+                    annotated(&mut stored, &before);
+                    request["object"]["data"] = stored["data"].clone();
+                }
+                request["oldObject"] = stored;
+            }
+            let body = serde_json::to_vec(&sent).unwrap();
+            let answer = send(&mut client, MUTATE, API_SERVER, &body).await.unwrap();
+            assert_eq!(answer.json()["response"]["allowed"], true, "{value}");
+            assert_eq!(patched(&answer.json()), value.as_bytes());
+        }
+    }
 }
 
 #[tokio::test]
@@ -383,6 +457,102 @@ async fn a_watch_that_ends_is_taken_up_again_and_what_was_missed_is_read() {
             .unwrap()
             .ends_with("Bearer token-2")
     );
+}
+
+#[tokio::test]
+async fn a_watch_that_is_lost_shows_and_changes_nothing_of_readiness() {
+    let stage = Stage::set().await;
+    let sample = |state: &str| format!("privy_front_proxy_watch{{state=\"{state}\"}}");
+    let line = async || {
+        let ready = stage.webhook.get("/readyz?verbose").await;
+        assert_eq!(ready.status, 200);
+        let text = ready.text();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("[i] ConfigMap extension-apiserver-authentication: "));
+        line.unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    let heard = || stage.webhook.metric("privy_front_proxy_heard_seconds");
+    let only = async |state: &str| {
+        stage.webhook.until_metric(&sample(state), 1).await;
+        for other in ["current", "lost", "unusable"] {
+            let expected = u64::from(other == state);
+            assert_eq!(stage.webhook.metric(&sample(other)).await, expected);
+        }
+    };
+    only("current").await;
+    assert!(line().await.contains(": followed; last heard of "));
+    let begun = heard().await;
+    assert!(begun > 1_700_000_000, "{begun}");
+
+    // Out of reach: a change would go unnoticed.
+    stage
+        .api_server
+        .refuse(Some(StatusCode::SERVICE_UNAVAILABLE));
+    stage.api_server.hang_up();
+    only("lost").await;
+    assert!(line().await.contains("NOT FOLLOWED, the API server"));
+    assert!(stage.serves(&stage.proxy, "front-proxy-client").await);
+    let silent = heard().await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(heard().await, silent, "silence is no news");
+    stage.api_server.refuse(None);
+    only("current").await;
+    assert!(heard().await > silent);
+
+    // There again, with something that nobody can rely on: no quiet watch makes up for that.
+    let watched = watches(&stage);
+    stage.api_server.change(json!({}));
+    only("unusable").await;
+    assert!(line().await.contains("it cannot be relied on"));
+    stage
+        .api_server
+        .tell(&json!({"type": "BOOKMARK", "object": {
+        "kind": "ConfigMap", "metadata": {"resourceVersion": "99"}}}));
+    stage.api_server.hang_up();
+    stage.api_server.until_watched(watched + 1).await;
+    only("unusable").await;
+    let good = config_map(&stage.proxy, "[\"front-proxy-client\"]");
+    stage.api_server.change(good);
+    only("current").await;
+}
+
+fn watches(stage: &Stage) -> usize {
+    let questions = stage.api_server.questions();
+    let watches = questions.iter().filter(|q| q.contains("watch=true"));
+    watches.count()
+}
+
+#[tokio::test]
+async fn every_documented_alert_names_metrics_that_exist() {
+    let stage = Stage::set().await;
+    let metrics = stage.webhook.get("/metrics").await.text();
+    let guide = include_str!("../../docs/operators.md");
+    let rules: Vec<&str> = guide
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("expr: "))
+        .collect();
+    assert!(rules.len() >= 3, "{rules:?}");
+    for rule in rules {
+        let names = rule
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .filter(|word| word.starts_with("privy_"));
+        let mut some = false;
+        for name in names {
+            some = true;
+            assert!(metrics.contains(&format!("# TYPE {name} ")), "{name}");
+        }
+        assert!(some, "{rule}");
+    }
+}
+
+#[tokio::test]
+async fn callers_of_other_modes_have_no_watch_to_lose() {
+    let webhook = Setup::default().start().await;
+    let metrics = webhook.get("/metrics").await.text();
+    assert!(!metrics.contains("front_proxy"), "{metrics}");
+    let ready = webhook.get("/readyz?verbose").await.text();
+    assert!(!ready.contains("ConfigMap"), "{ready}");
 }
 
 #[tokio::test]

@@ -81,6 +81,7 @@ impl Follower {
             }
             // A version that the server no longer knows, or anything else: the next round begins afresh.
             version = None;
+            self.front_proxy.followed.lost();
             sleep(rest).await;
             rest = (rest * 2).min(Duration::from_secs(30).max(self.rest));
         }
@@ -96,6 +97,9 @@ impl Follower {
                     from
                 }
                 Err(error) => {
+                    if matches!(error, FetchError::Content(_)) {
+                        self.front_proxy.followed.heard(false);
+                    }
                     tracing::warn!(%error, "how the API server proves itself cannot be read; what was read last stays in force");
                     return Err(());
                 }
@@ -109,6 +113,8 @@ impl Follower {
             .watch(&format!("{WATCH}{from}"))
             .await
             .map_err(failed)?;
+        // Asked for from here on, so nothing is missed.
+        self.front_proxy.followed.unchanged();
         let mut last = from;
         while let Some(line) = lines.next(SILENCE).await.map_err(failed)? {
             let event: Event<'_> = serde_json::from_slice(&line).map_err(|_| ())?;
@@ -122,11 +128,13 @@ impl Follower {
                     if event.kind != "BOOKMARK" && object.metadata.name == NAME {
                         match object.request_header() {
                             Ok(found) => self.take(found),
-                            Err(error) => keep_old(&error),
+                            Err(error) => self.keep_old(&error),
                         }
+                    } else {
+                        self.front_proxy.followed.unchanged();
                     }
                 }
-                "DELETED" => keep_old(&FrontProxyError::NotAConfigMap),
+                "DELETED" => self.keep_old(&FrontProxyError::NotAConfigMap),
                 // `ERROR`, with 410 for a version that is gone.
                 _ => return Err(()),
             }
@@ -137,6 +145,7 @@ impl Follower {
 
     fn take(&self, found: RequestHeader) {
         if *self.front_proxy.current() == found {
+            self.front_proxy.followed.heard(true);
             return;
         }
         // First the authority: names of a new front proxy are no use under the old one.
@@ -144,8 +153,10 @@ impl Follower {
             Ok(()) => {
                 tracing::info!("the API server proves itself otherwise from now on");
                 self.front_proxy.replace(found);
+                self.front_proxy.followed.heard(true);
             }
             Err(error) => {
+                self.front_proxy.followed.heard(false);
                 tracing::error!(
                     error = format!("{:#}", anyhow::Error::from(error)),
                     "the new front-proxy authority is of no use; the old one stays in force"
@@ -153,10 +164,11 @@ impl Follower {
             }
         }
     }
-}
 
-fn keep_old(error: &FrontProxyError) {
-    tracing::error!(
-        "the ConfigMap kube-system/{NAME} cannot be relied on any more, and what it said before stays in force: {error}"
-    );
+    fn keep_old(&self, error: &FrontProxyError) {
+        self.front_proxy.followed.heard(false);
+        tracing::error!(
+            "the ConfigMap kube-system/{NAME} cannot be relied on any more, and what it said before stays in force: {error}"
+        );
+    }
 }

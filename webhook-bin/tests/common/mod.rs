@@ -208,14 +208,15 @@ impl Setup {
         let log = AuditLog::start(audit.clone()).unwrap();
         let app = App::new(reviewer, log, self.metrics, Arc::new(self.limits));
         let report = Arc::new(|| vec![("payments".to_owned(), "unavailable")]);
+        let front_proxy = self.front_proxy.map(|(front_proxy, _)| front_proxy);
         let parts = Parts {
-            health: health::router(&app, &tls, report),
+            health: health::router(&app, &tls, report, front_proxy.clone()),
             app,
             tls,
             callers: self.callers.unwrap_or_else(|| CallerMode::Mtls {
                 allowed_names: vec!["kube-apiserver".to_owned()],
             }),
-            front_proxy: self.front_proxy.map(|(front_proxy, _)| front_proxy),
+            front_proxy,
             tls_poll: Duration::from_millis(50),
         };
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
