@@ -34,6 +34,11 @@ impl Process {
         }
         Self(command.spawn().expect("the server starts"))
     }
+
+    /// Whether it gave up, as when somebody else took its port first.
+    pub fn has_ended(&mut self) -> bool {
+        self.0.try_wait().is_ok_and(|status| status.is_some())
+    }
 }
 
 impl Drop for Process {

@@ -38,9 +38,23 @@ struct Vault {
 impl Vault {
     /// A development server with a Transit engine and an RSA-4096 key `payments`.
     fn start() -> Self {
+        // A port that was free a moment ago may be taken before Vault has it.
+        let vault = (0..5).find_map(|_| Self::listening());
+        let vault = vault.expect("vault finds a port");
+        vault.write("sys/mounts/transit", &json!({"type": "transit"}));
+        vault.write("transit/keys/payments", &json!({"type": "rsa-4096"}));
+        vault.write(
+            "sys/policies/acl/privy",
+            &json!({"policy": "path \"transit/decrypt/payments\" { capabilities = [\"update\"] }\n\
+                path \"transit/keys/payments\" { capabilities = [\"read\"] }"}),
+        );
+        vault
+    }
+
+    fn listening() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let address = format!("https://127.0.0.1:{}", free_port());
-        let process = Process::start(
+        let mut process = Process::start(
             Command::new(server("E2E_VAULT"))
                 .args([
                     "server",
@@ -57,35 +71,32 @@ impl Vault {
                 .env("HOME", folder.path()),
         );
         let ca_file = folder.path().join("vault-ca.pem");
-        wait_until("vault's certificate", || ca_file.is_file());
-        let ca = reqwest::Certificate::from_pem_bundle(&std::fs::read(&ca_file).unwrap()).unwrap();
+        // The file is there before all of it is written.
+        let mut ca = Vec::new();
+        wait_until("vault's certificate", || {
+            let pem = std::fs::read(&ca_file).unwrap_or_default();
+            ca = reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default();
+            !ca.is_empty() || process.has_ended()
+        });
         let admin = reqwest::blocking::Client::builder()
             .tls_certs_only(ca)
             .build()
             .unwrap();
-        let vault = Self {
+        let health = format!("{address}/v1/sys/health");
+        wait_until("vault", || {
+            let answer = admin.get(&health).send();
+            process.has_ended() || answer.is_ok_and(|answer| answer.status() == 200)
+        });
+        if process.has_ended() {
+            return None;
+        }
+        Some(Self {
             address,
             ca_file,
             admin,
             folder,
             _process: process,
-        };
-        let health = format!("{}/v1/sys/health", vault.address);
-        wait_until("vault", || {
-            vault
-                .admin
-                .get(&health)
-                .send()
-                .is_ok_and(|answer| answer.status() == 200)
-        });
-        vault.write("sys/mounts/transit", &json!({"type": "transit"}));
-        vault.write("transit/keys/payments", &json!({"type": "rsa-4096"}));
-        vault.write(
-            "sys/policies/acl/privy",
-            &json!({"policy": "path \"transit/decrypt/payments\" { capabilities = [\"update\"] }\n\
-                path \"transit/keys/payments\" { capabilities = [\"read\"] }"}),
-        );
-        vault
+        })
     }
 
     fn request(&self, method: &str, path: &str, body: &Value) -> (u16, String) {

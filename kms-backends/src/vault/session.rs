@@ -20,7 +20,7 @@ use super::wire::{self, Lease};
 use crate::error::{Category, UnwrapError};
 use crate::sync::lock;
 
-/// After a fresh login, 403 means "this key is not for you". So long is a login fresh.
+/// After a login that a 403 led to, 403 means "this key is not for you". So long is such a login fresh.
 const FRESH: Duration = Duration::from_secs(5);
 /// Between two attempts to renew, while Vault is away.
 const RENEW_PAUSE: Duration = Duration::from_secs(5);
@@ -52,6 +52,11 @@ impl Session {
         self.lease
             .is_some_and(|lease| now.duration_since(self.began) >= lease * 2 / 3)
     }
+
+    /// Whether a 403 means what it says, and not that the token has ended: on its way, say, near the end of a short lease.
+    fn is_meant(&self, relogin: Option<u64>, now: Instant) -> bool {
+        relogin == Some(self.number) && now.duration_since(self.began) < FRESH && !self.due(now)
+    }
 }
 
 /// Who we are to Vault.
@@ -68,8 +73,8 @@ pub(super) struct Identity {
 struct Current {
     session: Option<Arc<Session>>,
     sessions: u64,
-    /// When a 403 last led to a new login.
-    relogin: Option<Instant>,
+    /// The session that a 403 last led to, by number.
+    relogin: Option<u64>,
     renew_not_before: Option<Instant>,
 }
 
@@ -99,26 +104,18 @@ impl Identity {
         }
     }
 
-    /// Another session than `refused`, which got a 403. `None` when that session is fresh, so that the refusal is meant.
+    /// Another session than `refused`, which got a 403. `None` when that session came of another 403 a moment ago, so that the
+    /// refusal is meant.
     pub(super) async fn another(
         self: &Arc<Self>,
         refused: &Session,
     ) -> Result<Option<Arc<Session>>, UnwrapError> {
-        {
-            let mut current = lock(&self.current);
-            let present = current.session.as_ref().map_or(0, |session| session.number);
-            if present == refused.number {
-                let now = Instant::now();
-                if current
-                    .relogin
-                    .is_some_and(|at| now.duration_since(at) < FRESH)
-                {
-                    return Ok(None);
-                }
-                current.relogin = Some(now);
-            }
+        if refused.is_meant(lock(&self.current).relogin, Instant::now()) {
+            return Ok(None);
         }
-        self.log_in(refused.number).await.map(Some)
+        let session = self.log_in(refused.number).await?;
+        lock(&self.current).relogin = Some(session.number);
+        Ok(Some(session))
     }
 
     /// A session newer than `than`, by whoever logs in first.
@@ -300,4 +297,31 @@ fn read(file: &Path) -> Result<Token, UnwrapError> {
         .read_to_string(&mut text)
         .map_err(|error| unusable(format!("cannot be read: {error}")))?;
     Token::new(text.trim().to_owned()).ok_or_else(|| unusable("holds no token".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_meant_only_by_a_young_token_that_a_refusal_led_to() {
+        let began = Instant::now();
+        let session = |lease: u64| Session {
+            token: Token::new("hvs.x".to_owned()).unwrap(),
+            number: 2,
+            began,
+            lease: Some(Duration::from_secs(lease)),
+            renewable: true,
+        };
+        let at = |seconds: u64| began + Duration::from_secs(seconds);
+        assert!(session(600).is_meant(Some(2), at(1)));
+        // Some other login: its token may have been revoked.
+        assert!(!session(600).is_meant(None, at(1)));
+        assert!(!session(600).is_meant(Some(1), at(1)));
+        // Too long ago to know.
+        assert!(!session(600).is_meant(Some(2), at(5)));
+        // A short lease near its end: the token may have ended on its way.
+        assert!(session(3).is_meant(Some(2), at(1)));
+        assert!(!session(3).is_meant(Some(2), at(2)));
+    }
 }
