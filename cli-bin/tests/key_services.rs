@@ -30,7 +30,7 @@ async fn privy(vault: &FakeVault, folder: &Path, arguments: &[&str], input: &[u8
     command
         .args(arguments)
         .current_dir(folder)
-        .env("VAULT_ADDR", vault.server.url())
+        .env("VAULT_ADDR", vault.url())
         .env("VAULT_TOKEN", "hvs.person")
         .env("PRIVY_CONFIG_DIR", folder.join("config"))
         .stdin(Stdio::piped())
@@ -219,7 +219,7 @@ async fn a_service_that_is_away_or_refuses_has_its_own_exit_code() {
         "{words}"
     );
     assert!(!words.contains("hvs."), "{words}");
-    vault.server.always(Some(Fault::status(503)));
+    vault.control().set(Fault::status(503));
     assert_eq!(
         privy(&vault, folder.path(), &fetch, b"")
             .await

@@ -120,11 +120,14 @@ mod observer;
 pub mod pkcs11;
 mod registry;
 #[cfg(any(
+    feature = "aws",
     feature = "azure",
     feature = "gcp",
     feature = "kms-plugin",
-    feature = "pkcs11"
+    feature = "pkcs11",
+    feature = "vault"
 ))]
+#[allow(dead_code, reason = "each service uses a part of it")]
 mod remote;
 mod service;
 mod sync;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jwe_envelope::{EphemeralKey, KeyManagement, RecipientKey, UnwrapRequest};
+use jwe_envelope::{Curve, EphemeralKey, KeyManagement, RecipientKey, UnwrapRequest};
 use tokio::time::Instant;
 
 use crate::connect::ConnectError;
@@ -70,6 +70,25 @@ pub struct KeyVersion {
     pub recipient: RecipientKey,
 }
 
+/// Asks `service` for the public key of each of `versions`, which it has listed.
+#[allow(
+    dead_code,
+    reason = "not every build has a service that lists names alone"
+)]
+pub(crate) async fn with_public_keys(
+    service: &impl KeyService,
+    versions: impl IntoIterator<Item = KeyUri>,
+    algorithm: Option<KeyManagement>,
+    deadline: Instant,
+) -> Result<Vec<KeyVersion>, UnwrapError> {
+    let mut found = Vec::new();
+    for uri in versions {
+        let recipient = service.public_key(&uri, algorithm, deadline).await?;
+        found.push(KeyVersion { uri, recipient });
+    }
+    Ok(found)
+}
+
 /// How much may be asked of a key service; part of the options of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallLimits {
@@ -87,6 +106,56 @@ impl Default for CallLimits {
             attempt_timeout: Duration::from_secs(2),
             quota: NonZeroU32::new(100).map(Quota::per_second),
         }
+    }
+}
+
+/// What a key service unwraps, and what it calls each way.
+#[allow(dead_code, reason = "not every build has a key service")]
+pub(crate) struct Repertoire<T: 'static> {
+    /// The section of the configuration.
+    pub(crate) service: &'static str,
+    /// The paddings that it decrypts, with its own names for them.
+    pub(crate) decrypts: &'static [(KeyManagement, T)],
+    /// The curves that it agrees on.
+    pub(crate) agrees_on: &'static [Curve],
+}
+
+#[allow(dead_code, reason = "not every build has a key service")]
+impl<T> Repertoire<T> {
+    /// The service's name for what the key is pinned to; none where it agrees.
+    ///
+    /// # Errors
+    /// The service can do nothing with such a key.
+    pub(crate) fn way(
+        &self,
+        uri: &KeyUri,
+        recipient: &RecipientKey,
+    ) -> Result<Option<&'static T>, ConnectError> {
+        let algorithm = recipient.algorithm();
+        let wanted = match recipient.curve() {
+            Some(curve) if self.agrees_on.contains(&curve) => return Ok(None),
+            Some(curve) => format!("{algorithm} on {curve}"),
+            None => match self.decrypts.iter().find(|(known, _)| *known == algorithm) {
+                Some((_, name)) => return Ok(Some(name)),
+                None => algorithm.to_string(),
+            },
+        };
+        let message = format!(
+            "{uri} cannot serve {wanted}; the service unwraps {}",
+            self.words()
+        );
+        Err(ConnectError::settings(self.service, message))
+    }
+
+    fn words(&self) -> String {
+        let listed = |names: Vec<String>| names.join(", ");
+        let paddings = self.decrypts.iter().map(|(known, _)| known.to_string());
+        let mut words = listed(paddings.collect());
+        if !self.agrees_on.is_empty() {
+            let curves = self.agrees_on.iter().map(ToString::to_string);
+            words = format!("{words}, and ECDH-ES on {}", listed(curves.collect()));
+        }
+        words
     }
 }
 
@@ -134,5 +203,49 @@ pub(crate) fn suited<'r>(
             Some(_) => Ok(Suited::Agree(ephemeral)),
         },
         _ => misconfigured("this kind of unwrap request is newer than the key service's client"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jwe_envelope::{KeyKind, LocalKey};
+
+    use super::*;
+
+    const SOME: Repertoire<&str> = Repertoire {
+        service: "some",
+        decrypts: &[
+            (KeyManagement::RsaOaep256, "OAEP_256"),
+            (KeyManagement::RsaOaep, "OAEP"),
+        ],
+        agrees_on: &[Curve::P256],
+    };
+
+    #[test]
+    fn a_key_that_a_service_cannot_serve_is_told_what_it_can() {
+        let uri: KeyUri = "file:/keys/payments.pem".parse().unwrap();
+        let key = |kind| LocalKey::generate(kind).unwrap().recipient().clone();
+        let rsa = key(KeyKind::Rsa(2048));
+        assert_eq!(SOME.way(&uri, &rsa).unwrap(), Some(&"OAEP_256"));
+        let sha_1 = rsa.pinned_to(KeyManagement::RsaOaep).unwrap();
+        assert_eq!(SOME.way(&uri, &sha_1).unwrap(), Some(&"OAEP"));
+        assert_eq!(
+            SOME.way(&uri, &key(KeyKind::Ec(Curve::P256))).unwrap(),
+            None
+        );
+        let can = "the service unwraps RSA-OAEP-256, RSA-OAEP, and ECDH-ES on P-256";
+        for (other, what) in [
+            (
+                rsa.pinned_to(KeyManagement::RsaOaep384).unwrap(),
+                "cannot serve RSA-OAEP-384;",
+            ),
+            (
+                key(KeyKind::Ec(Curve::P384)),
+                "cannot serve ECDH-ES+A256KW on P-384;",
+            ),
+        ] {
+            let error = SOME.way(&uri, &other).unwrap_err().to_string();
+            assert!(error.contains(what) && error.contains(can), "{error}");
+        }
     }
 }

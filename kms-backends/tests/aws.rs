@@ -7,30 +7,39 @@ mod fakes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fakes::aws::{FakeAws, Lie, error};
-use fakes::http::Fault;
-use jwe_envelope::{
-    Binding, Curve, Envelope, KeyKind, KeyManagement, Place, RecipientKey, Sealer, UnwrapRequest,
-};
+use fakes::aws::FakeAws;
+use fakes::client::{self, Client, request_of, seal, unwrap_by};
+use fakes::http::{Answer, Fault, answering};
+use jwe_envelope::{Curve, KeyKind, KeyManagement, RecipientKey, UnwrapRequest};
 use kms_backends::aws::{AwsIdentity, AwsOptions, StaticCredentials};
 use kms_backends::{
-    Category, Connector, KeyEntry, KeyServices, KeyUnwrap, KeyUnwrapExt as _, KeyUri, NamespaceSet,
-    OpenFailure, OwnedRequest, Registry, UnwrapError, conformance,
+    Category, Connector, KeyServices, KeyUnwrap, KeyUnwrapExt as _, KeyUri, UnwrapError,
+    conformance,
 };
 use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn connector(aws: &FakeAws) -> Connector {
+fn services(aws: &FakeAws) -> KeyServices {
     let mut services = KeyServices::default();
-    services.aws.endpoint = Some(aws.server.url());
+    services.aws.endpoint = Some(aws.url());
     services.aws.identity = AwsIdentity::Static(StaticCredentials::new(
         "AKIAEXAMPLE".into(),
         "canary-secret".into(),
         None,
     ));
     services.aws.limits.attempt_timeout = SECOND;
-    Connector::new(services)
+    services
+}
+
+fn connector(aws: &FakeAws) -> Connector {
+    Connector::new(services(aws))
+}
+
+/// A client of a new key.
+fn client(aws: &FakeAws, kind: KeyKind) -> Client {
+    let (arn, recipient) = aws.add(kind, None);
+    Client::new(services(aws), &format!("aws-kms://{arn}"), recipient)
 }
 
 async fn holder(connector: &Connector, arn: &str, recipient: &RecipientKey) -> Arc<dyn KeyUnwrap> {
@@ -38,30 +47,11 @@ async fn holder(connector: &Connector, arn: &str, recipient: &RecipientKey) -> A
     connector.connect(&uri, recipient).await.unwrap()
 }
 
-fn sealed(recipient: &RecipientKey) -> String {
-    let place = Place::new("payments", "db", "password").unwrap();
-    let mut sealer = Sealer::new(std::slice::from_ref(recipient)).unwrap();
-    sealer
-        .seal(b"hunter2", &Binding::exact(&place))
-        .unwrap()
-        .to_string()
-}
-
-fn request_of(text: &str, recipient: &RecipientKey) -> OwnedRequest {
-    let envelope = Envelope::parse(text.as_bytes()).unwrap();
-    let opening = envelope.opening(0, recipient).unwrap();
-    OwnedRequest::try_from(&opening.request()).unwrap()
-}
-
 async fn unwrap(
     holder: &Arc<dyn KeyUnwrap>,
     recipient: &RecipientKey,
 ) -> Result<Vec<u8>, UnwrapError> {
-    let request = request_of(&sealed(recipient), recipient);
-    let secret = holder
-        .unwrap_within(&request.as_request(), 10 * SECOND)
-        .await?;
-    Ok(secret.expose().to_vec())
+    unwrap_by(&**holder, recipient, 10 * SECOND).await
 }
 
 const KINDS: [(KeyKind, Option<KeyManagement>); 5] = [
@@ -94,12 +84,12 @@ async fn aws_sees_the_wrapped_key_and_nothing_else() {
     for kind in [KeyKind::Rsa(2048), KeyKind::Ec(Curve::P256)] {
         let (arn, recipient) = aws.add(kind, None);
         let holder = holder(&connector(&aws), &arn, &recipient).await;
-        let request = request_of(&sealed(&recipient), &recipient);
+        let request = request_of(&seal(&recipient, b"hunter2"), &recipient);
         holder
             .unwrap_within(&request.as_request(), 10 * SECOND)
             .await
             .unwrap();
-        let requests = aws.server.requests();
+        let requests = aws.control().requests();
         let [sent] = &requests[..] else {
             panic!("{} requests", requests.len());
         };
@@ -117,7 +107,7 @@ async fn aws_sees_the_wrapped_key_and_nothing_else() {
                 .unwrap()
                 .contains("/eu-central-1/kms/")
         );
-        aws.server.forget();
+        aws.control().forget();
     }
 }
 
@@ -153,88 +143,20 @@ async fn other_algorithms_are_refused_before_any_call() {
         let error = connector(&aws).connect(&uri, &recipient).await.unwrap_err();
         assert!(error.to_string().contains("RSA-OAEP-256"), "{error}");
     }
-    assert!(aws.server.requests().is_empty());
+    assert!(aws.control().requests().is_empty());
 }
 
-mod lies {
-    use super::*;
-
-    #[tokio::test]
-    async fn another_key_algorithm_or_length_is_no_answer() {
-        let aws = FakeAws::start().await;
-        for kind in [KeyKind::Rsa(2048), KeyKind::Ec(Curve::P256)] {
-            let (arn, recipient) = aws.add(kind, None);
-            let holder = holder(&connector(&aws), &arn, &recipient).await;
-            for lie in [
-                Lie::OtherKey,
-                Lie::OtherAlgorithm,
-                Lie::TooLong,
-                Lie::Nothing,
-            ] {
-                aws.lie(Some(lie));
-                let error = unwrap(&holder, &recipient).await.unwrap_err();
-                assert_eq!(error.category(), Category::Misconfigured, "{lie:?}");
-            }
-            aws.lie(None);
-            unwrap(&holder, &recipient).await.unwrap();
-        }
-    }
-
-    #[tokio::test]
-    async fn an_agreed_secret_has_the_length_of_its_curve() {
-        let aws = FakeAws::start().await;
-        let (arn, recipient) = aws.add(KeyKind::Ec(Curve::P256), None);
-        let holder = holder(&connector(&aws), &arn, &recipient).await;
-        aws.lie(Some(Lie::Short));
-        let error = unwrap(&holder, &recipient).await.unwrap_err();
-        assert_eq!(error.category(), Category::Misconfigured);
-    }
-
-    #[tokio::test]
-    async fn the_public_key_of_another_key_is_not_taken() {
-        let aws = FakeAws::start().await;
-        let (arn, _) = aws.add(KeyKind::Rsa(2048), None);
-        aws.lie(Some(Lie::OtherKey));
-        let uri: KeyUri = format!("aws-kms://{arn}").parse().unwrap();
-        let deadline = Instant::now() + 10 * SECOND;
-        let error = connector(&aws)
-            .public_key(&uri, None, deadline)
-            .await
-            .unwrap_err();
-        assert_eq!(error.category(), Category::Misconfigured);
-    }
-
-    #[tokio::test]
-    async fn another_secret_opens_nothing() {
-        let aws = FakeAws::start().await;
-        for kind in [KeyKind::Rsa(2048), KeyKind::Ec(Curve::P256)] {
-            let (arn, recipient) = aws.add(kind, None);
-            let registry = Registry::builder()
-                .key(
-                    KeyEntry::builder("payments", recipient.clone())
-                        .namespaces(NamespaceSet::parse(["payments"]).unwrap())
-                        .backend(holder(&connector(&aws), &arn, &recipient).await),
-                )
-                .build()
-                .unwrap();
-            let text = sealed(&recipient);
-            let envelope = Envelope::parse(text.as_bytes()).unwrap();
-            let opening = envelope.opening(0, &recipient).unwrap();
-            let deadline = Instant::now() + 10 * SECOND;
-            aws.lie(Some(Lie::WrongSecret));
-            let failure = registry
-                .open(&registry.entries()[0], &opening, deadline)
-                .await
-                .unwrap_err();
-            assert!(matches!(failure, OpenFailure::Open(_)), "{failure:?}");
-            aws.lie(None);
-            let opened = registry
-                .open(&registry.entries()[0], &opening, deadline)
-                .await
-                .unwrap();
-            assert_eq!(opened.plaintext.expose(), b"hunter2");
-        }
-    }
+/// The rows of docs/key-services.md; `agree` asks a key on a curve.
+#[tokio::test]
+async fn no_lie_is_believed() {
+    let aws = FakeAws::start().await;
+    let rsa = client(&aws, KeyKind::Rsa(2048));
+    let ec = client(&aws, KeyKind::Ec(Curve::P256));
+    let outcome = async |asked: &str| match asked {
+        "agree" => ec.outcome("unwrap").await,
+        other => rsa.outcome(other).await,
+    };
+    client::no_lie_is_believed("aws", aws.control(), outcome).await;
 }
 
 mod trouble {
@@ -249,10 +171,10 @@ mod trouble {
         for row in super::fakes::table::rows("aws") {
             let fault = match row.code.parse::<u16>() {
                 Ok(status) => Fault::status(status),
-                Err(_) => error(400, &row.code),
+                Err(_) => Fault::Refuse(400, row.code.clone().leak(), ""),
             };
-            aws.server.then([Some(fault)]);
-            let before = aws.server.requests().len();
+            aws.control().then([fault]);
+            let before = aws.control().requests().len();
             let error = unwrap(&holder, &recipient).await.unwrap_err();
             assert_eq!(error.category(), row.category, "{}", row.code);
             assert_eq!(
@@ -263,7 +185,7 @@ mod trouble {
             );
             assert!(!error.to_string().contains("words of the server"));
             // The SDK's own retries are off.
-            assert_eq!(aws.server.requests().len(), before + 1, "{}", row.code);
+            assert_eq!(aws.control().requests().len(), before + 1, "{}", row.code);
         }
     }
 
@@ -274,11 +196,11 @@ mod trouble {
         let holder = holder(&connector(&aws), &arn, &recipient).await;
         for fault in [
             Fault::Cut,
-            Fault::CutInBody,
+            Fault::Half,
             Fault::Stall,
             Fault::json(200, "<html>"),
         ] {
-            aws.server.then([Some(fault.clone())]);
+            aws.control().then([fault.clone()]);
             let error = unwrap(&holder, &recipient).await.unwrap_err();
             assert_eq!(error.category(), Category::Unavailable, "{fault:?}");
         }
@@ -291,9 +213,9 @@ mod trouble {
         let (arn, recipient) = aws.add(KeyKind::Rsa(2048), None);
         let connector = connector(&aws);
         let holder = holder(&connector, &arn, &recipient).await;
-        aws.server.then([
-            Some(Fault::json(200, "{\"Plaintext\":\"Y2FuYXJ5\"")),
-            Some(error(400, "AccessDeniedException")),
+        aws.control().then([
+            Fault::json(200, "{\"Plaintext\":\"Y2FuYXJ5\""),
+            Fault::Refuse(400, "AccessDeniedException", ""),
         ]);
         let mut words = vec![format!("{connector:?} {connector:#?} {holder:?}")];
         for _ in 0..2 {
@@ -378,9 +300,9 @@ mod identities {
         let folder = tempfile::tempdir().unwrap();
         let token = folder.path().join("token");
         std::fs::write(&token, "projected").unwrap();
-        let agent = super::fakes::http::FakeServer::start(|request| {
+        let agent = answering(|request| {
             assert_eq!(request.header("authorization"), Some("projected"));
-            super::fakes::http::json(
+            Answer::json(
                 200,
                 &serde_json::json!({"AccessKeyId": "ASIAPOD", "SecretAccessKey": "s", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"}),
             )
@@ -391,7 +313,7 @@ mod identities {
             vec![
                 ("ARN", arn),
                 ("PEM", recipient.to_pem()),
-                ("KMS", aws.server.url()),
+                ("KMS", aws.url()),
                 (
                     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
                     format!("{}/v1/credentials", agent.url()),
@@ -408,7 +330,7 @@ mod identities {
             "{}",
             String::from_utf8_lossy(&output.stdout)
         );
-        let sent = aws.server.requests();
+        let sent = aws.control().requests();
         assert!(sent[0].header("authorization").unwrap().contains("ASIAPOD"));
         assert_eq!(sent[0].header("x-amz-security-token"), Some("t"));
     }
@@ -423,17 +345,11 @@ mod identities {
         let folder = tempfile::tempdir().unwrap();
         let token = folder.path().join("token");
         std::fs::write(&token, "projected").unwrap();
-        let sts = super::fakes::http::FakeServer::start(|request| {
+        let sts = answering(|request| {
             let form = String::from_utf8(request.body.clone()).unwrap();
             assert!(form.contains("Action=AssumeRoleWithWebIdentity"), "{form}");
             assert!(form.contains("WebIdentityToken=projected"), "{form}");
-            http::Response::builder()
-                .header("content-type", "text/xml")
-                .body(
-                    br#"<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAIRSA</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"#
-                        .to_vec(),
-                )
-                .unwrap()
+            Answer::new(200, "text/xml", r#"<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAIRSA</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"#)
         })
         .await;
         let output = again(
@@ -441,7 +357,7 @@ mod identities {
             vec![
                 ("ARN", arn),
                 ("PEM", recipient.to_pem()),
-                ("KMS", aws.server.url()),
+                ("KMS", aws.url()),
                 ("AWS_ENDPOINT_URL_STS", sts.url()),
                 ("AWS_WEB_IDENTITY_TOKEN_FILE", token.display().to_string()),
                 (
@@ -457,7 +373,7 @@ mod identities {
             String::from_utf8_lossy(&output.stdout)
         );
         assert!(
-            aws.server.requests()[0]
+            aws.control().requests()[0]
                 .header("authorization")
                 .unwrap()
                 .contains("ASIAIRSA")

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fakes::azure::{FakeAzure, HOST, KEY};
-use fakes::client::{Client, again_with, chain, is_child, seal, soon};
-use fakes::wire::{Fault, Server};
+use fakes::client::{self, Client, again_with, chain, is_child, seal};
+use fakes::http::{Answer, Fault, Server, answering};
 use jwe_envelope::{KeyKind, KeyManagement, LocalKey};
+use kms_backends::azure::{AzureIdentity, AzureOptions};
 use kms_backends::{Category, KeyServices, conformance};
 use tempfile::NamedTempFile;
 
@@ -28,10 +29,15 @@ impl Bench {
     }
 
     async fn over(fake: Arc<FakeAzure>) -> Self {
+        Self::known_as(AzureIdentity::Platform, fake).await
+    }
+
+    async fn known_as(identity: AzureIdentity, fake: Arc<FakeAzure>) -> Self {
         let server = fake.start("127.0.0.1:0").await;
         let authority = NamedTempFile::new().unwrap();
         std::fs::write(authority.path(), &fake.authority).unwrap();
         let mut services = KeyServices::default();
+        services.azure.identity = identity;
         services.azure.address = Some(server.address);
         services.azure.ca_file = Some(authority.path().to_owned());
         services.azure.authority_host =
@@ -46,18 +52,10 @@ impl Bench {
     }
 }
 
-/// The variables that workload identity puts into a pod come from the outside, so each test that needs an identity runs in
-/// a process of its own.
-fn as_a_pod(name: &str, test: impl Future<Output = ()>) {
+/// Variables come from the outside, so each test that needs some runs in a process of its own.
+fn in_a_process_with(name: &str, variables: &[(&str, &str)], test: impl Future<Output = ()>) {
     if !is_child() {
-        let token = NamedTempFile::new().unwrap();
-        std::fs::write(token.path(), "header.of-the-projected-token.signature").unwrap();
-        let variables = [
-            ("AZURE_FEDERATED_TOKEN_FILE", token.path().to_str().unwrap()),
-            ("AZURE_TENANT_ID", "tenant"),
-            ("AZURE_CLIENT_ID", "client"),
-        ];
-        return again_with(name, &variables);
+        return again_with(name, variables);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -65,6 +63,18 @@ fn as_a_pod(name: &str, test: impl Future<Output = ()>) {
         .build()
         .unwrap();
     runtime.block_on(test);
+}
+
+/// With what workload identity puts into a pod.
+fn as_a_pod(name: &str, test: impl Future<Output = ()>) {
+    let token = NamedTempFile::new().unwrap();
+    std::fs::write(token.path(), "header.of-the-projected-token.signature").unwrap();
+    let variables = [
+        ("AZURE_FEDERATED_TOKEN_FILE", token.path().to_str().unwrap()),
+        ("AZURE_TENANT_ID", "tenant"),
+        ("AZURE_CLIENT_ID", "client"),
+    ];
+    in_a_process_with(name, &variables, test);
 }
 
 async fn conforms(algorithm: Option<KeyManagement>) {
@@ -132,41 +142,20 @@ fn the_service_sees_the_wrapped_key_alone() {
     });
 }
 
+/// The rows of docs/key-services.md.
 #[test]
-fn an_answer_about_another_key_is_not_used() {
-    as_a_pod("an_answer_about_another_key_is_not_used", async {
-        let Bench { fake, client, .. } = &Bench::new().await;
-        for lie in ["another version", "no kid", "nothing", "unreadable"] {
-            fake.control.set(Fault::Lie(lie));
-            let error = client.unwrap().await.expect_err(lie);
-            assert_eq!(error.category(), Category::Unavailable, "{lie}");
-            let words = format!("{} {error:?}", chain(&error));
-            assert!(words.contains("integrity"), "{lie}: {words}");
-            assert!(!words.contains("odd place"), "quotes the answer: {words}");
-        }
-        fake.control.set(Fault::Lie("another version"));
-        let error = client.public_key().await.unwrap_err();
-        assert!(chain(&error).contains("integrity"), "{}", chain(&error));
-        fake.control.set(Fault::None);
-        client.unwrap().await.unwrap();
-    });
-}
-
-#[test]
-fn a_wrong_key_opens_nothing() {
-    as_a_pod("a_wrong_key_opens_nothing", async {
-        let Bench { fake, client, .. } = &Bench::new().await;
-        for lie in ["wrong key", "wrong length"] {
-            fake.control.set(Fault::Lie(lie));
-            let failure = client
-                .open(&seal(&client.recipient, b"value"))
-                .await
-                .unwrap_err();
-            assert!(
-                matches!(failure, kms_backends::OpenFailure::Open(_)),
-                "{lie}: {failure:?}"
-            );
-        }
+fn no_lie_is_believed() {
+    as_a_pod("no_lie_is_believed", async {
+        let key = || LocalKey::generate(KeyKind::Rsa(2048)).unwrap();
+        let bench = Bench::over(FakeAzure::new([key(), key(), key()])).await;
+        let Bench { fake, client, .. } = &bench;
+        let outcome = async |asked: &str| client.outcome(asked).await;
+        client::no_lie_is_believed("azure", &fake.control, outcome).await;
+        fake.control.set(Fault::Lie("unreadable"));
+        let error = client.unwrap().await.unwrap_err();
+        let words = format!("{} {error:?}", chain(&error));
+        assert!(words.contains("integrity"), "{words}");
+        assert!(!words.contains("odd place"), "quotes the answer: {words}");
     });
 }
 
@@ -324,70 +313,83 @@ fn the_versions_that_can_unwrap_are_listed_newest_first() {
             fake.set_enabled(2, false);
             fake.set_enabled(4, false);
             let Bench { fake, client, .. } = &Bench::over(fake).await;
-            let uri = format!("azure-kv://{HOST}/{KEY}").parse().unwrap();
-            let versions = client.connector.versions(&uri, None, soon()).await.unwrap();
+            let uri = format!("azure-kv://{HOST}/{KEY}");
+            let versions = client.versions(&uri).await.unwrap();
             let found: Vec<_> = versions
                 .iter()
                 .map(|v| (v.uri.version().unwrap(), v.recipient.clone()))
                 .collect();
             let expected = [5, 3, 1].map(|at| (FakeAzure::version(at), fake.recipient(at)));
             assert_eq!(found, expected);
-
-            fake.control.set(Fault::Lie("another name"));
-            let error = client
-                .connector
-                .versions(&uri, None, soon())
-                .await
-                .unwrap_err();
-            assert!(chain(&error).contains("integrity"), "{}", chain(&error));
-
-            // The next page is somewhere else: our token does not go there.
-            fake.control.set(Fault::Lie("elsewhere"));
-            let error = client
-                .connector
-                .versions(&uri, None, soon())
-                .await
-                .unwrap_err();
-            assert_eq!(
-                error.category(),
-                Category::Misconfigured,
-                "{}",
-                chain(&error)
-            );
         },
     );
 }
 
 #[test]
-fn a_secret_in_the_environment_is_used_and_warned_about() {
-    if is_child() {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
+fn a_secret_in_the_environment_is_used_where_it_is_asked_for_and_warned_about() {
+    let variables = [
+        ("AZURE_CLIENT_SECRET", "long-lived-secret-value"),
+        ("AZURE_TENANT_ID", "tenant"),
+        ("AZURE_CLIENT_ID", "client"),
+    ];
+    in_a_process_with(
+        "a_secret_in_the_environment_is_used_where_it_is_asked_for_and_warned_about",
+        &variables,
+        async {
+            let fake = FakeAzure::generated(2048);
+            let Bench { client, .. } = &Bench::over(fake.clone()).await;
+            let error = client.connect().await.unwrap_err().to_string();
+            assert!(error.contains("workload identity"), "{error}");
+
             // The token service of this fake gives tokens for assertions alone; that it was asked is what counts.
-            let Bench { client, .. } = &Bench::new().await;
+            let fake = FakeAzure::generated(2048);
+            let Bench { client, .. } = &Bench::known_as(AzureIdentity::Environment, fake).await;
             let error = client.unwrap().await.unwrap_err();
             assert!(error.to_string().contains("identity"), "{error}");
-        });
-        let warnings = kms_backends::azure::AzureOptions::default().warnings();
-        assert_eq!(warnings.len(), 1);
-        assert!(warnings[0].contains("AZURE_CLIENT_SECRET"), "{warnings:?}");
-        assert!(
-            !warnings[0].contains("long-lived-secret-value"),
-            "{warnings:?}"
-        );
-        return;
-    }
-    again_with(
-        "a_secret_in_the_environment_is_used_and_warned_about",
-        &[
-            ("AZURE_CLIENT_SECRET", "long-lived-secret-value"),
-            ("AZURE_TENANT_ID", "tenant"),
-            ("AZURE_CLIENT_ID", "client"),
-        ],
+            let options = AzureOptions::from_env().unwrap();
+            assert_eq!(options.identity, AzureIdentity::Environment);
+            let warnings = options.warnings();
+            assert!(warnings[0].contains("AZURE_CLIENT_SECRET"), "{warnings:?}");
+            assert!(!warnings[0].contains("long-lived-secret-value"));
+        },
     );
+}
+
+/// The machine has an identity; whoever does not ask for it does not get it, and is told how to have one.
+#[test]
+fn the_machines_identity_is_used_only_where_it_is_asked_for() {
+    const NAME: &str = "the_machines_identity_is_used_only_where_it_is_asked_for";
+    let used = async {
+        let fake = FakeAzure::generated(2048);
+        let Bench { client, .. } = &Bench::over(fake).await;
+        let error = client.connect().await.unwrap_err().to_string();
+        assert!(error.contains("keyServices.azure.auth"), "{error}");
+
+        let fake = FakeAzure::generated(2048);
+        fake.accept_token("the-token-of-the-machine");
+        let machine = AzureIdentity::ManagedIdentity(None);
+        let Bench { client, .. } = &Bench::known_as(machine, fake).await;
+        client.unwrap().await.unwrap();
+    };
+    if is_child() {
+        return in_a_process_with(NAME, &[], used);
+    }
+    drop(used);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = asked.clone();
+    let machine = runtime.block_on(answering(move |_| {
+        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let token = serde_json::json!({"access_token": "the-token-of-the-machine", "expires_on": "4102444800",
+            "resource": "https://vault.fake.test", "token_type": "Bearer"});
+        Answer::json(200, &token)
+    }));
+    let endpoint = machine.url();
+    again_with(
+        NAME,
+        &[("IDENTITY_ENDPOINT", &endpoint), ("IDENTITY_HEADER", "x")],
+    );
+    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
 
 #[test]

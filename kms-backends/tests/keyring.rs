@@ -7,9 +7,10 @@ mod fakes;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fakes::client::seal;
 use fakes::http::Fault;
 use fakes::vault::FakeVault;
-use jwe_envelope::{Binding, Envelope, Place, RecipientKey, Sealer};
+use jwe_envelope::{Envelope, RecipientKey};
 use kms_backends::vault::VaultAuth;
 use kms_backends::{
     Category, Connector, Health, KeyEntry, KeyServices, KeySource, Keyring, NamespaceSet,
@@ -21,7 +22,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn connector(vault: &FakeVault) -> Arc<Connector> {
     let mut services = KeyServices::default();
-    services.vault.address = Some(vault.server.url());
+    services.vault.address = Some(vault.url());
     services.vault.auth = Some(VaultAuth::Kubernetes {
         mount: "kubernetes".to_owned(),
         role: "privy".to_owned(),
@@ -52,12 +53,7 @@ fn keyring(vault: &FakeVault, fixed: Vec<KeyEntry>) -> Keyring {
 }
 
 fn sealed(recipient: &RecipientKey) -> String {
-    let place = Place::new("payments", "db", "password").unwrap();
-    let mut sealer = Sealer::new(std::slice::from_ref(recipient)).unwrap();
-    sealer
-        .seal(b"hunter2", &Binding::exact(&place))
-        .unwrap()
-        .to_string()
+    seal(recipient, b"hunter2")
 }
 
 /// As a review does it: the registry of the moment, the entry of the envelope's `kid`.
@@ -167,7 +163,7 @@ async fn a_version_that_went_takes_its_cached_content_keys_along() {
 #[tokio::test]
 async fn until_it_is_listed_the_known_key_is_not_available_rather_than_unknown() {
     let vault = FakeVault::start(1).await;
-    vault.server.always(Some(Fault::status(503)));
+    vault.control().set(Fault::status(503));
     let keyring = keyring(&vault, Vec::new());
     let text = sealed(&vault.recipient(1));
     for _ in 0..2 {
@@ -182,7 +178,7 @@ async fn until_it_is_listed_the_known_key_is_not_available_rather_than_unknown()
             Category::Unavailable
         );
     }
-    vault.server.always(None);
+    vault.control().set(Fault::None);
     keyring.refresh(5 * SECOND).await;
     open(&keyring, &text).await.unwrap().unwrap();
 }
@@ -198,7 +194,7 @@ async fn an_outage_of_the_listing_keeps_what_was_listed() {
         Fault::status(404),
         Fault::Cut,
     ] {
-        vault.server.then([Some(fault)]);
+        vault.control().then([fault]);
         assert!(keyring.refresh(SECOND).await[0].outcome.is_err());
         assert_eq!(names(&keyring), ["payments#2", "payments#1"]);
         open(&keyring, &sealed(&vault.recipient(1)))

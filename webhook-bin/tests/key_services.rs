@@ -66,7 +66,7 @@ impl Bench {
     fn services(&self) -> String {
         format!(
             "keyServices:\n  vault:\n    address: {}\n    auth: {{kubernetes: {{role: privy, tokenFile: {}}}}}\n    timeout: 1s\n    callsPerSecond: 50\n",
-            self.vault.server.url(),
+            self.vault.url(),
             self.vault.token_file.display()
         )
     }
@@ -116,14 +116,14 @@ async fn a_probe_compares_the_services_public_key_with_the_configured_one() {
         "{text}"
     );
 
-    bench.vault.server.always(Some(Fault::status(503)));
+    bench.vault.control().set(Fault::status(503));
     let output = bench.check(&["--probe"]).await;
     assert_eq!(output.status.code(), Some(3), "{}", words(&output));
     // Without --probe nobody is asked.
-    bench.vault.server.forget();
+    bench.vault.control().forget();
     let output = bench.check(&[]).await;
     assert_eq!(output.status.code(), Some(0), "{}", words(&output));
-    assert!(bench.vault.server.requests().is_empty());
+    assert!(bench.vault.control().requests().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,7 +132,7 @@ async fn mistakes_are_named_with_their_line() {
     let vault = |rest: &str| {
         format!(
             "keyServices:\n  vault:\n    address: {}\n{rest}",
-            bench.vault.server.url()
+            bench.vault.url()
         )
     };
     let good = "    auth: {kubernetes: {role: privy}}\n";
@@ -169,7 +169,7 @@ async fn static_credentials_work_and_are_warned_about() {
     fs::write(&bench.vault.token_file, "hvs.static").unwrap();
     let services = format!(
         "keyServices: {{vault: {{address: \"{}\", auth: {{tokenFile: {}}}}}}}\n",
-        bench.vault.server.url(),
+        bench.vault.url(),
         bench.vault.token_file.display()
     );
     bench.write("vault-transit://transit/payments#2", &services);
@@ -271,14 +271,14 @@ mod running {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn is_ready_without_its_key_service_and_says_which_keys_can_be_reached() {
         let bench = Bench::new().await;
-        bench.vault.server.always(Some(Fault::status(503)));
+        bench.vault.control().set(Fault::status(503));
         bench.write("vault-transit://transit/payments", &bench.services());
         let running = tokio::task::block_in_place(|| start(&bench));
         tokio::task::block_in_place(|| {
             let ready = get(&running.health, "/readyz?verbose");
             assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
             assert!(ready.contains("key payments: untried"), "{ready}");
-            bench.vault.server.always(None);
+            bench.vault.control().set(Fault::None);
             // Asked again within seconds, not only after the period.
             let ready = eventually(&running.health, "/readyz?verbose", "payments#2");
             assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");

@@ -14,8 +14,8 @@ use aws_sdk_kms::config::{BehaviorVersion, Region, SharedCredentialsProvider, Sh
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{EncryptionAlgorithmSpec, KeyAgreementAlgorithmSpec, KeyUsageType};
 use aws_smithy_http_client::tls;
-use jwe_envelope::{KeyManagement, OaepHash, RecipientKey, SecretBytes, UnwrapRequest};
-use tokio::time::{Instant, timeout_at};
+use jwe_envelope::{Curve, KeyManagement, RecipientKey, SecretBytes, UnwrapRequest};
+use tokio::time::Instant;
 
 use super::error::{failed, other};
 use super::identity::{provider, settings};
@@ -24,11 +24,27 @@ use crate::connect::ConnectError;
 use crate::error::{Category, UnwrapError};
 use crate::key_unwrap::KeyUnwrap;
 use crate::key_uri::{AwsKey, KeyUri, Target};
-use crate::service::{KeyService, Suited, suited};
+use crate::remote::answer_by;
+use crate::service::{KeyService, Repertoire, Suited, suited};
 use crate::sync::lock;
 
 /// Longer than any bundle of authorities.
 const MOST_CA_BYTES: u64 = 4 << 20;
+
+const REPERTOIRE: Repertoire<EncryptionAlgorithmSpec> = Repertoire {
+    service: "aws",
+    decrypts: &[
+        (
+            KeyManagement::RsaOaep256,
+            EncryptionAlgorithmSpec::RsaesOaepSha256,
+        ),
+        (
+            KeyManagement::RsaOaep,
+            EncryptionAlgorithmSpec::RsaesOaepSha1,
+        ),
+    ],
+    agrees_on: &[Curve::P256, Curve::P384, Curve::P521],
+};
 
 /// One identity, and a client for each region that a key is in.
 pub(super) struct Aws {
@@ -101,7 +117,7 @@ impl KeyService for Aws {
         recipient: &RecipientKey,
     ) -> Result<Arc<dyn KeyUnwrap>, ConnectError> {
         let key = aws_key(uri)?;
-        let algorithm = algorithm(recipient)?;
+        let algorithm = REPERTOIRE.way(uri, recipient)?;
         Ok(Arc::new(Holder {
             client: self.client(key)?,
             arn: key.arn().to_owned(),
@@ -121,11 +137,11 @@ impl KeyService for Aws {
         let key = aws_key(uri).map_err(misconfigured)?;
         let client = self.client(key).map_err(misconfigured)?;
         let what = what(key.arn());
-        let call = client.get_public_key().key_id(key.arn()).send();
-        let answer = timeout_at(deadline, call)
-            .await
-            .map_err(|_| late(&what))?
-            .map_err(|error| failed(&error, &what))?;
+        let call = async {
+            let sent = client.get_public_key().key_id(key.arn()).send();
+            sent.await.map_err(|error| failed(&error, &what))
+        };
+        let answer = answer_by(deadline, &what, call).await?;
         if answer.key_id() != Some(key.arn()) {
             return Err(other(&what, "key"));
         }
@@ -161,18 +177,12 @@ impl fmt::Debug for Aws {
     }
 }
 
-/// What to ask for.
-#[derive(Clone, Debug)]
-enum Algorithm {
-    Agree,
-    Decrypt(EncryptionAlgorithmSpec),
-}
-
 /// One key.
 struct Holder {
     client: Client,
     arn: String,
-    algorithm: Algorithm,
+    /// As AWS calls the padding; keys that agree have none.
+    algorithm: Option<&'static EncryptionAlgorithmSpec>,
     recipient: RecipientKey,
 }
 
@@ -244,22 +254,18 @@ impl KeyUnwrap for Holder {
         deadline: Instant,
     ) -> Result<SecretBytes, UnwrapError> {
         let call = async {
-            match (suited(request, &self.recipient)?, &self.algorithm) {
-                (Suited::Decrypt(ciphertext), Algorithm::Decrypt(algorithm)) => {
+            match (suited(request, &self.recipient)?, self.algorithm) {
+                (Suited::Decrypt(ciphertext), Some(algorithm)) => {
                     self.decrypt(ciphertext, algorithm).await
                 }
-                (Suited::Agree(ephemeral), Algorithm::Agree) => {
-                    self.agree(ephemeral.to_spki_der()).await
-                }
+                (Suited::Agree(ephemeral), None) => self.agree(ephemeral.to_spki_der()).await,
                 _ => Err(UnwrapError::new(
                     Category::Misconfigured,
                     "the request does not suit the key",
                 )),
             }
         };
-        timeout_at(deadline, call)
-            .await
-            .unwrap_or_else(|_| Err(late(&what(&self.arn))))
+        answer_by(deadline, &what(&self.arn), call).await
     }
 }
 
@@ -273,21 +279,6 @@ fn aws_key(uri: &KeyUri) -> Result<&AwsKey, ConnectError> {
     match uri.target() {
         Target::Aws(key) => Ok(key),
         _ => Err(settings(format!("{uri} is not AWS'"))),
-    }
-}
-
-fn algorithm(recipient: &RecipientKey) -> Result<Algorithm, ConnectError> {
-    match (recipient.algorithm().oaep_hash(), recipient.curve()) {
-        (Some(OaepHash::Sha1), _) => Ok(Algorithm::Decrypt(EncryptionAlgorithmSpec::RsaesOaepSha1)),
-        (Some(OaepHash::Sha256), _) => {
-            Ok(Algorithm::Decrypt(EncryptionAlgorithmSpec::RsaesOaepSha256))
-        }
-        (None, Some(curve)) if curve != jwe_envelope::Curve::X25519 => Ok(Algorithm::Agree),
-        _ => Err(settings(format!(
-            "AWS KMS unwraps RSA-OAEP-256, RSA-OAEP and ECDH-ES on P-256, P-384 and P-521; the key is a {} pinned to {}",
-            recipient.kind(),
-            recipient.algorithm()
-        ))),
     }
 }
 
@@ -360,13 +351,6 @@ fn check_endpoint(text: &str) -> Result<(), ConnectError> {
 
 fn what(arn: &str) -> String {
     format!("`{arn}`")
-}
-
-fn late(what: &str) -> UnwrapError {
-    UnwrapError::new(
-        Category::Unavailable,
-        format!("aws kms did not answer in time for {what}"),
-    )
 }
 
 #[cfg(test)]

@@ -11,20 +11,15 @@ use azure_core::credentials::TokenCredential;
 use azure_core::http::{
     AsyncRawResponse, ClientOptions, HttpClient, Request, RetryOptions, Transport,
 };
-use azure_identity::{
-    ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
-    ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
-    WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
-};
 use azure_security_keyvault_keys::{KeyClient, KeyClientOptions};
 use tokio::sync::Mutex;
 
 use super::Azure;
+use super::identity::{self, AzureIdentity, variable};
 use crate::connect::ConnectError;
 use crate::service::{CallLimits, KeyService};
 
-/// How Azure Key Vault is reached. The identity is the pod's (`AZURE_FEDERATED_TOKEN_FILE` and its companions, as
-/// workload identity sets them), else the machine's.
+/// How Azure Key Vault is reached.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct AzureOptions {
@@ -36,6 +31,8 @@ pub struct AzureOptions {
     pub ca_file: Option<PathBuf>,
     /// Where tokens come from, `https://`, instead of `AZURE_AUTHORITY_HOST` or Azure's public cloud.
     pub authority_host: Option<String>,
+    /// Who we are.
+    pub identity: AzureIdentity,
 }
 
 /// How to get at vaults.
@@ -45,32 +42,31 @@ pub(super) struct Connection {
     options: AzureOptions,
 }
 
-const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
-const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
-const CLIENT_ID: &str = "AZURE_CLIENT_ID";
-const TENANT_ID: &str = "AZURE_TENANT_ID";
 /// No attempt outlives this, whatever its caller's deadline.
 const ATTEMPT: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(2);
 
 impl AzureOptions {
-    /// What the environment says; today that is the identity alone, which the platform sets.
+    /// What the environment says, for people at a keyboard: the identity of a pod, a secret in a variable, or whoever is
+    /// logged in with `az`, in this order.
     ///
     /// # Errors
-    /// A variable that says nothing usable.
+    /// None at present.
     #[allow(clippy::unnecessary_wraps, reason = "as for the other services")]
     pub fn from_env() -> Result<Self, ConnectError> {
-        Ok(Self::default())
+        Ok(Self {
+            identity: AzureIdentity::of_a_person(&variable),
+            ..Self::default()
+        })
     }
 
-    /// What an operator should mend, though it works: a credential that lives longer than minutes.
+    /// What an operator should mend, though it works: a credential that lives longer than minutes, an identity that is shared.
     pub fn warnings(&self) -> Vec<String> {
-        if set(TOKEN_FILE) || !set(CLIENT_SECRET) {
-            return Vec::new();
-        }
-        vec![format!(
-            "{CLIENT_SECRET} is a long-lived credential; workload identity leaves nothing to steal"
-        )]
+        self.identity
+            .warning()
+            .map(str::to_owned)
+            .into_iter()
+            .collect()
     }
 }
 
@@ -93,7 +89,7 @@ impl Connection {
             cloud.authority_host.clone_from(host);
             client_options.cloud = Some(Arc::new(cloud.into()));
         }
-        let credential = credential(client_options)?;
+        let credential = identity::credential(&options.identity, client_options, &variable)?;
         Ok(Self {
             credential,
             http,
@@ -204,50 +200,6 @@ fn no_authority(path: &std::path::Path) -> ConnectError {
     )
 }
 
-/// Workload identity where the platform gives one, then a secret that somebody put there, then the machine.
-fn credential(client_options: ClientOptions) -> Result<Arc<dyn TokenCredential>, ConnectError> {
-    if set(TOKEN_FILE) {
-        let options = WorkloadIdentityCredentialOptions {
-            credential_options: ClientAssertionCredentialOptions { client_options },
-            ..WorkloadIdentityCredentialOptions::default()
-        };
-        let credential =
-            WorkloadIdentityCredential::new(Some(options)).map_err(|error| unusable(&error))?;
-        return Ok(credential);
-    }
-    if set(CLIENT_SECRET) {
-        let options = ClientSecretCredentialOptions { client_options };
-        let credential = ClientSecretCredential::new(
-            &variable(TENANT_ID)?,
-            variable(CLIENT_ID)?,
-            variable(CLIENT_SECRET)?.into(),
-            Some(options),
-        )
-        .map_err(|error| unusable(&error))?;
-        return Ok(credential);
-    }
-    let options = ManagedIdentityCredentialOptions {
-        user_assigned_id: std::env::var(CLIENT_ID).ok().map(UserAssignedId::ClientId),
-        client_options,
-    };
-    let credential =
-        ManagedIdentityCredential::new(Some(options)).map_err(|error| unusable(&error))?;
-    Ok(credential)
-}
-
-fn set(name: &str) -> bool {
-    std::env::var_os(name).is_some_and(|value| !value.is_empty())
-}
-
-fn variable(name: &str) -> Result<String, ConnectError> {
-    std::env::var(name).map_err(|_| {
-        ConnectError::settings(
-            "azure",
-            format!("the environment variable {name} is missing"),
-        )
-    })
-}
-
-fn unusable(error: &azure_core::Error) -> ConnectError {
+pub(super) fn unusable(error: &azure_core::Error) -> ConnectError {
     ConnectError::settings("azure", error.to_string())
 }

@@ -32,13 +32,15 @@ use crate::error::UnwrapError;
 use crate::key_unwrap::KeyUnwrap;
 use crate::key_uri::{AzureKey, KeyUri, Target};
 use crate::remote::{answer_by, damaged, misfit};
-use crate::service::{KeyService, KeyVersion, Suited, suited};
+use crate::service::{KeyService, KeyVersion, Repertoire, Suited, suited, with_public_keys};
 
 mod client;
 mod error;
+mod identity;
 
 pub use client::AzureOptions;
 pub(crate) use client::open;
+pub use identity::AzureIdentity;
 
 /// Azure's vaults as one identity.
 #[derive(Debug)]
@@ -64,7 +66,8 @@ struct Holder {
     vault: Arc<Vault>,
     version: Version,
     recipient: RecipientKey,
-    algorithm: EncryptionAlgorithm,
+    /// As Azure calls it.
+    algorithm: Option<&'static EncryptionAlgorithm>,
 }
 
 /// A key with its version.
@@ -78,6 +81,15 @@ struct Version {
 
 /// More enabled versions of one key than anybody rotates through.
 const MOST_VERSIONS: usize = 100;
+/// Every key of a vault does both.
+const REPERTOIRE: Repertoire<EncryptionAlgorithm> = Repertoire {
+    service: "azure",
+    decrypts: &[
+        (KeyManagement::RsaOaep256, EncryptionAlgorithm::RsaOaep256),
+        (KeyManagement::RsaOaep, EncryptionAlgorithm::RsaOaep),
+    ],
+    agrees_on: &[],
+};
 
 #[async_trait]
 impl KeyUnwrap for Holder {
@@ -86,12 +98,12 @@ impl KeyUnwrap for Holder {
         request: &UnwrapRequest<'_>,
         deadline: Instant,
     ) -> Result<SecretBytes, UnwrapError> {
-        let Suited::Decrypt(ciphertext) = suited(request, &self.recipient)? else {
+        let (Suited::Decrypt(ciphertext), Some(algorithm)) =
+            (suited(request, &self.recipient)?, self.algorithm)
+        else {
             return Err(misfit(&self.version.reference, "agrees on nothing"));
         };
-        let call = self
-            .vault
-            .unwrap_key(&self.version, &self.algorithm, ciphertext);
+        let call = self.vault.unwrap_key(&self.version, algorithm, ciphertext);
         answer_by(deadline, &self.version.reference, call).await
     }
 
@@ -109,15 +121,7 @@ impl KeyService for Azure {
     ) -> Result<Arc<dyn KeyUnwrap>, ConnectError> {
         let (key, version) =
             version_of(uri).ok_or_else(|| ConnectError::NoVersion(uri.to_string()))?;
-        let algorithm = name_of(recipient.algorithm()).ok_or_else(|| {
-            ConnectError::settings(
-                "azure",
-                format!(
-                    "{uri} cannot serve {}; it unwraps RSA-OAEP-256 and RSA-OAEP",
-                    recipient.algorithm()
-                ),
-            )
-        })?;
+        let algorithm = REPERTOIRE.way(uri, recipient)?;
         Ok(Arc::new(Holder {
             vault: self.vault(&key.host()).await?,
             version,
@@ -139,7 +143,12 @@ impl KeyService for Azure {
             .vault(&key.host())
             .await
             .map_err(|error| misfit(&reference, &error.to_string()))?;
-        answer_by(deadline, &reference, vault.public_key(&version, algorithm)).await
+        let call = vault.public_key(&version, algorithm);
+        let recipient = answer_by(deadline, &reference, call).await?;
+        REPERTOIRE
+            .way(uri, &recipient)
+            .map_err(|error| misfit(&reference, &error.to_string()))?;
+        Ok(recipient)
     }
 
     async fn versions(
@@ -157,13 +166,8 @@ impl KeyService for Azure {
             .await
             .map_err(|error| misfit(&reference, &error.to_string()))?;
         let keys = answer_by(deadline, &reference, vault.versions(key, &reference)).await?;
-        let mut versions = Vec::with_capacity(keys.len());
-        for key in keys {
-            let uri = KeyUri::from(Target::Azure(key));
-            let recipient = self.public_key(&uri, algorithm, deadline).await?;
-            versions.push(KeyVersion { uri, recipient });
-        }
-        Ok(versions)
+        let uris = keys.into_iter().map(|key| KeyUri::from(Target::Azure(key)));
+        with_public_keys(self, uris, algorithm, deadline).await
     }
 }
 
@@ -256,9 +260,6 @@ impl Vault {
             ));
         }
         let algorithm = wanted.unwrap_or(KeyManagement::RsaOaep256);
-        if name_of(algorithm).is_none() {
-            return Err(misfit(reference, &format!("cannot serve {algorithm}")));
-        }
         RecipientKey::from_jwk(jwk.as_bytes(), Some(algorithm)).map_err(|source| {
             misfit(reference, "is no public key that can be used").with_source(source)
         })
@@ -327,15 +328,6 @@ fn version_of(uri: &KeyUri) -> Option<(&AzureKey, Version)> {
         id: key.version()?.to_owned(),
     };
     Some((key, version))
-}
-
-/// What Azure calls it, where it knows it.
-fn name_of(algorithm: KeyManagement) -> Option<EncryptionAlgorithm> {
-    match algorithm {
-        KeyManagement::RsaOaep256 => Some(EncryptionAlgorithm::RsaOaep256),
-        KeyManagement::RsaOaep => Some(EncryptionAlgorithm::RsaOaep),
-        _ => None,
-    }
 }
 
 /// Public members alone.

@@ -28,7 +28,7 @@ use crate::error::UnwrapError;
 use crate::key_unwrap::KeyUnwrap;
 use crate::key_uri::{GcpKey, KeyUri, Target};
 use crate::remote::{answer_by, damaged, misfit, take_secret};
-use crate::service::{KeyService, KeyVersion, Suited, suited};
+use crate::service::{KeyService, KeyVersion, Repertoire, Suited, suited, with_public_keys};
 
 mod client;
 mod error;
@@ -56,6 +56,16 @@ struct Shared(Arc<Gcp>);
 /// More enabled versions of one key than anybody rotates through.
 const MOST_VERSIONS: usize = 100;
 const PAGE: i32 = 50;
+/// Each key version has one of them; the service knows which.
+const REPERTOIRE: Repertoire<()> = Repertoire {
+    service: "gcp",
+    decrypts: &[
+        (KeyManagement::RsaOaep256, ()),
+        (KeyManagement::RsaOaep, ()),
+        (KeyManagement::RsaOaep512, ()),
+    ],
+    agrees_on: &[],
+};
 
 #[async_trait]
 impl KeyUnwrap for Holder {
@@ -84,15 +94,7 @@ impl KeyService for Shared {
         recipient: &RecipientKey,
     ) -> Result<Arc<dyn KeyUnwrap>, ConnectError> {
         let version = version_of(uri).ok_or_else(|| ConnectError::NoVersion(uri.to_string()))?;
-        if !recipient.algorithm().is_rsa() || recipient.algorithm() == KeyManagement::RsaOaep384 {
-            return Err(ConnectError::settings(
-                "gcp",
-                format!(
-                    "{version} cannot serve {}; it decrypts RSA-OAEP with SHA-1, SHA-256 or SHA-512",
-                    recipient.algorithm()
-                ),
-            ));
-        }
+        REPERTOIRE.way(uri, recipient)?;
         Ok(Arc::new(Holder {
             service: Arc::clone(&self.0),
             version,
@@ -122,13 +124,8 @@ impl KeyService for Shared {
         };
         let name = key.key_name();
         let keys = answer_by(deadline, name, self.0.versions(key)).await?;
-        let mut versions = Vec::with_capacity(keys.len());
-        for key in keys {
-            let uri = KeyUri::from(Target::Gcp(key));
-            let recipient = self.public_key(&uri, algorithm, deadline).await?;
-            versions.push(KeyVersion { uri, recipient });
-        }
-        Ok(versions)
+        let uris = keys.into_iter().map(|key| KeyUri::from(Target::Gcp(key)));
+        with_public_keys(self, uris, algorithm, deadline).await
     }
 }
 

@@ -10,7 +10,7 @@
 //!
 //! # The PIN
 //! It is read from the file that `pin-source` names, at each login. A PIN that the token refused is not tried a second
-//! time, because tokens lock themselves after a few: the file has to change first.
+//! time, for none of the token's keys, because tokens lock themselves after a few: the file has to change first.
 //!
 //! # What is checked
 //! The token's key must be the private half of the configured public key; a token with another one is not used.
@@ -27,7 +27,7 @@ use crate::error::{Category, UnwrapError};
 use crate::key_unwrap::{KeyUnwrap, OwnedRequest};
 use crate::key_uri::{KeyUri, Pkcs11Key, Target};
 use crate::remote::{answer_by, misfit};
-use crate::service::{CallLimits, KeyService, suited};
+use crate::service::{CallLimits, KeyService, Repertoire, suited};
 
 mod attributes;
 mod error;
@@ -67,6 +67,18 @@ pub(crate) async fn open(options: &Pkcs11Options) -> Result<Arc<dyn KeyService>,
     Ok(Arc::new(Pkcs11(options.clone())))
 }
 
+/// What tokens can do at most; each says at the first call what it lacks.
+const REPERTOIRE: Repertoire<()> = Repertoire {
+    service: "pkcs11",
+    decrypts: &[
+        (KeyManagement::RsaOaep256, ()),
+        (KeyManagement::RsaOaep, ()),
+        (KeyManagement::RsaOaep384, ()),
+        (KeyManagement::RsaOaep512, ()),
+    ],
+    agrees_on: &[Curve::P256, Curve::P384, Curve::P521],
+};
+
 #[derive(Debug)]
 struct Pkcs11(Pkcs11Options);
 
@@ -103,11 +115,7 @@ impl KeyService for Pkcs11 {
         uri: &KeyUri,
         recipient: &RecipientKey,
     ) -> Result<Arc<dyn KeyUnwrap>, ConnectError> {
-        if recipient.curve() == Some(Curve::X25519) {
-            return Err(settings(format!(
-                "{uri} cannot serve X25519; tokens agree on P-256, P-384 and P-521"
-            )));
-        }
+        REPERTOIRE.way(uri, recipient)?;
         let token = self.token(uri)?;
         let sessions = self.0.sessions.unwrap_or_else(|| {
             std::thread::available_parallelism()

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 
 use jwe_envelope::SecretBytes;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::transit::Vault;
 use crate::error::{Category, UnwrapError};
+use crate::remote::answer_by;
 use crate::sync::lock;
 
 /// Calls under way at one time, for one key.
@@ -24,6 +25,8 @@ const TOGETHER: usize = 64;
 pub(super) struct Desk {
     mount: String,
     name: String,
+    /// For people.
+    what: String,
     queue: Mutex<Queue>,
 }
 
@@ -42,10 +45,11 @@ struct Waiting {
 }
 
 impl Desk {
-    pub(super) fn new(mount: &str, name: &str) -> Arc<Self> {
+    pub(super) fn new(mount: &str, name: &str, what: String) -> Arc<Self> {
         Arc::new(Self {
             mount: mount.to_owned(),
             name: name.to_owned(),
+            what,
             queue: Mutex::default(),
         })
     }
@@ -74,10 +78,8 @@ impl Desk {
             let clerk = Clerk(Arc::clone(self));
             tokio::spawn(clerk.serve(Arc::clone(vault)));
         }
-        match timeout_at(deadline, answered).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) | Err(_) => Err(late()),
-        }
+        let answered = async { answered.await.unwrap_or_else(|_| Err(self.dropped())) };
+        answer_by(deadline, &self.what, answered).await
     }
 
     fn take(&self) -> Vec<Waiting> {
@@ -105,10 +107,9 @@ impl Desk {
         let deadline = deadline.unwrap_or_else(Instant::now);
         let ciphertexts: Vec<&str> = batch.iter().map(|w| w.ciphertext.as_str()).collect();
         let together = vault.decrypt_many(&self.mount, &self.name, &ciphertexts);
-        match timeout_at(deadline, together).await {
-            Err(_) => send_all(batch, &late()),
-            Ok(Err(error)) => send_all(batch, &error),
-            Ok(Ok(plaintexts)) => {
+        match answer_by(deadline, &self.what, together).await {
+            Err(error) => send_all(batch, &error),
+            Ok(plaintexts) => {
                 for (waiting, plaintext) in batch.into_iter().zip(plaintexts) {
                     match plaintext {
                         Some(plaintext) => drop(waiting.answer.send(Ok(plaintext))),
@@ -122,11 +123,15 @@ impl Desk {
 
     async fn call_for_one(&self, vault: &Arc<Vault>, waiting: Waiting) {
         let alone = vault.decrypt_one(&self.mount, &self.name, &waiting.ciphertext);
-        let answer = timeout_at(waiting.deadline, alone)
-            .await
-            .unwrap_or_else(|_| Err(late()));
+        let answer = answer_by(waiting.deadline, &self.what, alone).await;
         // Nobody may be waiting any more.
         drop(waiting.answer.send(answer));
+    }
+
+    /// Whoever was to ask went away, as when the runtime ends.
+    fn dropped(&self) -> UnwrapError {
+        let message = format!("vault was not asked for {}", self.what);
+        UnwrapError::new(Category::Unavailable, message)
     }
 }
 
@@ -155,8 +160,4 @@ impl Drop for Clerk {
     fn drop(&mut self) {
         lock(&self.0.queue).under_way -= 1;
     }
-}
-
-fn late() -> UnwrapError {
-    UnwrapError::new(Category::Unavailable, "vault did not answer in time")
 }

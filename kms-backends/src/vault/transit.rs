@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jwe_envelope::{KeyManagement, RecipientKey, SecretBytes, UnwrapRequest};
 use rustify::endpoint::Endpoint;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use vaultrs::api::transit::requests::ReadKeyRequest;
 
 use super::desk::Desk;
@@ -22,7 +22,8 @@ use crate::connect::ConnectError;
 use crate::error::{Category, UnwrapError};
 use crate::key_unwrap::KeyUnwrap;
 use crate::key_uri::{KeyUri, Target, VaultKey};
-use crate::service::{KeyService, KeyVersion, Suited, suited};
+use crate::remote::answer_by;
+use crate::service::{KeyService, KeyVersion, Repertoire, Suited, suited};
 use crate::sync::lock;
 
 /// One server, one identity.
@@ -32,6 +33,13 @@ pub(super) struct Vault {
     /// One for each key: what waits for the same key can go in one call.
     desks: Mutex<HashMap<(String, String), Arc<Desk>>>,
 }
+
+/// OAEP with SHA-256 is fixed in the engine.
+const REPERTOIRE: Repertoire<()> = Repertoire {
+    service: "vault",
+    decrypts: &[(KeyManagement::RsaOaep256, ())],
+    agrees_on: &[],
+};
 
 impl Vault {
     pub(super) fn new(options: &VaultOptions) -> Result<Self, ConnectError> {
@@ -118,9 +126,8 @@ impl Vault {
             request.mount(key.mount()).name(key.name());
             request.build().expect("both members are set")
         };
-        let answer = timeout_at(deadline, self.ask(Asked::ReadKey, request, &what))
-            .await
-            .unwrap_or_else(|_| Err(late(&what)))?;
+        let call = self.ask(Asked::ReadKey, request, &what);
+        let answer = answer_by(deadline, &what, call).await?;
         let key = TransitKey::read(&answer.body).ok_or_else(|| garbled(&what))?;
         if !key.supports_decryption || !key.kind.starts_with("rsa-") {
             return Err(UnwrapError::new(
@@ -140,7 +147,7 @@ impl Vault {
         let mut desks = lock(&self.desks);
         let desk = desks
             .entry(names)
-            .or_insert_with(|| Desk::new(key.mount(), key.name()));
+            .or_insert_with(|| Desk::new(key.mount(), key.name(), what(key.mount(), key.name())));
         Arc::clone(desk)
     }
 }
@@ -157,15 +164,7 @@ impl KeyService for Arc<Vault> {
         let version = key
             .version()
             .ok_or_else(|| ConnectError::NoVersion(uri.to_string()))?;
-        if recipient.algorithm() != KeyManagement::RsaOaep256 {
-            return Err(ConnectError::settings(
-                "vault",
-                format!(
-                    "Transit unwraps RSA-OAEP-256 alone, and the key is pinned to {}",
-                    recipient.algorithm()
-                ),
-            ));
-        }
+        REPERTOIRE.way(uri, recipient)?;
         Ok(Arc::new(Holder {
             desk: self.desk(key),
             vault: Arc::clone(self),
@@ -287,13 +286,6 @@ fn wrong_reference(error: ConnectError) -> UnwrapError {
 
 fn what(mount: &str, name: &str) -> String {
     format!("`vault-transit://{mount}/{name}`")
-}
-
-fn late(what: &str) -> UnwrapError {
-    UnwrapError::new(
-        Category::Unavailable,
-        format!("vault did not answer in time for {what}"),
-    )
 }
 
 fn recipient(

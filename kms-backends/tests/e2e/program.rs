@@ -12,11 +12,11 @@ mod azure;
 #[path = "../fakes/gcp.rs"]
 #[allow(dead_code, unreachable_pub, reason = "a part of it is used here")]
 mod gcp;
+#[path = "../fakes/http.rs"]
+#[allow(dead_code, unreachable_pub, reason = "a part of it is used here")]
+mod http;
 mod pkcs11;
 mod plugin;
-#[path = "../fakes/wire.rs"]
-#[allow(dead_code, unreachable_pub, reason = "a part of it is used here")]
-mod wire;
 
 use std::path::Path;
 

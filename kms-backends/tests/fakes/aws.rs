@@ -5,45 +5,40 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::Response;
 use jwe_envelope::{EphemeralKey, KeyKind, KeyManagement, LocalKey, RecipientKey, UnwrapRequest};
 use serde_json::{Value, json};
 
-use super::http::{FakeServer, Fault, Recorded, json as answer};
+use super::http::{Answer, Control, Request, Server, Service};
 
-/// What it answers instead of the truth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lie {
-    /// Another key's ARN.
-    OtherKey,
-    /// Another algorithm.
-    OtherAlgorithm,
-    /// As many bytes as asked for, and others.
-    WrongSecret,
-    /// One byte less.
-    Short,
-    /// As many bytes as the key's modulus has, or more than a coordinate.
-    TooLong,
-    /// No secret.
-    Nothing,
+/// The fake. Its lies: `another key`, `another algorithm`, `another secret`, `one byte less`, `too long` (as many bytes as the
+/// modulus has, more than a coordinate), `nothing`; of a public key `another key` and `another usage`.
+pub struct FakeAws {
+    server: Server,
+    state: Arc<State>,
 }
 
-pub struct FakeAws {
-    pub server: FakeServer,
-    keys: Arc<Mutex<HashMap<String, Arc<LocalKey>>>>,
-    lie: Arc<Mutex<Option<Lie>>>,
+/// What is behind the socket.
+#[derive(Default)]
+struct State {
+    control: Control,
+    keys: Mutex<HashMap<String, Arc<LocalKey>>>,
 }
 
 impl FakeAws {
     pub async fn start() -> Self {
-        let keys: Arc<Mutex<HashMap<String, Arc<LocalKey>>>> = Arc::default();
-        let lie: Arc<Mutex<Option<Lie>>> = Arc::default();
-        let server = FakeServer::start({
-            let (keys, lie) = (Arc::clone(&keys), Arc::clone(&lie));
-            move |request| route(request, &keys.lock().unwrap(), *lie.lock().unwrap())
-        })
-        .await;
-        Self { server, keys, lie }
+        let state = Arc::<State>::default();
+        Self {
+            server: Server::start("127.0.0.1:0", Arc::clone(&state)).await,
+            state,
+        }
+    }
+
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    pub fn control(&self) -> &Control {
+        &self.state.control
     }
 
     /// A new key; its ARN and its public half.
@@ -51,7 +46,7 @@ impl FakeAws {
         let pem = LocalKey::generate(kind).unwrap().to_pkcs8_pem();
         let key = LocalKey::from_bytes(pem.as_bytes(), algorithm).unwrap();
         let recipient = key.recipient().clone();
-        let mut keys = self.keys.lock().unwrap();
+        let mut keys = self.state.keys.lock().unwrap();
         let number = keys.len() + 1;
         let arn = format!(
             "arn:aws:kms:eu-central-1:111122223333:key/00000000-0000-0000-0000-{number:012}"
@@ -59,49 +54,43 @@ impl FakeAws {
         keys.insert(arn.clone(), Arc::new(key));
         (arn, recipient)
     }
+}
 
-    pub fn lie(&self, lie: Option<Lie>) {
-        *self.lie.lock().unwrap() = lie;
+impl Service for State {
+    const THROTTLED: &'static str = "ThrottlingException";
+
+    fn control(&self) -> &Control {
+        &self.control
+    }
+
+    fn answer(&self, request: &Request, lie: &str) -> Answer {
+        let body = request.json();
+        let arn = body["KeyId"].as_str().unwrap_or_default();
+        let Some(key) = self.keys.lock().unwrap().get(arn).cloned() else {
+            return refused("NotFoundException");
+        };
+        let said = if lie == "another key" {
+            format!("{arn}0")
+        } else {
+            arn.to_owned()
+        };
+        match request.header("x-amz-target").unwrap_or_default() {
+            "TrentService.Decrypt" => decrypt(&body, &key, &said, lie),
+            "TrentService.DeriveSharedSecret" => derive(&body, &key, &said, lie),
+            "TrentService.GetPublicKey" => public_key(&key, &said, lie),
+            _ => refused("UnknownOperationException"),
+        }
+    }
+
+    /// Most errors of AWS are HTTP 400, whatever they mean.
+    fn refusal(&self, status: u16, code: &str, _: &str) -> Answer {
+        let body = json!({"__type": code, "message": "words of the server"});
+        Answer::new(status, "application/x-amz-json-1.1", body.to_string())
     }
 }
 
-/// An error as AWS sends it.
-pub fn error(status: u16, code: &str) -> Fault {
-    Fault::Answer(
-        status,
-        vec![("content-type", "application/x-amz-json-1.1".to_owned())],
-        json!({"__type": code, "message": "words of the server"}).to_string(),
-    )
-}
-
-fn refused(code: &str) -> Response<Vec<u8>> {
-    answer(
-        400,
-        &json!({"__type": code, "message": "words of the server"}),
-    )
-}
-
-fn route(
-    request: &Recorded,
-    keys: &HashMap<String, Arc<LocalKey>>,
-    lie: Option<Lie>,
-) -> Response<Vec<u8>> {
-    let body = request.json();
-    let arn = body["KeyId"].as_str().unwrap_or_default();
-    let Some(key) = keys.get(arn) else {
-        return refused("NotFoundException");
-    };
-    let said = if lie == Some(Lie::OtherKey) {
-        format!("{arn}0")
-    } else {
-        arn.to_owned()
-    };
-    match request.header("x-amz-target").unwrap_or_default() {
-        "TrentService.Decrypt" => decrypt(&body, key, &said, lie),
-        "TrentService.DeriveSharedSecret" => derive(&body, key, &said, lie),
-        "TrentService.GetPublicKey" => public_key(key, &said),
-        _ => refused("UnknownOperationException"),
-    }
+fn refused(code: &str) -> Answer {
+    State::default().refusal(400, code, "")
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -110,7 +99,7 @@ fn bytes(value: &Value) -> Vec<u8> {
         .unwrap_or_default()
 }
 
-fn decrypt(body: &Value, key: &LocalKey, said: &str, lie: Option<Lie>) -> Response<Vec<u8>> {
+fn decrypt(body: &Value, key: &LocalKey, said: &str, lie: &str) -> Answer {
     let recipient = key.recipient();
     let asked = body["EncryptionAlgorithm"].as_str().unwrap_or_default();
     let known = match recipient.algorithm() {
@@ -129,7 +118,7 @@ fn decrypt(body: &Value, key: &LocalKey, said: &str, lie: Option<Lie>) -> Respon
     let Ok(secret) = key.unwrap(&request) else {
         return refused("InvalidCiphertextException");
     };
-    let algorithm = if lie == Some(Lie::OtherAlgorithm) {
+    let algorithm = if lie == "another algorithm" {
         "SYMMETRIC_DEFAULT"
     } else {
         asked
@@ -138,10 +127,10 @@ fn decrypt(body: &Value, key: &LocalKey, said: &str, lie: Option<Lie>) -> Respon
     if let Some(text) = told(secret.expose(), lie) {
         out["Plaintext"] = text;
     }
-    answer(200, &out)
+    Answer::json(200, &out)
 }
 
-fn derive(body: &Value, key: &LocalKey, said: &str, lie: Option<Lie>) -> Response<Vec<u8>> {
+fn derive(body: &Value, key: &LocalKey, said: &str, lie: &str) -> Answer {
     let Some(curve) = key.recipient().curve() else {
         return refused("InvalidKeyUsageException");
     };
@@ -156,7 +145,7 @@ fn derive(body: &Value, key: &LocalKey, said: &str, lie: Option<Lie>) -> Respons
         ephemeral: &ephemeral,
     };
     let secret = key.unwrap(&request).unwrap();
-    let algorithm = if lie == Some(Lie::OtherAlgorithm) {
+    let algorithm = if lie == "another algorithm" {
         "DH"
     } else {
         "ECDH"
@@ -166,29 +155,29 @@ fn derive(body: &Value, key: &LocalKey, said: &str, lie: Option<Lie>) -> Respons
     if let Some(text) = told(secret.expose(), lie) {
         out["SharedSecret"] = text;
     }
-    answer(200, &out)
+    Answer::json(200, &out)
 }
 
-fn told(secret: &[u8], lie: Option<Lie>) -> Option<Value> {
+fn told(secret: &[u8], lie: &str) -> Option<Value> {
     let mut secret = secret.to_vec();
     match lie {
-        Some(Lie::WrongSecret) => secret.iter_mut().for_each(|byte| *byte ^= 0xff),
-        Some(Lie::Short) => drop(secret.pop()),
-        Some(Lie::TooLong) => secret = vec![7; 256],
-        Some(Lie::Nothing) => return None,
+        "another secret" => secret.iter_mut().for_each(|byte| *byte ^= 0xff),
+        "one byte less" => drop(secret.pop()),
+        "too long" => secret = vec![7; 256],
+        "nothing" => return None,
         _ => {}
     }
     Some(Value::String(STANDARD.encode(secret)))
 }
 
-fn public_key(key: &LocalKey, said: &str) -> Response<Vec<u8>> {
+fn public_key(key: &LocalKey, said: &str, lie: &str) -> Answer {
     let recipient = key.recipient();
-    let usage = if recipient.algorithm().is_rsa() {
-        "ENCRYPT_DECRYPT"
-    } else {
-        "KEY_AGREEMENT"
+    let usage = match lie {
+        "another usage" => "SIGN_VERIFY",
+        _ if recipient.algorithm().is_rsa() => "ENCRYPT_DECRYPT",
+        _ => "KEY_AGREEMENT",
     };
-    answer(
+    Answer::json(
         200,
         &json!({"KeyId": said, "PublicKey": STANDARD.encode(recipient.to_spki_der()), "KeyUsage": usage}),
     )

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use super::wire::{Answer, Control, Fault, Reply, Request, Server, lock};
+use super::http::{Answer, Control, Request, Server, Service, lock};
 
 pub const KEY: &str = "payments";
 /// What our requests go to; its name leads nowhere but here.
@@ -68,9 +68,12 @@ impl FakeAzure {
     }
 
     pub async fn start(self: &Arc<Self>, listen: &str) -> Server {
-        let fake = Arc::clone(self);
-        let handler = Arc::new(move |request: &Request| fake.answer(request));
-        let server = Server::start(listen, Some(self.tls.clone()), handler).await;
+        let tls = self.tls.clone();
+        let accept = move |stream| {
+            let accepted = tls.accept(stream);
+            async { accepted.await.ok() }
+        };
+        let server = Server::accepting(listen, Arc::clone(self), accept).await;
         self.address.set(server.address).unwrap();
         server
     }
@@ -122,64 +125,6 @@ impl FakeAzure {
     /// The federated tokens that were shown to the token service.
     pub fn assertions(&self) -> Vec<String> {
         lock(&self.tokens).assertions.clone()
-    }
-
-    fn answer(&self, request: &Request) -> Reply {
-        if request.path.ends_with("/oauth2/v2.0/token") {
-            return self.token(request).into();
-        }
-        if !self.is_authorized(request) {
-            return self.challenge().into();
-        }
-        match self.control.called(request) {
-            Fault::None => self.honest(request, "").into(),
-            Fault::Lie(lie) => self.honest(request, lie).into(),
-            Fault::Half => Reply::Half(self.honest(request, "")),
-            Fault::Cut => Reply::Cut,
-            Fault::Stall => Reply::Stall,
-            Fault::Proxy(status) => Answer {
-                status,
-                headers: vec![("content-type", "text/html".into())],
-                body: "<h1>Nothing to see</h1>".into(),
-            }
-            .into(),
-            Fault::Refuse(status, code, inner) => {
-                refused(status, code, inner, "The fake says so.").into()
-            }
-            Fault::Throttle(seconds) => refused(
-                429,
-                "Throttled",
-                "",
-                "Request was not processed because too many requests were received.",
-            )
-            .with("retry-after", seconds.to_string())
-            .into(),
-        }
-    }
-
-    fn honest(&self, request: &Request, lie: &str) -> Answer {
-        if request.parameter("api-version").is_none() {
-            return refused(400, "BadParameter", "", "api-version must be specified");
-        }
-        let origin = format!("https://{}", request.header("host").unwrap_or_default());
-        let parts: Vec<_> = request.path.trim_matches('/').split('/').collect();
-        match (request.method.as_str(), &parts[..]) {
-            ("POST", ["keys", KEY, version, "unwrapkey"]) => {
-                self.unwrap(version, &request.json(), &origin, lie)
-            }
-            ("GET", ["keys", KEY, "versions"]) => self.list(request, &origin, lie),
-            ("GET", ["keys", KEY]) => {
-                let newest = Self::version(lock(&self.versions).len());
-                self.key(&newest, &origin, lie)
-            }
-            ("GET", ["keys", KEY, version]) => self.key(version, &origin, lie),
-            _ => refused(
-                404,
-                "KeyNotFound",
-                "",
-                "A key with this name was not found in this key vault.",
-            ),
-        }
     }
 
     fn unwrap(&self, name: &str, body: &Value, origin: &str, lie: &str) -> Answer {
@@ -377,6 +322,50 @@ impl FakeAzure {
             .and_then(|text| text.parse::<usize>().ok());
         tokens.fixed == Some(token)
             || number.is_some_and(|number| number > tokens.expired && number <= tokens.issued)
+    }
+}
+
+impl Service for FakeAzure {
+    const THROTTLED: &'static str = "Throttled";
+
+    fn control(&self) -> &Control {
+        &self.control
+    }
+
+    fn aside(&self, request: &Request) -> Option<Answer> {
+        if request.path.ends_with("/oauth2/v2.0/token") {
+            return Some(self.token(request));
+        }
+        (!self.is_authorized(request)).then(|| self.challenge())
+    }
+
+    fn answer(&self, request: &Request, lie: &str) -> Answer {
+        if request.parameter("api-version").is_none() {
+            return refused(400, "BadParameter", "", "api-version must be specified");
+        }
+        let origin = format!("https://{}", request.header("host").unwrap_or_default());
+        let parts: Vec<_> = request.path.trim_matches('/').split('/').collect();
+        match (request.method.as_str(), &parts[..]) {
+            ("POST", ["keys", KEY, version, "unwrapkey"]) => {
+                self.unwrap(version, &request.json(), &origin, lie)
+            }
+            ("GET", ["keys", KEY, "versions"]) => self.list(request, &origin, lie),
+            ("GET", ["keys", KEY]) => {
+                let newest = Self::version(lock(&self.versions).len());
+                self.key(&newest, &origin, lie)
+            }
+            ("GET", ["keys", KEY, version]) => self.key(version, &origin, lie),
+            _ => refused(
+                404,
+                "KeyNotFound",
+                "",
+                "A key with this name was not found in this key vault.",
+            ),
+        }
+    }
+
+    fn refusal(&self, status: u16, code: &str, inner: &str) -> Answer {
+        refused(status, code, inner, "The fake says so.")
     }
 }
 

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jwe_envelope::{Binding, Envelope, Place, RecipientKey, Sealer};
+use jwe_envelope::{Binding, Envelope, Place, RecipientKey, Sealer, SecretBytes};
 use kms_backends::{
-    Category, Connector, KeyEntry, KeyServices, KeyUnwrap, KeyUri, OpenFailure, Opened, Registry,
-    UnwrapError,
+    Category, ConnectError, Connector, KeyEntry, KeyServices, KeyUnwrap, KeyUnwrapExt as _, KeyUri,
+    KeyVersion, OpenFailure, Opened, OwnedRequest, Registry, UnwrapError,
 };
 use tokio::time::Instant;
+
+use super::http::{Control, Fault};
+use super::table;
 
 /// A service over a fake, and a reference to its key.
 pub struct Client {
@@ -26,15 +29,19 @@ impl Client {
         }
     }
 
+    pub async fn connect(&self) -> Result<Arc<dyn KeyUnwrap>, ConnectError> {
+        self.connector.connect(&self.uri, &self.recipient).await
+    }
+
     pub async fn holder(&self) -> Arc<dyn KeyUnwrap> {
-        self.connector
-            .connect(&self.uri, &self.recipient)
-            .await
-            .unwrap()
+        self.connect().await.unwrap()
     }
 
     pub async fn public_key(&self) -> Result<RecipientKey, UnwrapError> {
-        self.connector.public_key(&self.uri, None, soon()).await
+        let algorithm = Some(self.recipient.algorithm());
+        self.connector
+            .public_key(&self.uri, algorithm, soon())
+            .await
     }
 
     /// One unwrap of a good envelope, without any layer.
@@ -43,14 +50,46 @@ impl Client {
     }
 
     pub async fn unwrap_within(&self, limit: Duration) -> Result<Vec<u8>, UnwrapError> {
-        let text = seal(&self.recipient, b"value");
-        let envelope = Envelope::parse(text.as_bytes()).unwrap();
-        let opening = envelope.opening(0, &self.recipient).unwrap();
-        let holder = self.holder().await;
-        let answer = holder
-            .unwrap_key(&opening.request(), Instant::now() + limit)
-            .await;
-        answer.map(|secret| secret.expose().to_vec())
+        unwrap_by(&*self.holder().await, &self.recipient, limit).await
+    }
+
+    /// What becomes of an answer, in the words of docs/key-services.md; `asked` is `unwrap`, `public key` or `versions`.
+    pub async fn outcome(&self, asked: &str) -> String {
+        let error = match asked {
+            "unwrap" => {
+                let text = seal(&self.recipient, b"value");
+                let request = request_of(&text, &self.recipient);
+                let holder = self.holder().await;
+                let limit = Duration::from_secs(5);
+                match holder.unwrap_within(&request.as_request(), limit).await {
+                    Ok(secret) => return opened(&text, &self.recipient, secret),
+                    Err(error) => error,
+                }
+            }
+            "public key" => match self.public_key().await {
+                Ok(_) => return "believed".to_owned(),
+                Err(error) => error,
+            },
+            "versions" => {
+                let uri = self.uri.to_string();
+                let key = uri.rsplit_once(['/', '#']).unwrap().0;
+                match self
+                    .versions(key.trim_end_matches("/cryptoKeyVersions"))
+                    .await
+                {
+                    Ok(_) => return "believed".to_owned(),
+                    Err(error) => error,
+                }
+            }
+            other => panic!("{other}"),
+        };
+        error.category().as_str().to_owned()
+    }
+
+    /// The versions of another reference at the same service.
+    pub async fn versions(&self, uri: &str) -> Result<Vec<KeyVersion>, UnwrapError> {
+        let uri: KeyUri = uri.parse().unwrap();
+        self.connector.versions(&uri, None, soon()).await
     }
 
     pub async fn category(&self) -> Category {
@@ -67,6 +106,49 @@ impl Client {
         let opening = envelope.opening(0, entry.recipient()).unwrap();
         registry.open(entry, &opening, soon()).await
     }
+}
+
+/// Every row of the table `<!-- lies: SERVICE -->`; `outcome` asks for what the row says.
+pub async fn no_lie_is_believed(
+    service: &str,
+    control: &Control,
+    outcome: impl AsyncFn(&str) -> String,
+) {
+    for row in table::lies(service) {
+        control.set(Fault::None);
+        assert_eq!(outcome(&row.asked).await, "believed", "the truth: {row:?}");
+        control.set(Fault::Lie(row.told));
+        assert_eq!(outcome(&row.asked).await, row.outcome, "{row:?}");
+    }
+}
+
+/// Whether `secret` opens `text`.
+pub fn opened(text: &str, recipient: &RecipientKey, secret: SecretBytes) -> String {
+    let envelope = Envelope::parse(text.as_bytes()).unwrap();
+    let opening = envelope.opening(0, recipient).unwrap();
+    let words = match opening.finish(Ok(secret)) {
+        Ok(_) => "believed",
+        Err(_) => "opens nothing",
+    };
+    words.to_owned()
+}
+
+/// One unwrap of an envelope that was sealed for `recipient` just now.
+pub async fn unwrap_by(
+    holder: &dyn KeyUnwrap,
+    recipient: &RecipientKey,
+    limit: Duration,
+) -> Result<Vec<u8>, UnwrapError> {
+    let request = request_of(&seal(recipient, b"value"), recipient);
+    let answer = holder.unwrap_within(&request.as_request(), limit).await;
+    answer.map(|secret| secret.expose().to_vec())
+}
+
+/// What the key's holder is asked for `text`.
+pub fn request_of(text: &str, recipient: &RecipientKey) -> OwnedRequest {
+    let envelope = Envelope::parse(text.as_bytes()).unwrap();
+    let opening = envelope.opening(0, recipient).unwrap();
+    OwnedRequest::try_from(&opening.request()).unwrap()
 }
 
 pub fn soon() -> Instant {

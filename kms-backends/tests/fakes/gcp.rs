@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use jwe_envelope::{KeyKind, KeyManagement, LocalKey, RecipientKey, UnwrapRequest};
 use serde_json::{Value, json};
 
-use super::wire::{Answer, Control, Fault, Reply, Request, Server, lock};
+use super::http::{Answer, Control, Request, Server, Service, lock};
 
 pub const KEY: &str =
     "projects/acme-prod/locations/europe-west3/keyRings/privy/cryptoKeys/payments";
@@ -57,13 +57,7 @@ impl FakeGcp {
     }
 
     pub async fn start(self: &Arc<Self>, listen: &str) -> Server {
-        let fake = Arc::clone(self);
-        Server::start(
-            listen,
-            None,
-            Arc::new(move |request: &Request| fake.answer(request)),
-        )
-        .await
+        Server::start(listen, Arc::clone(self)).await
     }
 
     pub fn recipient(&self, version: usize) -> RecipientKey {
@@ -92,55 +86,6 @@ impl FakeGcp {
     pub fn expire_tokens(&self) {
         let mut tokens = lock(&self.tokens);
         tokens.expired = tokens.issued;
-    }
-
-    fn answer(&self, request: &Request) -> Reply {
-        if request.path.starts_with("/computeMetadata/") {
-            return self.metadata(request).into();
-        }
-        if !self.is_authorized(request) {
-            return refused(
-                401,
-                "UNAUTHENTICATED",
-                "Request had invalid authentication credentials.",
-            )
-            .into();
-        }
-        match self.control.called(request) {
-            Fault::None => self.honest(request, "").into(),
-            Fault::Lie(lie) => self.honest(request, lie).into(),
-            Fault::Half => Reply::Half(self.honest(request, "")),
-            Fault::Cut => Reply::Cut,
-            Fault::Stall => Reply::Stall,
-            Fault::Proxy(status) => Answer {
-                status,
-                headers: vec![("content-type", "text/html".into())],
-                body: "<h1>Nothing to see</h1>".into(),
-            }
-            .into(),
-            Fault::Refuse(status, code, _) => refused(status, code, "The fake says so.").into(),
-            Fault::Throttle(seconds) => refused(429, "RESOURCE_EXHAUSTED", "Quota exceeded.")
-                .with("retry-after", seconds.to_string())
-                .into(),
-        }
-    }
-
-    fn honest(&self, request: &Request, lie: &str) -> Answer {
-        let path = request.path.strip_prefix("/v1/").unwrap_or_default();
-        let Some(rest) = path.strip_prefix(KEY) else {
-            return refused(404, "NOT_FOUND", "CryptoKey not found.");
-        };
-        if rest == "/cryptoKeyVersions" && request.method == "GET" {
-            return self.list(request, lie);
-        }
-        let rest = rest.strip_prefix("/cryptoKeyVersions/").unwrap_or_default();
-        match (request.method.as_str(), rest.split_once([':', '/'])) {
-            ("POST", Some((number, "asymmetricDecrypt"))) => {
-                self.decrypt(number, &request.json(), lie)
-            }
-            ("GET", Some((number, "publicKey"))) => self.public_key(number, lie),
-            _ => refused(404, "NOT_FOUND", "No such method."),
-        }
     }
 
     fn decrypt(&self, number: &str, body: &Value, lie: &str) -> Answer {
@@ -216,6 +161,7 @@ impl FakeGcp {
         let checksum = crc(pem.as_bytes()) ^ u32::from(lie == "wrong checksum");
         let algorithm = match lie {
             "another algorithm" => "RSA_SIGN_PSS_2048_SHA256".to_owned(),
+            "another padding" => "RSA_DECRYPT_OAEP_2048_SHA1".to_owned(),
             _ => algorithm_of(recipient),
         };
         let pem = if lie == "flipped on the way" {
@@ -279,11 +225,8 @@ impl FakeGcp {
             );
         }
         if !request.path.ends_with("/token") {
-            return Answer {
-                status: 200,
-                headers: vec![("metadata-flavor", "Google".into())],
-                body: "googleapis.com".into(),
-            };
+            let name = Answer::new(200, "application/text", "googleapis.com");
+            return name.with("metadata-flavor", "Google");
         }
         let mut tokens = lock(&self.tokens);
         tokens.issued += 1;
@@ -303,6 +246,44 @@ impl FakeGcp {
         let number: Option<usize> = token.and_then(|text| text.parse().ok());
         !tokens.wanted
             || number.is_some_and(|number| number > tokens.expired && number <= tokens.issued)
+    }
+}
+
+impl Service for FakeGcp {
+    const THROTTLED: &'static str = "RESOURCE_EXHAUSTED";
+
+    fn control(&self) -> &Control {
+        &self.control
+    }
+
+    fn aside(&self, request: &Request) -> Option<Answer> {
+        if request.path.starts_with("/computeMetadata/") {
+            return Some(self.metadata(request));
+        }
+        let words = "Request had invalid authentication credentials.";
+        (!self.is_authorized(request)).then(|| refused(401, "UNAUTHENTICATED", words))
+    }
+
+    fn answer(&self, request: &Request, lie: &str) -> Answer {
+        let path = request.path.strip_prefix("/v1/").unwrap_or_default();
+        let Some(rest) = path.strip_prefix(KEY) else {
+            return refused(404, "NOT_FOUND", "CryptoKey not found.");
+        };
+        if rest == "/cryptoKeyVersions" && request.method == "GET" {
+            return self.list(request, lie);
+        }
+        let rest = rest.strip_prefix("/cryptoKeyVersions/").unwrap_or_default();
+        match (request.method.as_str(), rest.split_once([':', '/'])) {
+            ("POST", Some((number, "asymmetricDecrypt"))) => {
+                self.decrypt(number, &request.json(), lie)
+            }
+            ("GET", Some((number, "publicKey"))) => self.public_key(number, lie),
+            _ => refused(404, "NOT_FOUND", "No such method."),
+        }
+    }
+
+    fn refusal(&self, status: u16, code: &str, _: &str) -> Answer {
+        refused(status, code, "The fake says so.")
     }
 }
 

@@ -15,7 +15,8 @@ pub mod client;
 #[cfg(feature = "gcp")]
 pub mod gcp;
 pub mod http;
+#[cfg(feature = "kms-plugin")]
+pub mod plugin;
 pub mod table;
 #[cfg(feature = "vault")]
 pub mod vault;
-pub mod wire;

@@ -10,28 +10,58 @@ pub struct Row {
     pub retried: bool,
 }
 
+/// `| asked for | lie | caught by | outcome |`
+#[derive(Debug)]
+#[allow(dead_code, reason = "not every user of this file has a fake")]
+pub struct Lie {
+    pub asked: String,
+    pub told: &'static str,
+    pub outcome: String,
+}
+
 /// The rows of the table that follows the line `<!-- answers: SERVICE -->`.
 pub fn rows(service: &str) -> Vec<Row> {
+    let rows = table(&format!("<!-- answers: {service} -->"));
+    rows.iter().map(|line| row(line)).collect()
+}
+
+/// The rows of the table that follows the line `<!-- lies: SERVICE -->`.
+#[allow(dead_code, reason = "not every user of this file has a fake")]
+pub fn lies(service: &str) -> Vec<Lie> {
+    let rows = table(&format!("<!-- lies: {service} -->"));
+    let lie = |line: &String| {
+        let [asked, lie, _, outcome] = cells(line);
+        Lie {
+            asked: asked.to_owned(),
+            told: lie.trim_matches('`').to_owned().leak(),
+            outcome: outcome.to_owned(),
+        }
+    };
+    rows.iter().map(lie).collect()
+}
+
+fn table(mark: &str) -> Vec<String> {
     let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/key-services.md");
     let text = std::fs::read_to_string(document).expect("the document");
-    let mark = format!("<!-- answers: {service} -->");
-    let (_, table) = text.split_once(&mark).expect("a table of this service");
+    let (_, table) = text.split_once(mark).expect("a table of this service");
     let rows: Vec<_> = table
         .trim_start()
         .lines()
         .take_while(|line| line.starts_with('|'))
         .skip(2)
-        .map(row)
+        .map(str::to_owned)
         .collect();
-    assert!(rows.len() > 3, "the table of {service} is empty");
+    assert!(rows.len() > 3, "the table after {mark} is empty");
     rows
 }
 
-fn row(line: &str) -> Row {
+fn cells(line: &str) -> [&str; 4] {
     let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
-    let [code, _, category, retried] = cells[..] else {
-        panic!("{line}");
-    };
+    cells.try_into().unwrap_or_else(|_| panic!("{line}"))
+}
+
+fn row(line: &str) -> Row {
+    let [code, _, category, retried] = cells(line);
     let category = Category::ALL
         .into_iter()
         .find(|known| known.as_str() == category)

@@ -7,25 +7,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::Response;
 use jwe_envelope::{KeyKind, LocalKey, OaepHash, RecipientKey, UnwrapRequest};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::http::{FakeServer, Recorded, json as answer};
-
-/// What the engine answers instead of the truth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lie {
-    /// As many bytes as asked for, and others.
-    WrongKey,
-    /// One byte less.
-    Short,
-    /// As many bytes as the key's modulus has.
-    TooLong,
-    /// An item of a batch is missing.
-    FewerResults,
-}
+use super::http::{Answer, Control, Request, Server, Service};
 
 struct Tokens {
     live: HashMap<String, (Instant, Duration)>,
@@ -40,16 +26,23 @@ struct Tokens {
 struct Engine {
     versions: BTreeMap<u64, LocalKey>,
     min_decryption_version: u64,
-    lie: Option<Lie>,
 }
 
-/// The fake, with a token file of its own.
+/// What is behind the socket.
+struct State {
+    control: Control,
+    tokens: Mutex<Tokens>,
+    engine: Mutex<Engine>,
+}
+
+/// The fake, with a token file of its own. Its lies: `wrong key`, `one byte less`, `too long`, and of a batch `one result less`
+/// and `swapped results`; of a key `of another type` and
+/// `decrypts nothing`.
 pub struct FakeVault {
-    pub server: FakeServer,
     pub token_file: PathBuf,
+    server: Server,
+    state: Arc<State>,
     _folder: tempfile::TempDir,
-    tokens: Arc<Mutex<Tokens>>,
-    engine: Arc<Mutex<Engine>>,
 }
 
 impl FakeVault {
@@ -58,126 +51,137 @@ impl FakeVault {
         let folder = tempfile::tempdir().unwrap();
         let token_file = folder.path().join("token");
         std::fs::write(&token_file, "projected-1\n").unwrap();
-        let tokens = Arc::new(Mutex::new(Tokens {
+        let tokens = Mutex::new(Tokens {
             live: HashMap::new(),
             issued: 0,
             lease: Duration::from_mins(10),
             renewable: true,
             jwt: "projected-1".to_owned(),
             may_decrypt: true,
-        }));
-        let engine = Arc::new(Mutex::new(Engine {
+        });
+        let engine = Mutex::new(Engine {
             versions: (1..=versions)
                 .map(|number| (number, LocalKey::generate(KeyKind::Rsa(2048)).unwrap()))
                 .collect(),
             min_decryption_version: 1,
-            lie: None,
-        }));
-        let server = FakeServer::start({
-            let (tokens, engine) = (Arc::clone(&tokens), Arc::clone(&engine));
-            move |request| route(request, &tokens, &engine)
-        })
-        .await;
-        Self {
-            server,
-            token_file,
-            _folder: folder,
+        });
+        let state = Arc::new(State {
+            control: Control::default(),
             tokens,
             engine,
+        });
+        Self {
+            token_file,
+            server: Server::start("127.0.0.1:0", Arc::clone(&state)).await,
+            state,
+            _folder: folder,
         }
     }
 
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Every request counts as a call here, logins and renewals too.
+    pub fn control(&self) -> &Control {
+        &self.state.control
+    }
+
     pub fn recipient(&self, version: u64) -> RecipientKey {
-        self.engine.lock().unwrap().versions[&version]
+        self.state.engine.lock().unwrap().versions[&version]
             .recipient()
             .clone()
     }
 
-    pub fn lie(&self, lie: Option<Lie>) {
-        self.engine.lock().unwrap().lie = lie;
-    }
-
     pub fn rotate(&self) {
-        let mut engine = self.engine.lock().unwrap();
+        let mut engine = self.state.engine.lock().unwrap();
         let next = engine.versions.keys().max().unwrap() + 1;
         let key = LocalKey::generate(KeyKind::Rsa(2048)).unwrap();
         engine.versions.insert(next, key);
     }
 
     pub fn set_min_decryption_version(&self, version: u64) {
-        self.engine.lock().unwrap().min_decryption_version = version;
+        self.state.engine.lock().unwrap().min_decryption_version = version;
     }
 
     pub fn set_lease(&self, lease: Duration, renewable: bool) {
-        let mut tokens = self.tokens.lock().unwrap();
+        let mut tokens = self.state.tokens.lock().unwrap();
         tokens.lease = lease;
         tokens.renewable = renewable;
     }
 
     /// Every token that is out there is worth nothing any more.
     pub fn revoke_all(&self) {
-        self.tokens.lock().unwrap().live.clear();
+        self.state.tokens.lock().unwrap().live.clear();
     }
 
     /// The identity may log in and do nothing.
     pub fn deny(&self, deny: bool) {
-        self.tokens.lock().unwrap().may_decrypt = !deny;
+        self.state.tokens.lock().unwrap().may_decrypt = !deny;
     }
 
     /// The kubelet writes a new projected token, and only that one is good for a login.
     pub fn new_projected_token(&self, token: &str) {
         std::fs::write(&self.token_file, token).unwrap();
-        token.clone_into(&mut self.tokens.lock().unwrap().jwt);
+        token.clone_into(&mut self.state.tokens.lock().unwrap().jwt);
     }
 
     /// A token that no login gave.
     pub fn add_token(&self, token: &str, lease: Duration) {
-        let mut tokens = self.tokens.lock().unwrap();
+        let mut tokens = self.state.tokens.lock().unwrap();
         tokens
             .live
             .insert(token.to_owned(), (Instant::now(), lease));
     }
 
     pub fn logins(&self) -> usize {
-        self.server.count("/login")
+        self.control().count("/login")
     }
 
     pub fn renewals(&self) -> usize {
-        self.server.count("/renew-self")
+        self.control().count("/renew-self")
     }
 
     pub fn decrypts(&self) -> usize {
-        self.server.count("/decrypt/")
+        self.control().count("/decrypt/")
     }
 }
 
-fn route(request: &Recorded, tokens: &Mutex<Tokens>, engine: &Mutex<Engine>) -> Response<Vec<u8>> {
-    match (&*request.method, &*request.path) {
-        ("POST", "/v1/auth/kubernetes/login" | "/v1/auth/jwt/login") => login(request, tokens),
-        ("POST", "/v1/auth/token/renew-self") => renew(request, tokens),
-        ("POST", "/v1/transit/decrypt/payments") => {
-            if allowed(request, tokens) {
-                decrypt(request, engine)
-            } else {
+impl Service for State {
+    const THROTTLED: &'static str = "";
+
+    fn control(&self) -> &Control {
+        &self.control
+    }
+
+    fn answer(&self, request: &Request, lie: &str) -> Answer {
+        let allowed = || allowed(request, &self.tokens);
+        match (&*request.method, &*request.path) {
+            ("POST", "/v1/auth/kubernetes/login" | "/v1/auth/jwt/login") => {
+                login(request, &self.tokens)
+            }
+            ("POST", "/v1/auth/token/renew-self") => renew(request, &self.tokens),
+            ("POST", "/v1/transit/decrypt/payments") if allowed() => {
+                decrypt(request, &self.engine, lie)
+            }
+            ("GET", "/v1/transit/keys/payments") if allowed() => read_key(&self.engine, lie),
+            (_, "/v1/transit/decrypt/payments" | "/v1/transit/keys/payments") => {
                 errors(403, "permission denied")
             }
-        }
-        ("POST", path) if path.starts_with("/v1/transit/decrypt/") => {
-            errors(400, "encryption key not found")
-        }
-        ("GET", "/v1/transit/keys/payments") => {
-            if allowed(request, tokens) {
-                read_key(engine)
-            } else {
-                errors(403, "permission denied")
+            ("POST", path) if path.starts_with("/v1/transit/decrypt/") => {
+                errors(400, "encryption key not found")
             }
+            ("GET", path) if path.starts_with("/v1/transit/keys/") => errors(404, ""),
+            _ => errors(404, "no handler for route"),
         }
-        ("GET", path) if path.starts_with("/v1/transit/keys/") => errors(404, ""),
-        _ => errors(404, "no handler for route"),
+    }
+
+    fn refusal(&self, status: u16, words: &str, _: &str) -> Answer {
+        errors(status, words)
     }
 }
 
-fn login(request: &Recorded, tokens: &Mutex<Tokens>) -> Response<Vec<u8>> {
+fn login(request: &Request, tokens: &Mutex<Tokens>) -> Answer {
     let mut tokens = tokens.lock().unwrap();
     let body = request.json();
     if body["role"] != "privy" {
@@ -193,7 +197,7 @@ fn login(request: &Recorded, tokens: &Mutex<Tokens>) -> Response<Vec<u8>> {
     auth(&token, lease, tokens.renewable)
 }
 
-fn renew(request: &Recorded, tokens: &Mutex<Tokens>) -> Response<Vec<u8>> {
+fn renew(request: &Request, tokens: &Mutex<Tokens>) -> Answer {
     let mut tokens = tokens.lock().unwrap();
     let token = request
         .header("x-vault-token")
@@ -210,8 +214,8 @@ fn renew(request: &Recorded, tokens: &Mutex<Tokens>) -> Response<Vec<u8>> {
     auth(&token, lease, true)
 }
 
-fn auth(token: &str, lease: Duration, renewable: bool) -> Response<Vec<u8>> {
-    answer(
+fn auth(token: &str, lease: Duration, renewable: bool) -> Answer {
+    Answer::json(
         200,
         &json!({"request_id": "r", "lease_id": "", "lease_duration": 0, "renewable": false, "data": null, "warnings": null,
             "auth": {"client_token": token, "accessor": "a", "policies": ["default"], "token_policies": ["default"],
@@ -227,12 +231,12 @@ fn is_live(tokens: &Tokens, token: &str) -> bool {
         .is_some_and(|(since, lease)| since.elapsed() < *lease)
 }
 
-fn allowed(request: &Recorded, tokens: &Mutex<Tokens>) -> bool {
+fn allowed(request: &Request, tokens: &Mutex<Tokens>) -> bool {
     let tokens = tokens.lock().unwrap();
     tokens.may_decrypt && is_live(&tokens, request.header("x-vault-token").unwrap_or_default())
 }
 
-fn read_key(engine: &Mutex<Engine>) -> Response<Vec<u8>> {
+fn read_key(engine: &Mutex<Engine>, lie: &str) -> Answer {
     let engine = engine.lock().unwrap();
     let keys: serde_json::Map<String, Value> = engine
         .versions
@@ -242,50 +246,59 @@ fn read_key(engine: &Mutex<Engine>) -> Response<Vec<u8>> {
             (number.to_string(), entry)
         })
         .collect();
-    answer(
+    let kind = if lie == "of another type" {
+        "aes256-gcm96"
+    } else {
+        "rsa-2048"
+    };
+    Answer::json(
         200,
         &json!({"request_id": "r", "lease_id": "", "lease_duration": 0, "renewable": false, "data": {
-            "type": "rsa-2048", "name": "payments", "keys": keys, "min_decryption_version": engine.min_decryption_version,
-            "min_encryption_version": 0, "latest_version": engine.versions.len(), "supports_decryption": true,
+            "type": kind, "name": "payments", "keys": keys, "min_decryption_version": engine.min_decryption_version,
+            "min_encryption_version": 0, "latest_version": engine.versions.len(), "supports_decryption": lie != "decrypts nothing",
             "supports_encryption": true, "supports_signing": true, "supports_derivation": false, "derived": false,
             "exportable": false, "allow_plaintext_backup": false, "deletion_allowed": false}}),
     )
 }
 
-fn decrypt(request: &Recorded, engine: &Mutex<Engine>) -> Response<Vec<u8>> {
+fn decrypt(request: &Request, engine: &Mutex<Engine>, lie: &str) -> Answer {
     let engine = engine.lock().unwrap();
     let body = request.json();
     let Some(batch) = body["batch_input"].as_array() else {
-        return match decrypt_one(&engine, body["ciphertext"].as_str().unwrap_or_default()) {
-            Ok(plaintext) => answer(200, &json!({"data": {"plaintext": plaintext}})),
+        let ciphertext = body["ciphertext"].as_str().unwrap_or_default();
+        return match decrypt_one(&engine, ciphertext, lie) {
+            Ok(plaintext) => Answer::json(200, &json!({"data": {"plaintext": plaintext}})),
             Err((status, words)) => errors(status, &words),
         };
     };
     let mut failed = false;
     let mut results: Vec<Value> = batch
         .iter()
-        .map(
-            |item| match decrypt_one(&engine, item["ciphertext"].as_str().unwrap_or_default()) {
+        .map(|item| {
+            let ciphertext = item["ciphertext"].as_str().unwrap_or_default();
+            match decrypt_one(&engine, ciphertext, lie) {
                 Ok(plaintext) => json!({ "plaintext": plaintext }),
                 Err((_, words)) => {
                     failed = true;
                     json!({ "error": words })
                 }
-            },
-        )
+            }
+        })
         .collect();
-    if engine.lie == Some(Lie::FewerResults) {
-        results.pop();
+    match lie {
+        "one result less" => drop(results.pop()),
+        "swapped results" => results.reverse(),
+        _ => {}
     }
     let status = match body["partial_failure_response_code"].as_u64() {
         Some(status) if failed => u16::try_from(status).unwrap(),
         None if failed => 400,
         _ => 200,
     };
-    answer(status, &json!({"data": {"batch_results": results}}))
+    Answer::json(status, &json!({"data": {"batch_results": results}}))
 }
 
-fn decrypt_one(engine: &Engine, ciphertext: &str) -> Result<String, (u16, String)> {
+fn decrypt_one(engine: &Engine, ciphertext: &str, lie: &str) -> Result<String, (u16, String)> {
     let user = |words: &str| (400, words.to_owned());
     let rest = ciphertext
         .strip_prefix("vault:v")
@@ -317,20 +330,20 @@ fn decrypt_one(engine: &Engine, ciphertext: &str) -> Result<String, (u16, String
         .map_err(|_| (500, "1 error occurred:\n\t* failed to RSA decrypt the ciphertext: crypto/rsa: decryption error\n\n".to_owned()))?
         .expose()
         .to_vec();
-    match engine.lie {
-        Some(Lie::WrongKey) => plaintext.iter_mut().for_each(|byte| *byte ^= 0xff),
-        Some(Lie::Short) => drop(plaintext.pop()),
-        Some(Lie::TooLong) => plaintext = vec![7; 256],
+    match lie {
+        "wrong key" => plaintext.iter_mut().for_each(|byte| *byte ^= 0xff),
+        "one byte less" => drop(plaintext.pop()),
+        "too long" => plaintext = vec![7; 256],
         _ => {}
     }
     Ok(STANDARD.encode(plaintext))
 }
 
-fn errors(status: u16, words: &str) -> Response<Vec<u8>> {
+fn errors(status: u16, words: &str) -> Answer {
     let list: Vec<&str> = if words.is_empty() {
         Vec::new()
     } else {
         vec![words]
     };
-    answer(status, &json!({ "errors": list }))
+    Answer::json(status, &json!({ "errors": list }))
 }

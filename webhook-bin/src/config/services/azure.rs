@@ -1,5 +1,7 @@
 //! `keyServices.azure`
 
+use kms_backends::azure::AzureIdentity;
+
 use super::Services;
 use super::common::is_https;
 use crate::config::problem::quoted;
@@ -8,11 +10,13 @@ use crate::config::rules::Loader;
 
 const KNOWN: &[&str] = &[
     "address",
+    "auth",
     "authorityHost",
     "caFile",
     "timeout",
     "callsPerSecond",
 ];
+const WAYS: &str = "say who we are: `platform` (the pod's workload identity), `managedIdentity` (the machine's) or `environment`";
 
 impl Loader<'_> {
     pub(super) fn azure(&mut self, field: &Field<'_>, services: &mut Services) {
@@ -41,9 +45,46 @@ impl Loader<'_> {
             }
         }
         self.call_limits(&members, &mut options.limits);
+        if let Some(identity) = members
+            .optional("auth")
+            .and_then(|auth| self.azure_identity(&auth))
+        {
+            options.identity = identity;
+        }
         let warnings = options.warnings();
         services
             .warnings
             .extend(warnings.iter().map(|warning| format!("azure: {warning}")));
+    }
+
+    fn azure_identity(&mut self, field: &Field<'_>) -> Option<AzureIdentity> {
+        let ways = field.members(
+            self.problems,
+            &["platform", "managedIdentity", "environment"],
+        )?;
+        let found = (
+            ways.optional("platform"),
+            ways.optional("managedIdentity"),
+            ways.optional("environment"),
+        );
+        match found {
+            (Some(field), None, None) => {
+                field.members(self.problems, &[])?;
+                Some(AzureIdentity::Platform)
+            }
+            (None, Some(field), None) => {
+                let members = field.members(self.problems, &["clientId"])?;
+                let client_id = self.optional_text(members.optional("clientId"));
+                Some(AzureIdentity::ManagedIdentity(client_id))
+            }
+            (None, None, Some(field)) => {
+                field.members(self.problems, &[])?;
+                Some(AzureIdentity::Environment)
+            }
+            _ => {
+                field.problem(self.problems, format!("must name one way; {WAYS}"));
+                None
+            }
+        }
     }
 }
