@@ -134,18 +134,6 @@ fn judge_value(value: RvError) -> (Category, &'static str) {
     }
 }
 
-/// Whether a login failed for its PIN, so that another try with the same one would bring the token closer to its lock.
-pub(super) fn is_bad_pin(error: &Error) -> bool {
-    use RvError::{PinExpired, PinIncorrect, PinInvalid, PinLenRange, PinLocked};
-    matches!(
-        error,
-        Error::Pkcs11(
-            PinExpired | PinIncorrect | PinInvalid | PinLenRange | PinLocked,
-            _
-        )
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,12 +190,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn a_pin_that_was_refused_is_told_from_other_trouble() {
-        let of = |value| is_bad_pin(&Error::Pkcs11(value, Function::Login));
-        assert!(of(RvError::PinIncorrect) && of(RvError::PinLocked));
-        assert!(!of(RvError::DeviceError) && !of(RvError::SessionCount));
     }
 }

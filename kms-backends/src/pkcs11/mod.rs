@@ -32,6 +32,7 @@ use crate::service::{CallLimits, KeyService, Repertoire, suited};
 mod attributes;
 mod error;
 mod module;
+mod pin;
 mod token;
 mod workers;
 

@@ -1,8 +1,5 @@
 //! A token and the key in it that a reference names.
 
-use std::sync::Mutex;
-
-use aws_lc_rs::digest;
 use cryptoki::context::{Function, Pkcs11};
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::elliptic_curve::{EcKdf, Ecdh1DeriveParams};
@@ -10,12 +7,13 @@ use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource};
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
-use cryptoki::slot::Slot;
+use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki::types::AuthPin;
 use jwe_envelope::{
     EphemeralKey, KeyManagement, OaepHash, RecipientKey, SecretBytes, UnwrapRequest,
 };
 
+use super::pin::{self, Flags, Found};
 use super::{attributes, error};
 use crate::error::{Category, UnwrapError};
 use crate::key_uri::Pkcs11Key;
@@ -28,8 +26,6 @@ pub(super) struct Token {
     module: Pkcs11,
     key: Pkcs11Key,
     pub(super) reference: String,
-    /// The digest of a PIN that the token refused.
-    refused_pin: Mutex<Option<Vec<u8>>>,
 }
 
 /// A session that is logged in, and the key in it.
@@ -44,7 +40,6 @@ impl Token {
             module,
             key,
             reference,
-            refused_pin: Mutex::new(None),
         }
     }
 
@@ -150,17 +145,18 @@ impl Token {
             .module
             .open_ro_session(slot)
             .map_err(|error| self.explain(&error))?;
-        let info = self
-            .module
-            .get_token_info(slot)
-            .map_err(|error| self.explain(&error))?;
-        if info.login_required() {
-            self.log_in(&session, info.user_pin_final_try())?;
+        if self.info(slot)?.login_required() {
+            self.log_in(&session, slot)?;
         }
         Ok(session)
     }
 
-    fn log_in(&self, session: &Session, final_try: bool) -> Result<(), UnwrapError> {
+    fn info(&self, slot: Slot) -> Result<TokenInfo, UnwrapError> {
+        let info = self.module.get_token_info(slot);
+        info.map_err(|error| self.explain(&error))
+    }
+
+    fn log_in(&self, session: &Session, slot: Slot) -> Result<(), UnwrapError> {
         let reference = &self.reference;
         let path = self.key.pin_source().ok_or_else(|| {
             misfit(
@@ -168,37 +164,45 @@ impl Token {
                 "is behind a PIN; add `pin-source=file:/path` to the reference",
             )
         })?;
+        let written = path.metadata().and_then(|metadata| metadata.modified());
         let bytes = file::read(path).map_err(|error| {
             misfit(reference, "is behind a PIN that cannot be read").with_source(error)
         })?;
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| misfit(reference, "has a PIN that is no text"))?;
         // An editor's line end is no part of it.
-        let pin = text.trim_end_matches(['\r', '\n']);
-        let seen = digest::digest(&digest::SHA256, pin.as_bytes());
+        let text = text.trim_end_matches(['\r', '\n']);
+        let found = Found::new(text, written.ok());
+        let info = self.info(slot)?;
+        let guard = pin::guard(format!(
+            "{:?}",
+            [
+                info.manufacturer_id(),
+                info.model(),
+                info.serial_number(),
+                info.label()
+            ]
+        ));
         // Held while we log in, so that two threads do not spend two tries on one bad PIN.
-        let mut refused = lock(&self.refused_pin);
-        if refused.as_deref() == Some(seen.as_ref()) {
-            return Err(misfit(
-                reference,
-                "has refused this PIN already; it is not tried again until the file changes",
-            ));
-        }
-        if final_try {
-            return Err(misfit(
-                reference,
-                "would lock itself at one more wrong PIN; log in by hand first",
-            ));
-        }
-        match session.login(UserType::User, Some(&AuthPin::new(pin.into()))) {
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
-                *refused = None;
+        let mut guard = lock(&guard);
+        let info = self.info(slot)?;
+        let flags = Flags {
+            count_low: info.user_pin_count_low(),
+            final_try: info.user_pin_final_try(),
+            locked: info.user_pin_locked(),
+        };
+        guard
+            .may_try(&found, flags)
+            .map_err(|why| misfit(reference, why))?;
+        match session.login(UserType::User, Some(&AuthPin::new(text.into()))) {
+            Ok(()) => {
+                guard.succeeded();
                 Ok(())
             }
+            // Another session of ours did, perhaps with another PIN.
+            Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
             Err(error) => {
-                if error::is_bad_pin(&error) {
-                    *refused = Some(seen.as_ref().to_vec());
-                }
+                guard.failed(found, pin::verdict(&error));
                 Err(self.explain(&error))
             }
         }
