@@ -1,5 +1,6 @@
 //! The registry of a running process: keys that stand in the configuration, and the versions of keys that key services list.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::error::{Category, UnwrapError};
 use crate::key_entry::KeyEntry;
 use crate::key_unwrap::KeyUnwrap;
 use crate::key_uri::KeyUri;
+use crate::missed::Missed;
 use crate::namespaces::NamespaceSet;
 use crate::observer::Observer;
 use crate::registry::{Registry, RegistryError};
@@ -83,6 +85,7 @@ pub struct Keyring {
     observer: Arc<dyn Observer>,
     fixed: Vec<KeyEntry>,
     watched: Vec<WatchedKey>,
+    missed: Arc<Missed>,
     /// By number of the watched key; `None` until it was listed once.
     listed: tokio::sync::Mutex<Vec<Option<Vec<KeyVersion>>>>,
 }
@@ -101,8 +104,12 @@ impl Keyring {
         let fixed = registry.entries().to_vec();
         let mut entries = fixed.clone();
         entries.extend(watched.iter().map(stand_in));
+        let namespaces = watched.iter().map(|key| key.namespaces.clone());
+        let missed = Arc::new(Missed::new(namespaces.collect()));
+        let registry = registry.with_entries(entries)?.listing(Arc::clone(&missed));
         Ok(Self {
-            registry: Arc::from(registry.with_entries(entries)?),
+            registry: Arc::from(registry),
+            missed,
             connector,
             observer,
             fixed,
@@ -121,10 +128,18 @@ impl Keyring {
         !self.watched.is_empty()
     }
 
+    /// Waits until the versions should be listed again: for `pause`, or shorter when a review names a `kid` that is not served
+    /// (see [`Registry::misses`]).
+    pub async fn pause(&self, pause: Duration) {
+        self.missed.pause(pause).await;
+    }
+
     /// Lists the versions of every watched key, all at once, for at most `limit`, and serves what was found in one
     /// exchange. Versions that are there no more are served no more, and their cached content keys are dropped.
     pub async fn refresh(&self, limit: Duration) -> Vec<Listing> {
         let mut listed = self.listed.lock().await;
+        let round = self.missed.round();
+        let before = kids(&listed);
         let deadline = Instant::now() + limit;
         let mut calls = tokio::task::JoinSet::new();
         for (index, key) in self.watched.iter().enumerate() {
@@ -161,6 +176,9 @@ impl Keyring {
                 listing.outcome = Err(error.clone());
             }
         }
+        let answered = listings.iter().all(|listing| listing.outcome.is_ok());
+        let found = kids(&listed).difference(&before).next().is_some();
+        self.missed.end(&round, answered.then_some(found));
         listings
     }
 
@@ -231,6 +249,14 @@ impl Keyring {
             .backend(layered)
             .build())
     }
+}
+
+/// Of every version that is known.
+fn kids(listed: &[Option<Vec<KeyVersion>>]) -> BTreeSet<String> {
+    let versions = listed.iter().flatten().flatten();
+    versions
+        .map(|version| version.recipient.kid().to_owned())
+        .collect()
 }
 
 fn entry_name(key: &WatchedKey, version: &KeyVersion) -> String {

@@ -114,6 +114,7 @@ pub mod kms_plugin;
 pub mod layer;
 #[cfg(feature = "local")]
 pub mod local;
+mod missed;
 mod namespaces;
 mod observer;
 #[cfg(feature = "pkcs11")]

@@ -12,6 +12,7 @@ use crate::error::{Category, UnwrapError};
 use crate::flight::{Boarding, Flights};
 use crate::health::KeyStatus;
 use crate::key_entry::KeyEntry;
+use crate::missed::Missed;
 use crate::observer::{CacheEvent, Observer, Unobserved};
 
 /// The keys that may be asked for, and nothing else: an envelope's `kid` is looked up here and goes nowhere further.
@@ -23,6 +24,8 @@ pub struct Registry {
     observer: Arc<dyn Observer>,
     cache: Arc<Cache>,
     flights: Arc<Flights>,
+    /// Where versions are listed while this is in use.
+    missed: Option<Arc<Missed>>,
 }
 
 /// An opened value, and where its content key came from.
@@ -136,7 +139,23 @@ impl Registry {
             observer: Arc::clone(&self.observer),
             cache: Arc::clone(&self.cache),
             flights: Arc::clone(&self.flights),
+            missed: self.missed.clone(),
         })
+    }
+
+    pub(crate) fn listing(mut self, missed: Arc<Missed>) -> Self {
+        self.missed = Some(missed);
+        self
+    }
+
+    /// Takes note that an envelope, good but for that, names a `kid` in `namespace` that is not served. `true` when it could be
+    /// that of a new version: of a key that this namespace may use, whose versions are listed. They are listed again soon
+    /// then, though no more often than every half minute, and the more rarely the more often that was in vain. Asks nobody
+    /// and waits for nothing.
+    pub fn misses(&self, namespace: &str) -> bool {
+        self.missed
+            .as_ref()
+            .is_some_and(|missed| missed.note(namespace))
     }
 
     /// How many content keys are cached.
@@ -306,6 +325,7 @@ impl RegistryBuilder {
             cache,
             entries: self.entries,
             observer: self.observer,
+            missed: None,
         })
     }
 }

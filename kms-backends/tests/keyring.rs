@@ -246,3 +246,53 @@ async fn a_review_under_way_keeps_the_registry_that_it_began_with() {
     // It may finish, and leaves nothing behind.
     assert_eq!(keyring.registry().present().cached_keys(), 0);
 }
+
+/// Whoever may submit a Secret can name any `kid`: that costs the key service a handful of calls, however many reviews do it.
+#[tokio::test]
+async fn unknown_kids_bring_a_new_version_soon_and_the_key_service_little_to_do() {
+    let vault = FakeVault::start(1).await;
+    let keyring = keyring(&vault, Vec::new());
+    let lists = || vault.control().count("/v1/transit/keys/");
+    keyring.refresh(5 * SECOND).await;
+    assert_eq!(lists(), 1);
+
+    // A rotation, and a value that somebody seals for the new version at once.
+    vault.rotate();
+    let text = sealed(&vault.recipient(2));
+    assert!(open(&keyring, &text).await.is_none());
+    assert!(keyring.registry().present().misses("payments"));
+    assert!((25..=30).contains(&waited(&keyring).await));
+    assert_eq!(lists(), 1, "nothing is asked in the path of a review");
+    keyring.refresh(5 * SECOND).await;
+    assert!(open(&keyring, &text).await.unwrap().is_ok());
+
+    // An hour in which review after review names what nobody has.
+    let (before, mut hour) = (lists(), 0);
+    while hour < 3600 {
+        for _ in 0..1000 {
+            keyring.registry().present().misses("payments");
+        }
+        hour += waited(&keyring).await;
+        keyring.refresh(5 * SECOND).await;
+    }
+    let planned = 3600 / 300;
+    assert!(
+        lists() - before <= planned + 4,
+        "{} lists",
+        lists() - before
+    );
+
+    // A namespace that may use none of the keys causes none at all.
+    keyring.refresh(5 * SECOND).await;
+    assert!(!keyring.registry().present().misses("elsewhere"));
+    assert_eq!(waited(&keyring).await, 300);
+}
+
+/// Whole seconds of simulated time until the next round, where one is planned in five minutes.
+async fn waited(keyring: &Keyring) -> u64 {
+    let began = Instant::now();
+    tokio::time::pause();
+    keyring.pause(300 * SECOND).await;
+    tokio::time::resume();
+    began.elapsed().as_secs()
+}

@@ -232,7 +232,15 @@ fn judge<'e>(
     if candidates.peek().is_none() {
         let kid = envelope.recipients().iter().find_map(|r| r.key_id());
         return match (binding, policy.foreign) {
-            (Some(_), _) => Err(Refusal::unknown_key(kid)),
+            (Some(binding), _) => {
+                // Of a new version, perhaps. What would be refused anyway is not worth asking a key service for.
+                let could_open = check_binding(binding, site, policy, now).is_ok();
+                if kid.is_some() && could_open && registry.misses(site.namespace) {
+                    Err(Refusal::unlisted_key(kid))
+                } else {
+                    Err(Refusal::unknown_key(kid))
+                }
+            }
             (None, Foreign::Deny) => Err(Refusal::foreign(kid)),
             (None, Foreign::Warn) => Ok(Decision::Leave(Leave::Foreign {
                 kid: kid.map(|kid| crate::refusal::cut(kid).to_owned()),

@@ -35,6 +35,6 @@ pub(crate) async fn keep_listed(keyring: Keyring, period: Duration) {
                 }
             }
         }
-        tokio::time::sleep(pause).await;
+        keyring.pause(pause).await;
     }
 }

@@ -239,6 +239,16 @@ impl Refusal {
         .for_key(kid)
     }
 
+    /// Where versions of keys are listed, and a new one might be the envelope's.
+    pub(crate) fn unlisted_key(kid: Option<&str>) -> Self {
+        Self::new(
+            Code::UnknownKey,
+            "the envelope is sealed for a key that is not served here yet; the versions of keys are being refreshed",
+            "try again in half a minute; if it stays so, seal the value with the current key card, or ask the administrator to add the key",
+        )
+        .for_key(kid)
+    }
+
     pub(crate) fn unbound(entry: &KeyEntry, kid: Option<&str>) -> Self {
         Self::new(
             Code::Unbound,

@@ -3,11 +3,12 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use jwe_envelope::{ObjectName, Recognized, recognize};
-use kms_backends::Category;
+use jwe_envelope::{Curve, KeyKind, LocalKey, ObjectName, Recognized, recognize};
 use kms_backends::testing::Reply as Key;
+use kms_backends::{Category, Keyring, NamespaceSet, Registry, Unobserved, WatchedKey};
 use serde_json::{Value, json};
 use support::*;
 use tokio::time::Instant;
@@ -92,6 +93,55 @@ async fn one_value_opens_by_the_webhook_s_rules() {
     ] {
         assert_eq!(open(&bench, &text, ADMISSION).await, Err(code), "{text}");
     }
+}
+
+/// A `kid` that nobody serves may be that of a new version, where versions are listed: the caller is asked to come back, and the
+/// listing is brought forward. What would be refused all the same brings nothing forward.
+#[tokio::test(start_paused = true)]
+async fn a_kid_of_a_version_that_is_not_listed_yet_is_asked_back() {
+    let key = LocalKey::generate(KeyKind::Ec(Curve::P256)).unwrap();
+    let listed = WatchedKey {
+        name: "rotated".to_owned(),
+        uri: "file:/nonexistent/rotated.pem".parse().unwrap(),
+        recipient: key.recipient().clone(),
+        namespaces: NamespaceSet::parse(["payments"]).unwrap(),
+        allow_unbound: false,
+        default_key: false,
+    };
+    let keyring = Keyring::new(
+        &Registry::builder().build().unwrap(),
+        vec![listed],
+        Arc::default(),
+        Arc::new(Unobserved),
+    )
+    .unwrap();
+    let policy = Policy::default();
+    let refusal = async |bind: Value| {
+        let mut place = json!({"v": 1, "ns": "payments", "name": "db", "key": "password"});
+        let members = place.as_object_mut().unwrap();
+        members.extend(bind.as_object().unwrap().clone());
+        let text = seal("x", &json!({"kid": "a-new-version", "bind": place}));
+        let (site, registry) = (site(ADMISSION), keyring.registry().present());
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let opened = open_value(text.as_bytes(), &site, &policy, &registry, NOW, deadline).await;
+        let refusal = opened.unwrap_err();
+        assert_eq!(refusal.code(), Code::UnknownKey);
+        refusal.to_string()
+    };
+    keyring.refresh(Duration::from_secs(1)).await;
+    let waits = async || {
+        let began = Instant::now();
+        keyring.pause(Duration::from_mins(5)).await;
+        began.elapsed().as_secs()
+    };
+    // In another place it would not be opened, whoever has the key.
+    let words = refusal(json!({"name": "other"})).await;
+    assert!(!words.contains("refreshed"), "{words}");
+    assert_eq!(waits().await, 300);
+    let words = refusal(json!({})).await;
+    assert!(words.contains("being refreshed"), "{words}");
+    assert!(words.contains("try again"), "{words}");
+    assert_eq!(waits().await, 0);
 }
 
 #[tokio::test]
