@@ -26,7 +26,6 @@ fakes! {
     http: "../../../kms-backends/tests/fakes/http.rs";
     plugin: "../../../cli-bin/tests/fakes/plugin.rs";
     vault: "../../../kms-backends/tests/fakes/vault.rs";
-    wire: "../../../kms-backends/tests/fakes/wire.rs";
     common: "../common/mod.rs";
 }
 

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use jwe_envelope::{KeyKind, LocalKey, RecipientKey};
 
-use crate::aws::{FakeAws, error};
+use crate::aws::FakeAws;
 use crate::azure::{FakeAzure, HOST};
 use crate::gcp::FakeGcp;
-use crate::http;
+use crate::http::{Fault, Server};
 use crate::journey::{Service, State, bench_of, probes, serves};
 use crate::vault::FakeVault;
-use crate::wire::{Fault, Server};
 
 fn two_keys() -> [LocalKey; 2] {
     [0, 1].map(|_| LocalKey::generate(KeyKind::Rsa(2048)).unwrap())
@@ -176,7 +175,7 @@ impl Service for Aws {
     }
 
     fn settings(&self) -> String {
-        let url = self.fake.server.url();
+        let url = self.fake.url();
         format!("{{aws: {{endpoint: \"{url}\", auth: {{environment: {{}}}}, timeout: 1s}}}}")
     }
 
@@ -188,15 +187,15 @@ impl Service for Aws {
     }
 
     fn set(&self, state: State) {
-        self.fake.server.always(match state {
-            State::Well => None,
-            State::Denies => Some(error(400, "AccessDeniedException")),
-            State::Away => Some(error(500, "KMSInternalException")),
+        self.fake.control().set(match state {
+            State::Well => Fault::None,
+            State::Denies => Fault::Refuse(400, "AccessDeniedException", ""),
+            State::Away => Fault::Refuse(500, "KMSInternalException", ""),
         });
     }
 
     fn unwraps(&self) -> usize {
-        let requests = self.fake.server.requests();
+        let requests = self.fake.control().requests();
         requests
             .iter()
             .filter(|request| request.header("x-amz-target") == Some("TrentService.Decrypt"))
@@ -225,7 +224,7 @@ impl Service for Transit {
     fn settings(&self) -> String {
         format!(
             "{{vault: {{address: \"{}\", auth: {{kubernetes: {{role: privy, tokenFile: {}}}}}, timeout: 1s}}}}",
-            self.0.server.url(),
+            self.0.url(),
             self.0.token_file.display()
         )
     }
@@ -235,18 +234,15 @@ impl Service for Transit {
     }
 
     fn set(&self, state: State) {
-        self.0.server.always(match state {
-            State::Well => None,
-            State::Denies => Some(http::Fault::json(
-                403,
-                "{\"errors\":[\"permission denied\"]}",
-            )),
-            State::Away => Some(http::Fault::status(503)),
+        self.0.control().set(match state {
+            State::Well => Fault::None,
+            State::Denies => Fault::Refuse(403, "permission denied", ""),
+            State::Away => Fault::status(503),
         });
     }
 
     fn unwraps(&self) -> usize {
-        let requests = self.0.server.requests();
+        let requests = self.0.control().requests();
         requests
             .iter()
             .filter(|request| request.path.contains("/transit/decrypt/"))
