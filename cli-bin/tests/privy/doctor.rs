@@ -5,13 +5,32 @@ use serde_json::{Value, json};
 
 use crate::support::{Bench, Ended};
 
-/// Answers `get --raw PATH` from `api/PATH`, the dry run from `create` and the search for candidates from `rows`.
+/// Answers `get --raw PATH` from `api/PATH`, dry runs from `reaches`, `opens` (`opens-2` the second time) and `clock`,
+/// the search for candidates from `rows`, and questions for rights with no where `lacking` names them.
 const KUBECTL: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"
 case "$1 $2" in
     "get --raw") file=api/$(printf %s "$3" | tr / _) ;;
     "get secrets") file=rows ;;
-    "create "*) cat >sent; if grep -q JbjAuZGFtYWdlZC sent; then file=reaches; else file=opens; fi ;;
+    "auth can-i")
+        if grep -qx "$3 $4 $5" lacking; then echo 'no - no RBAC policy matched'; exit 1; fi
+        if [ -f mute ]; then echo 'the server is away' >&2; exit 1; fi
+        echo yes; exit 0 ;;
+    "create "*)
+        cat >sent.new
+        if grep -q '"ConfigMap"' sent.new; then
+            file=clock
+            if [ ! -f clock ] && [ ! -f clock.err ]; then
+                printf '{"metadata":{"creationTimestamp":"%s"}}' "$(date -u +%Y-%m-%dT%H:%M:%SZ)"; exit 0
+            fi
+        elif grep -q JbjAuZGFtYWdlZC sent.new; then file=reaches
+        else
+            mv sent.new sent
+            file=opens
+            echo x >>tries
+            number=$(grep -c x tries)
+            if [ -f "opens-$number" ] || [ -f "opens-$number.err" ]; then file=opens-$number; fi
+        fi ;;
     *) echo "unexpected: $*" >&2; exit 1 ;;
 esac
 if [ -f "$file" ]; then cat "$file"; exit 0; fi
@@ -74,6 +93,7 @@ impl Cluster {
             json!({ "data": { "value": "cHJpdnkgZG9jdG9y" } }).to_string(),
         );
         cluster.0.write("rows", "");
+        cluster.0.write("lacking", "");
         cluster
     }
 
@@ -85,6 +105,7 @@ impl Cluster {
     }
 
     fn doctor(&self, further: &[&str]) -> Ended {
+        self.0.write("tries", "");
         let kubectl = self.0.path("kubectl").display().to_string();
         self.0.run(
             &[
@@ -152,12 +173,226 @@ fn a_healthy_cluster_has_no_problem() {
 fn what_cannot_be_known_is_said_and_is_no_problem() {
     let cluster = Cluster::healthy();
     crate::outputs::fits("doctor", &cluster.doctor(&[]).json());
-    for check in ["opening", "audit policy", "encryption at rest"] {
+    for check in [
+        "opening",
+        "key versions",
+        "audit policy",
+        "encryption at rest",
+    ] {
         let (state, text) = cluster.check(check, &[]);
         assert_eq!(state, "unknown", "{text}");
         assert!(text.contains("--"), "{text}");
     }
     assert_eq!(cluster.doctor(&[]).code, 0);
+}
+
+/// As kubectl puts it when a right is missing.
+const FORBIDDEN: &str = "Error from server (Forbidden): it is forbidden: User \"dev\" cannot list resource \"x\" in API group \"\" at the cluster scope";
+
+#[test]
+fn each_right_that_is_missing_is_named_with_what_goes_unseen() {
+    let cluster = Cluster::healthy();
+    assert_eq!(cluster.check("rights", &[]).0, "ok");
+    for (lacking, words) in [
+        (
+            "get validatingadmissionpolicies.admissionregistration.k8s.io --all-namespaces",
+            "the backstop",
+        ),
+        (
+            "list validatingadmissionpolicybindings.admissionregistration.k8s.io --all-namespaces",
+            "in force",
+        ),
+        (
+            "list mutatingwebhookconfigurations.admissionregistration.k8s.io --all-namespaces",
+            "the registration",
+        ),
+        (
+            "get apiservices.apiregistration.k8s.io --all-namespaces",
+            "aggregation layer",
+        ),
+        ("list secrets --all-namespaces", "stored sealed"),
+        (
+            "list clusterroles.rbac.authorization.k8s.io --all-namespaces",
+            "act as the API server",
+        ),
+        (
+            "list clusterrolebindings.rbac.authorization.k8s.io --all-namespaces",
+            "act as the API server",
+        ),
+        ("create secrets --namespace=default", "key services"),
+        ("create configmaps --namespace=default", "clock"),
+    ] {
+        cluster.0.write("lacking", format!("{lacking}\n"));
+        let (state, text) = cluster.check("rights", &[]);
+        assert_eq!(state, "unknown", "{lacking}: {text}");
+        let (right, _) = lacking.rsplit_once(' ').unwrap();
+        assert!(text.contains(right) && text.contains(words), "{text}");
+        assert!(text.contains("cluster administrator"), "{text}");
+        assert_eq!(cluster.doctor(&[]).code, 0, "not known is no problem");
+    }
+    cluster.0.write("mute", "");
+    let (state, text) = cluster.check("rights", &[]);
+    assert_eq!(state, "unknown");
+    assert!(
+        text.contains("the server is away") || text.contains("configmaps"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_may_not_be_read_is_unknown_and_never_well() {
+    let api = |path: &str| format!("api/{}", path.replace('/', "_"));
+    for (path, check) in [
+        (
+            format!("{ADMISSION}/validatingadmissionpolicies/no-sealed-values.privyseal.dev"),
+            "backstop",
+        ),
+        (
+            format!("{ADMISSION}/validatingadmissionpolicybindings"),
+            "backstop",
+        ),
+        (
+            format!("{ADMISSION}/mutatingwebhookconfigurations"),
+            "registration",
+        ),
+        (
+            format!("{ADMISSION}/mutatingwebhookconfigurations"),
+            "aggregation",
+        ),
+        (
+            "/apis/apiregistration.k8s.io/v1/apiservices/v1.admission.privyseal.dev".to_owned(),
+            "aggregation",
+        ),
+        (format!("{RBAC}/clusterroles"), "impersonation"),
+        (format!("{RBAC}/clusterrolebindings"), "impersonation"),
+    ] {
+        let cluster = Cluster::healthy();
+        std::fs::remove_file(cluster.0.path(&api(&path))).unwrap();
+        cluster.0.write(&format!("{}.err", api(&path)), FORBIDDEN);
+        let (state, text) = cluster.check(check, &[]);
+        assert_eq!(state, "unknown", "{path}: {text}");
+        assert!(text.contains("cluster administrator"), "{text}");
+    }
+    let cluster = Cluster::healthy();
+    std::fs::remove_file(cluster.0.path("rows")).unwrap();
+    cluster.0.write("rows.err", FORBIDDEN);
+    assert_eq!(cluster.check("stored sealed", &[]).0, "unknown");
+    cluster.0.write("clock.err", FORBIDDEN);
+    assert_eq!(cluster.check("clock", &[]).0, "unknown");
+    // Without a look at the registration, the way is tried all the same.
+    let path = api(&format!("{ADMISSION}/mutatingwebhookconfigurations"));
+    std::fs::remove_file(cluster.0.path(&path)).unwrap();
+    cluster.0.write(&format!("{path}.err"), FORBIDDEN);
+    assert_eq!(cluster.check("network path", &[]).0, "ok");
+}
+
+#[test]
+fn how_the_webhook_is_called_is_said() {
+    let cluster = Cluster::healthy();
+    let path = format!("{ADMISSION}/mutatingwebhookconfigurations");
+    for (client, words) in [
+        (
+            json!({ "service": { "namespace": "default", "name": "kubernetes" } }),
+            "through the aggregation layer",
+        ),
+        (
+            json!({ "service": { "namespace": "privy-seal", "name": "privy-webhook" } }),
+            "must ask for the API server's client certificate",
+        ),
+        (
+            json!({ "url": "https://127.0.0.1:10250/mutate" }),
+            "on the API server's own host",
+        ),
+        (
+            json!({ "url": "https://farm.example.org/mutate" }),
+            "must ask for the API server's client certificate",
+        ),
+    ] {
+        let mut registration = manifest("70-webhook.yaml", 0);
+        registration["webhooks"][0]["clientConfig"] = client;
+        cluster.api(&path, &json!({ "items": [registration] }));
+        let (state, text) = cluster.check("registration", &[]);
+        assert_eq!(state, "ok");
+        assert!(text.contains(words), "{text}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_found() {
+    let cluster = Cluster::healthy();
+    assert_eq!(cluster.check("clock", &[]).0, "ok");
+    for (stamp, words) in [
+        ("2021-01-31T12:00:00Z", "behind this machine's"),
+        ("2121-01-31T12:00:00Z", "ahead of this machine's"),
+    ] {
+        cluster.0.write(
+            "clock",
+            json!({ "metadata": { "creationTimestamp": stamp } }).to_string(),
+        );
+        cluster.finds("clock", &[], words);
+    }
+    cluster.0.write("clock", "{}");
+    assert_eq!(cluster.check("clock", &[]).0, "unknown");
+}
+
+#[test]
+fn a_key_that_is_due_and_older_versions_are_found() {
+    let cluster = Cluster::healthy();
+    let card = &["--card", "payments.card.json"][..];
+    let older = &["--card", "rotated.card.json"][..];
+    let read = |name: &str| -> Value { serde_json::from_slice(&cluster.0.read(name)).unwrap() };
+    let (state, text) = cluster.check("key versions", card);
+    assert_eq!(state, "ok");
+    assert!(text.contains("one version"), "{text}");
+
+    // Rotated twice: what was sealed for an older version hangs on the webhook's configuration.
+    let mut rotated = read("payments.card.json");
+    let mut kids = Vec::new();
+    for name in ["second", "third"] {
+        cluster.0.generate(name);
+        let mut key = read(&format!("{name}.card.json"))["keys"][0].take();
+        key["privy"]["status"] = "retired".into();
+        kids.push(key["kid"].as_str().unwrap().to_owned());
+        rotated["keys"].as_array_mut().unwrap().push(key);
+    }
+    cluster.0.write("rotated.card.json", rotated.to_string());
+    let (state, text) = cluster.check("key versions", older);
+    assert_eq!(state, "ok", "{text}");
+    assert!(
+        kids.iter()
+            .all(|kid| text.contains(&format!("{kid}: still opened"))),
+        "{text}"
+    );
+    cluster
+        .0
+        .write("opens-3.err", "sealed for a key that is not served here");
+    let (state, text) = cluster.check("key versions", older);
+    assert_eq!(state, "unknown", "{text}");
+    assert!(
+        text.contains(&format!("{}: still opened", kids[0])),
+        "{text}"
+    );
+    assert!(
+        text.contains(&format!("{}: not opened any more", kids[1])),
+        "{text}"
+    );
+    assert!(text.contains("privy lint"), "{text}");
+    assert_eq!(cluster.check("opening", older).0, "ok");
+
+    for (not_after, words) in [
+        ("2021-01-31T12:00:00Z", "time ended at 2021-01-31"),
+        ("in three days", "ends soon"),
+    ] {
+        let mut due = read("payments.card.json");
+        let now = std::time::SystemTime::now();
+        let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        due["keys"][0]["privy"]["notAfter"] = match not_after {
+            "in three days" => cli_bin::time::format(now + 3 * 86_400).into(),
+            moment => moment.into(),
+        };
+        cluster.0.write("due.card.json", due.to_string());
+        cluster.finds("key versions", &["--card", "due.card.json"], words);
+    }
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub(super) enum Callers {
     Direct,
     /// There is no registration.
     None,
+    /// Registrations cannot be read.
+    Unknown,
 }
 
 fn ours(manifest: &str) -> anyhow::Result<Value> {
@@ -102,7 +104,7 @@ pub(super) fn registration(cluster: &Cluster) -> anyhow::Result<(Finding, Caller
         Err(said) => {
             return Ok((
                 unreadable(CHECK, "webhook configurations", &said),
-                Callers::None,
+                Callers::Unknown,
             ));
         }
     };
@@ -167,7 +169,7 @@ pub(super) fn registration(cluster: &Cluster) -> anyhow::Result<(Finding, Caller
         let how = match callers {
             Callers::Aggregated => "through the aggregation layer",
             Callers::Loopback => "on the API server's own host",
-            Callers::Direct | Callers::None => {
+            Callers::Direct | Callers::None | Callers::Unknown => {
                 "directly; it must ask for the API server's client certificate"
             }
         };
@@ -185,8 +187,18 @@ pub(super) fn registration(cluster: &Cluster) -> anyhow::Result<(Finding, Caller
 
 pub(super) fn api_service(cluster: &Cluster, callers: Callers) -> anyhow::Result<Finding> {
     const CHECK: &str = "aggregation";
-    if callers != Callers::Aggregated {
-        return Ok(Finding::ok(CHECK, "not used"));
+    match callers {
+        Callers::Aggregated => {}
+        Callers::Unknown => {
+            return Ok(Finding::unknown(
+                CHECK,
+                "whether it is used stands in the registration, which cannot be read",
+                "run it again with the rights of a cluster administrator",
+            ));
+        }
+        Callers::Direct | Callers::Loopback | Callers::None => {
+            return Ok(Finding::ok(CHECK, "not used"));
+        }
     }
     match cluster.get("/apis/apiregistration.k8s.io/v1/apiservices/v1.admission.privyseal.dev")? {
         Ok(service) => {

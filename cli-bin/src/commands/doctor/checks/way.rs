@@ -2,11 +2,11 @@
 use anyhow::anyhow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jwe_envelope::{Binding, KeyCard, Sealer};
+use jwe_envelope::{Binding, CardKey, KeyCard, Sealer};
 use serde_json::{Value, json};
 
 use super::super::args::Args;
-use super::super::cluster::Cluster;
+use super::super::cluster::{Cluster, Said};
 use super::super::finding::Finding;
 use super::registered::Callers;
 use crate::io::files;
@@ -121,16 +121,10 @@ pub(super) fn reaches(args: &Args, cluster: &Cluster, callers: Callers) -> anyho
     })
 }
 
-/// A value sealed for the card's key, for these minutes: opening it shows that the key service is reached, that it has
-/// this version of the key, and that the webhook's clock is right.
-pub(super) fn opens(args: &Args, cluster: &Cluster, now: u64) -> Result<Finding, Failure> {
-    const CHECK: &str = "opening";
+/// The key card of `--card`.
+pub(super) fn card(args: &Args) -> Result<Option<KeyCard>, Failure> {
     let Some(path) = &args.card else {
-        return Ok(Finding::unknown(
-            CHECK,
-            "key service, key version and the webhook's clock were not tried",
-            "name a key card: --card FILE --test-namespace NAMESPACE",
-        ));
+        return Ok(None);
     };
     let bytes = files::read(path, CARD_LIMIT)?;
     let card = KeyCard::parse(&bytes).map_err(|error| {
@@ -138,10 +132,39 @@ pub(super) fn opens(args: &Args, cluster: &Cluster, now: u64) -> Result<Finding,
             anyhow::Error::new(error).context(format!("`{}` is no key card", path.display())),
         )
     })?;
-    let key = card.active().ok_or_else(|| {
-        Failure::usage(anyhow!("all keys of `{}` are retired", path.display()))
-            .hint("name the current key card")
-    })?;
+    if card.active().is_none() {
+        return Err(
+            Failure::usage(anyhow!("all keys of `{}` are retired", path.display()))
+                .hint("name the current key card"),
+        );
+    }
+    Ok(Some(card))
+}
+
+/// What became of a value that was sealed for a key and sent in a dry run.
+pub(super) enum Tried {
+    Opened,
+    /// It came back as it was sent.
+    Sealed,
+    Refused(Said),
+}
+
+impl Tried {
+    /// Whether the webhook does not know the key.
+    pub(super) fn is_unknown_key(said: &Said) -> bool {
+        ["unknown-key", "not served here"]
+            .iter()
+            .any(|word| said.err.contains(word))
+    }
+}
+
+/// Seals a value for the key, for these minutes, and sends it in a dry run.
+pub(super) fn try_key(
+    args: &Args,
+    cluster: &Cluster,
+    key: &CardKey,
+    now: u64,
+) -> Result<Tried, Failure> {
     let usage =
         |error: anyhow::Error| Failure::usage(error.context("cannot seal a value for the test"));
     let mut binding = Binding::namespace(&args.test_namespace)
@@ -160,24 +183,47 @@ pub(super) fn opens(args: &Args, cluster: &Cluster, now: u64) -> Result<Finding,
         .map_err(|error| usage(error.into()))?
         .to_string();
     let opened = STANDARD.encode("privy doctor");
-    let said = match cluster
+    let answer = cluster
         .create_dry(&secret(args, &sealed))
-        .map_err(Failure::usage)?
-    {
-        Ok(stored) if stored["data"]["value"] == opened.as_str() => {
+        .map_err(Failure::usage)?;
+    Ok(match answer {
+        Ok(stored) if stored["data"]["value"] == opened.as_str() => Tried::Opened,
+        Ok(_) => Tried::Sealed,
+        Err(said) => Tried::Refused(said),
+    })
+}
+
+/// A value sealed for the card's key: opening it shows that the key service is reached, that it has this version of
+/// the key, and that the webhook's clock is right.
+pub(super) fn opens(
+    args: &Args,
+    cluster: &Cluster,
+    card: Option<&KeyCard>,
+    now: u64,
+) -> Result<Finding, Failure> {
+    const CHECK: &str = "opening";
+    let Some(key) = card.and_then(KeyCard::active) else {
+        return Ok(Finding::unknown(
+            CHECK,
+            "key service, key version and the webhook's clock were not tried",
+            "name a key card: --card FILE --test-namespace NAMESPACE",
+        ));
+    };
+    let said = match try_key(args, cluster, key, now)? {
+        Tried::Opened => {
             return Ok(Finding::ok(
                 CHECK,
                 "a value sealed now was opened: key service, key version and clock are right",
             ));
         }
-        Ok(_) => {
+        Tried::Sealed => {
             return Ok(Finding::problem(
                 CHECK,
                 "a sealed value came back sealed",
                 "look at the other checks: the webhook was not asked, or is another's",
             ));
         }
-        Err(said) => said,
+        Tried::Refused(said) => said,
     };
     let has = |word: &str| said.err.contains(word);
     Ok(
@@ -190,7 +236,7 @@ pub(super) fn opens(args: &Args, cluster: &Cluster, now: u64) -> Result<Finding,
                 ),
                 "have both keep time by NTP",
             )
-        } else if has("unknown-key") || has("not served here") {
+        } else if Tried::is_unknown_key(&said) {
             Finding::problem(
                 CHECK,
                 format!(

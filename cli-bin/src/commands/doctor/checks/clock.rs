@@ -1,0 +1,62 @@
+//! The API server's clock beside this machine's. Values with a time limit are sealed by the one and judged by the
+//! other's neighbour.
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::super::args::Args;
+use super::super::cluster::Cluster;
+use super::super::finding::Finding;
+use crate::time;
+
+/// Half of the leeway that the webhook gives to time limits.
+const TOLERANCE: u64 = 30;
+
+/// `now` is this machine's time at `begun`.
+pub(super) fn compared(
+    args: &Args,
+    cluster: &Cluster,
+    now: u64,
+    begun: Instant,
+) -> anyhow::Result<Finding> {
+    const CHECK: &str = "clock";
+    // No webhook of ours is asked about ConfigMaps.
+    let object = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "namespace": args.test_namespace, "name": "privy-doctor" },
+    });
+    let before = now + begun.elapsed().as_secs();
+    let stored = match cluster.create_dry(&object)? {
+        Ok(stored) => stored,
+        Err(said) => return Ok(super::unreadable(CHECK, "the API server's clock", &said)),
+    };
+    let after = now + begun.elapsed().as_secs() + 1;
+    let stamp = stored["metadata"]["creationTimestamp"].as_str();
+    let Some(theirs) = stamp.and_then(|stamp| time::parse(stamp, now).ok()) else {
+        return Ok(Finding::unknown(
+            CHECK,
+            "the API server did not say when it would have created a ConfigMap",
+            "compare the clocks by hand: `date -u` here and on the control plane",
+        ));
+    };
+    // Between the two, nobody can tell.
+    let apart = before
+        .saturating_sub(theirs)
+        .max(theirs.saturating_sub(after));
+    Ok(if apart <= TOLERANCE {
+        Finding::ok(CHECK, "the API server's clock and this machine's agree")
+    } else {
+        let direction = if theirs < before {
+            "behind"
+        } else {
+            "ahead of"
+        };
+        Finding::problem(
+            CHECK,
+            format!(
+                "the API server's clock is {apart} s {direction} this machine's: values with a time limit are taken too early or refused too late, or the other way round"
+            ),
+            "have both keep time by NTP",
+        )
+    })
+}

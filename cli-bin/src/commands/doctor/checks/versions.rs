@@ -1,0 +1,85 @@
+//! The versions of a key that its card names: is it time to rotate, and are the older ones still opened?
+use jwe_envelope::{CardKey, KeyCard};
+
+use super::super::args::Args;
+use super::super::cluster::Cluster;
+use super::super::finding::Finding;
+use super::way::{Tried, try_key};
+use crate::report::Failure;
+use crate::time;
+
+/// Who is told this long before can rotate in peace.
+const SOON: u64 = 14 * 24 * 60 * 60;
+
+pub(super) fn of_card(
+    args: &Args,
+    cluster: &Cluster,
+    card: Option<&KeyCard>,
+    now: u64,
+) -> Result<Finding, Failure> {
+    const CHECK: &str = "key versions";
+    let Some((card, active)) = card.and_then(|card| Some((card, card.active()?))) else {
+        return Ok(Finding::unknown(
+            CHECK,
+            "whether a key is due for rotation, and whether its older versions are still opened, was not tried",
+            "name a key card: --card FILE --test-namespace NAMESPACE",
+        ));
+    };
+    if let Some(finding) = due(CHECK, active, now) {
+        return Ok(finding);
+    }
+    let older = &card.keys()[1..];
+    let mut lines = Vec::new();
+    let mut closed = 0;
+    for key in older {
+        let kid = key.recipient.kid();
+        lines.push(match try_key(args, cluster, key, now)? {
+            Tried::Opened => format!("{kid}: still opened"),
+            Tried::Refused(said) if Tried::is_unknown_key(&said) => {
+                closed += 1;
+                format!("{kid}: not opened any more, the webhook does not serve it")
+            }
+            Tried::Refused(said) => {
+                closed += 1;
+                format!("{kid}: not opened: {}", said.error())
+            }
+            Tried::Sealed => {
+                closed += 1;
+                format!("{kid}: came back sealed")
+            }
+        });
+    }
+    let finding = match (older.len(), closed) {
+        (0, _) => Finding::ok(CHECK, "the card names one version, and it is not due"),
+        (count, 0) => Finding::ok(
+            CHECK,
+            format!("what was sealed for the {count} older versions of the card is still opened"),
+        ),
+        (count, closed) => Finding::unknown(
+            CHECK,
+            format!(
+                "{closed} of the {count} older versions of the card are not opened; whether a manifest still hangs on one cannot be seen from here"
+            ),
+            "`privy lint --key CARD PATH` finds such manifests: have their values sealed again before they must be rebuilt from Git",
+        ),
+    };
+    Ok(finding.details(lines))
+}
+
+/// Whether the key is to be followed by another one.
+fn due(check: &'static str, active: &CardKey, now: u64) -> Option<Finding> {
+    let not_after = active.not_after?;
+    let moment = time::format(not_after);
+    let message = if now >= not_after {
+        format!("the active key's time ended at {moment}: nothing new is sealed for it")
+    } else if not_after - now < SOON {
+        format!("the active key's time ends soon, at {moment}")
+    } else {
+        return None;
+    };
+    Some(Finding::problem(
+        check,
+        message,
+        "rotate: a new version in the key service and in the webhook's configuration, then on the card in front of this one",
+    ))
+}
