@@ -1,5 +1,4 @@
-//! AWS KMS as others wrote it: local-kms and LocalStack. With E2E_AWS_KEY_ARNS set (key ARNs, with commas between), AWS itself,
-//! reached as the environment says.
+//! AWS KMS as others wrote it: local-kms and LocalStack. AWS itself is asked through the programs (e2e/kms/run).
 
 use std::process::Command;
 use std::sync::Arc;
@@ -273,23 +272,6 @@ mod localstack {
                     b"hunter2"
                 );
             }
-        }
-    }
-}
-
-mod cloud {
-    use super::*;
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn opens_with_each_key() {
-        let arns = std::env::var("E2E_AWS_KEY_ARNS").expect("E2E_AWS_KEY_ARNS lists key ARNs");
-        let connector = Connector::new(KeyServices::from_env().unwrap());
-        for arn in arns.split(',') {
-            let (recipient, holder) = key(&connector, arn, None).await;
-            assert_eq!(
-                open(holder, &recipient, &seal(&recipient, b"hunter2")).await,
-                b"hunter2"
-            );
         }
     }
 }
