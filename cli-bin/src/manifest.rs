@@ -1,6 +1,6 @@
 //! What `seal` and `set` do to the Secrets of a manifest.
 use anyhow::anyhow;
-use jwe_envelope::{Binding, Recognized, recognize};
+use jwe_envelope::{Binding, ObjectName, Recognized, recognize};
 use secret_walker::{ANNOTATION_PREFIX, Edits, Field, ManifestSecret, Section, WalkError};
 
 use crate::cli::groups::Layout;
@@ -22,6 +22,8 @@ pub struct Placing<'a> {
     pub fallback: Option<&'a str>,
     /// `--name`, in place of the manifest's own.
     pub name: Option<&'a str>,
+    /// `--for`, in place of all of these.
+    pub target: Option<&'a Target>,
     /// Clusters, times and service account.
     pub limits: &'a Limits,
 }
@@ -32,12 +34,73 @@ impl Placing<'_> {
     /// # Errors
     /// Exit 2 when a part of the place is neither in the manifest nor given.
     pub fn bind(&self, secret: &ManifestSecret<'_>, key: &str) -> Result<Binding, Failure> {
-        let target = Target {
+        let Some(target) = self.target else {
+            return self.target_of(secret, key)?.bind(self.limits);
+        };
+        let binding = target.bind(self.limits)?;
+        self.check_place(&binding, target, secret, key)?;
+        Ok(binding)
+    }
+
+    /// Says where else an envelope opens than where its value stands; nothing when it opens there alone.
+    pub fn wider(&self, secret: &ManifestSecret<'_>, key: &str) -> Option<String> {
+        let own = Self {
+            anywhere: false,
+            namespace: None,
+            name: None,
+            target: None,
+            ..*self
+        };
+        let own = own.target_of(secret, key).ok();
+        let asked = match self.target {
+            Some(target) => target.clone(),
+            None => self.target_of(secret, key).ok()?,
+        };
+        if asked.is_exact() || own.as_ref() == Some(&asked) {
+            return None;
+        }
+        let own = own.map_or_else(String::new, |own| {
+            format!(", not in `{}` alone", own.describe())
+        });
+        Some(format!(
+            "the value of `{key}` can be opened wherever `{}` fits{own}",
+            asked.describe()
+        ))
+    }
+
+    fn target_of(&self, secret: &ManifestSecret<'_>, key: &str) -> Result<Target, Failure> {
+        Ok(Target {
             namespace: self.namespace_of(secret)?,
             name: self.name_of(secret)?,
             field: Part::Named(key.to_owned()),
+        })
+    }
+
+    /// What `--for` asks for must open where the field stands.
+    fn check_place(
+        &self,
+        binding: &Binding,
+        target: &Target,
+        secret: &ManifestSecret<'_>,
+        key: &str,
+    ) -> Result<(), Failure> {
+        let namespace = secret.namespace().map(|namespace| namespace.text);
+        let name = match (secret.name(), secret.generate_name()) {
+            (Some(name), _) => ObjectName::Named(name.text),
+            (None, Some(prefix)) => ObjectName::Generated(prefix.text),
+            (None, None) => return Ok(()),
         };
-        target.bind(self.limits)
+        let Some(namespace) = namespace.or(self.fallback) else {
+            return Ok(());
+        };
+        binding.check_place(namespace, name, key).map_err(|error| {
+            let context = format!(
+                "--for {:?} is another place than that of the field",
+                target.describe()
+            );
+            Failure::usage(anyhow::Error::new(error).context(context))
+                .hint("leave --for out to seal for the very place where the field stands")
+        })
     }
 
     fn namespace_of(&self, secret: &ManifestSecret<'_>) -> Result<Part, Failure> {

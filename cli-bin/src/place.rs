@@ -113,6 +113,13 @@ impl Target {
         )
     }
 
+    /// Whether it is one place and no other.
+    pub fn is_exact(&self) -> bool {
+        [&self.namespace, &self.name, &self.field]
+            .iter()
+            .all(|part| part.exact().is_some())
+    }
+
     /// The binding, with the limits.
     ///
     /// # Errors

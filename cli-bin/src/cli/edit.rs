@@ -22,6 +22,9 @@ pub struct EditArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a group of flags")]
     pub key: KeyArgs,
+    /// The place of what is new, in one word, wider than the manifest's own: namespace/name/field; `*` leaves name or field open
+    #[arg(long = "for", value_name = "N/S/F", conflicts_with_all = ["namespace", "name", "anywhere"], help_heading = "Place")]
+    pub place: Option<String>,
     /// Namespace of the Secrets, where the manifest does not say, or a pattern such as `team-*`
     #[arg(long, short, value_name = "NAME", help_heading = "Place")]
     pub namespace: Option<String>,

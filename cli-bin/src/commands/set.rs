@@ -1,6 +1,6 @@
 //! `privy set`: one field of a manifest gets its first or a new value; nothing else is read or touched.
 use anyhow::anyhow;
-use jwe_envelope::{Binding, ObjectName, Recognized, recognize};
+use jwe_envelope::{Recognized, recognize};
 use secret_walker::{
     ANNOTATION_PREFIX, Field, FieldPath, Manifest, ManifestSecret, Section, validate_key,
 };
@@ -153,18 +153,19 @@ fn edit(
         namespace: args.namespace.as_deref(),
         fallback: choice.namespace.as_deref(),
         name: None,
+        target: asked.target.as_ref(),
         limits: &limits,
     };
     // The place is checked before anybody is asked for a value.
-    let binding = match &asked.target {
-        Some(target) => widened(target, secret, wanted, &placing)?,
-        None => placing.bind(secret, &wanted.key)?,
-    };
+    let binding = placing.bind(secret, &wanted.key)?;
     refuse_keys_in_both(secret)?;
     let layout = layout_for(secret, wanted, choice, args)?;
     layout::check(&wanted.key, layout, manner.form())?;
     if secret.immutable() {
         io.say("warning: the Secret is immutable: the cluster takes a changed value only in a Secret of another name");
+    }
+    if let Some(wider) = placing.wider(secret, &wanted.key) {
+        io.say(format_args!("warning: {wider}"));
     }
     let value = value::read(&args.value, &format!("`{}`", wanted.key), io)?;
     check_room(secret, &wanted.key, value.len())?;
@@ -175,37 +176,6 @@ fn edit(
     writer.put(&wanted.key, &text, layout, section)?;
     writer.finish()?;
     edits.apply().map_err(fault)
-}
-
-/// The binding that `--for` asks for, which must be one that opens where the field stands.
-fn widened(
-    target: &Target,
-    secret: &ManifestSecret<'_>,
-    wanted: &Wanted,
-    placing: &Placing<'_>,
-) -> Result<Binding, Failure> {
-    let binding = target.bind(placing.limits)?;
-    let namespace = secret.namespace().map(|namespace| namespace.text);
-    let namespace = namespace.or(placing.fallback);
-    let name = match (secret.name(), secret.generate_name()) {
-        (Some(name), _) => ObjectName::Named(name.text),
-        (None, Some(prefix)) => ObjectName::Generated(prefix.text),
-        (None, None) => return Ok(binding),
-    };
-    let Some(namespace) = namespace else {
-        return Ok(binding);
-    };
-    binding
-        .check_place(namespace, name, &wanted.key)
-        .map_err(|error| {
-            let context = format!(
-                "--for {:?} is another place than that of the field",
-                target.describe()
-            );
-            Failure::usage(anyhow::Error::new(error).context(context))
-                .hint("leave --for out to seal for the very place where the field stands")
-        })?;
-    Ok(binding)
 }
 
 /// As the flag says, or the rule, or the field's neighbors.

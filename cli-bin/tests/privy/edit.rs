@@ -260,3 +260,70 @@ fn a_signal_wipes_what_was_typed() {
     assert!(!status.success());
     assert_eq!(file(), None, "nothing is left");
 }
+
+#[test]
+fn what_is_new_may_be_sealed_for_more_than_its_place_and_that_is_said() {
+    for (flags, wherever, name) in [
+        (&["--for", "payments/db-*/token"][..], None, None),
+        (
+            &["--for", "payments/*/token"],
+            Some("payments/*/token"),
+            None,
+        ),
+        (&["--for", "pay*/db/*"], None, None),
+        (&["--anywhere"], Some("*/db/token"), Some("db")),
+        (&["--for", "payments/d-*/*"], None, None),
+        (&["--for", "payments/db/token"], Some(""), Some("db")),
+    ] {
+        let bench = bench();
+        let sealed = value(&bench, "password");
+        let ended = edit(&bench, "printf '  token: x\\n' >> \"$1\"", flags);
+        let Some(wherever) = wherever else {
+            // A place that the field is not in, or no place at all: nothing is written.
+            assert_eq!(ended.code, 2, "{flags:?}: {}", ended.stderr);
+            assert!(!bench.text("db.yaml").contains("token"), "{flags:?}");
+            continue;
+        };
+        let ended = ended.succeeded();
+        let warning = format!(
+            "warning: the value of `token` can be opened wherever `{wherever}` fits, not in `payments/db/token` alone\n"
+        );
+        assert_eq!(
+            ended.stderr.contains(&warning),
+            !wherever.is_empty(),
+            "{flags:?}: {}",
+            ended.stderr
+        );
+        assert_eq!(value(&bench, "password"), sealed, "only what is new");
+        assert_eq!(opened(&bench, "token"), b"x");
+        let inspected = bench
+            .run(&["inspect", "--output", "json", "db.yaml"], "")
+            .succeeded()
+            .json();
+        let fields = inspected["inputs"][0]["secrets"][0]["fields"].clone();
+        let fields = fields.as_array().unwrap();
+        let token = fields
+            .iter()
+            .find(|field| field["field"] == "stringData/token");
+        assert_eq!(token.unwrap()["envelope"]["bind"]["name"].as_str(), name);
+    }
+}
+
+#[test]
+fn a_place_that_is_none_is_refused_before_the_editor_opens() {
+    let bench = bench();
+    for place in [
+        "payments/db",
+        "*/db/token",
+        "payments/db*/token",
+        "Payments/db/token",
+    ] {
+        let ended = edit(
+            &bench,
+            "printf '  token: x\\n' >> \"$1\"",
+            &["--for", place],
+        );
+        assert_eq!(ended.code, 2, "{place}: {}", ended.stderr);
+        assert!(!bench.path("seen").exists(), "{place}");
+    }
+}

@@ -24,3 +24,4 @@ mod set;
 mod signed;
 mod support;
 mod terminal;
+mod wider;

@@ -18,7 +18,7 @@ use crate::io::Io;
 use crate::io::files::{self, Audience, Existing};
 use crate::keys::{Choice, Chooser};
 use crate::manifest::{Placing, Sealing, fault, seal_plain_values};
-use crate::place::Limits;
+use crate::place::{Limits, Target};
 use crate::report::{Exit, Failure};
 use crate::sealing::Manner;
 
@@ -43,7 +43,11 @@ pub fn run(args: &EditArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let limits = Limits::of(&args.bounds, &choice.clusters(), io.now)?;
     let alone = limits.service_account.is_some();
     let manner = Manner::new(&choice, &args.sealing, alone, io.now)?;
-    let sealing = sealing(args, &choice, &limits, &manner);
+    let target = args.place.as_deref().map(Target::parse).transpose()?;
+    if let Some(target) = &target {
+        target.bind(&limits)?;
+    }
+    let sealing = sealing(args, &choice, target.as_ref(), &limits, &manner);
 
     let (cover, covered) = Cover::over(&manifest, text);
     let known = Known::of(&manifest);
@@ -85,6 +89,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
 fn sealing<'a>(
     args: &'a EditArgs,
     choice: &'a Choice,
+    target: Option<&'a Target>,
     limits: &'a Limits,
     manner: &'a Manner,
 ) -> Sealing<'a> {
@@ -94,6 +99,7 @@ fn sealing<'a>(
             namespace: args.namespace.as_deref(),
             fallback: choice.namespace.as_deref(),
             name: args.name.as_deref(),
+            target,
             limits,
         },
         manner,
@@ -199,6 +205,7 @@ fn finish(
     let (mut sealed, mut warnings) = (0, Vec::new());
     let plain = std::cell::Cell::new(0);
     let remnant = std::cell::Cell::new(None);
+    let wider = std::cell::RefCell::new(Vec::new());
     for secret in manifest.secrets() {
         let place = place_of(secret);
         let wanted = |field: &Field<'_>, value: &[u8]| {
@@ -211,6 +218,8 @@ fn finish(
             if cover.is_remnant(value) {
                 remnant.set(Some(field.line()));
             }
+            let mut wider = wider.borrow_mut();
+            wider.extend(sealing.placing.wider(secret, field.key()));
             true
         };
         sealed += seal_plain_values(secret, sealing, &mut edits, &mut warnings, &wanted)?;
@@ -218,6 +227,7 @@ fn finish(
     if let Some(line) = remnant.get() {
         return Err(cover::altered(line));
     }
+    warnings.extend(wider.into_inner());
     Ok(Done {
         text: edits.apply().map_err(fault)?,
         sealed,

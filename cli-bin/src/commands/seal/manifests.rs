@@ -371,6 +371,7 @@ impl Plan {
                 namespace: args.place.namespace.as_deref(),
                 fallback: self.choice.namespace.as_deref(),
                 name: args.place.name.as_deref(),
+                target: None,
                 limits: &self.limits,
             },
             manner: &self.manner,
