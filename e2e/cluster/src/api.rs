@@ -71,6 +71,19 @@ impl Api {
         })
     }
 
+    /// A client that goes through the socket of `kubectl proxy`.
+    pub fn through(socket: &std::path::Path) -> Result<Self> {
+        Ok(Self {
+            client: Client::builder()
+                .timeout(Duration::from_secs(60))
+                .no_proxy()
+                .unix_socket(socket)
+                .build()?,
+            base: "http://localhost".to_owned(),
+            headers: Vec::new(),
+        })
+    }
+
     /// The same user acting as another.
     #[must_use]
     pub fn acting_as(&self, user: &str, groups: &[&str]) -> Self {

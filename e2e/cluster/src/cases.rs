@@ -1,13 +1,16 @@
 //! What is checked. A name is the rule.
 mod audit;
 mod backstop;
+mod beside;
 mod callers;
 mod filter;
 mod gitops;
+mod hosts;
 mod layouts;
 mod leaving;
 mod outage;
 mod policy;
+mod programs;
 mod unseal;
 
 use crate::runner::Case;
@@ -42,6 +45,10 @@ pub fn with_mtls(long: bool) -> Vec<Case> {
         callers::only_the_api_server_s_certificate_opens,
         callers::plain_values_are_refused_where_all_must_be_sealed,
         callers::another_webhook_beside_ours_changes_nothing,
+        hosts::a_farm_outside_is_reached_by_an_external_name,
+        beside::a_change_after_ours_has_nothing_opened_twice,
+        beside::a_value_written_over_is_put_back_in_the_annotation_layout,
+        beside::what_it_seals_is_opened_or_refused_and_never_stored,
         policy::only_those_who_may_submit_are_served,
         policy::the_right_is_checked_a_second_time,
         policy::a_policy_of_the_api_server_can_ask_for_annotations,
@@ -63,11 +70,14 @@ pub fn with_mtls(long: bool) -> Vec<Case> {
         leaving::an_upgrade_changes_nothing_for_anybody,
         leaving::what_came_before_the_webhook_is_found_and_healed,
         outage::plain_secrets_do_not_notice,
+        outage::signed_tokens_are_stored,
         outage::opened_secrets_do_not_notice,
         outage::annotated_secrets_do_not_notice,
         outage::only_sealed_writes_are_refused,
         outage::secrets_left_sealed_do_not_notice,
         outage::what_is_going_away_goes,
+        programs::what_the_user_brings_is_taken,
+        programs::one_command_starts_the_lab_and_one_enters_it,
     ];
     if long {
         all.extend(cases![backstop::never_fails_in_evaluation_in_long_runs]);
@@ -79,6 +89,8 @@ pub fn with_mtls(long: bool) -> Vec<Case> {
 pub fn aggregated(_long: bool) -> Vec<Case> {
     cases![
         callers::only_the_api_server_s_own_call_opens,
+        callers::people_get_nothing_directly_or_through_the_api_server,
+        hosts::a_farm_outside_is_reached_by_an_external_name,
         callers::who_may_act_as_the_api_server_gets_through_and_is_seen,
         callers::discovery_is_healthy,
         callers::plain_values_are_refused_where_all_must_be_sealed,
@@ -86,13 +98,39 @@ pub fn aggregated(_long: bool) -> Vec<Case> {
         layouts::open_on_every_way_in,
         audit::the_api_server_s_own_audit_log_holds_plaintext_above_metadata,
         audit::impersonation_shows,
+        beside::a_change_after_ours_has_nothing_opened_twice,
         leaving::doctor_finds_a_healthy_cluster_healthy,
         leaving::doctor_tells_the_breaks_of_the_way_apart,
         leaving::uninstalling_keeps_the_backstop_and_blocks_nobody,
         outage::plain_secrets_do_not_notice,
+        outage::signed_tokens_are_stored,
         outage::opened_secrets_do_not_notice,
         outage::annotated_secrets_do_not_notice,
         outage::only_sealed_writes_are_refused,
         callers::a_total_outage_passes,
     ]
+}
+
+/// With the webhook on the API server's own host.
+pub fn on_one_host() -> Vec<Case> {
+    cases![
+        hosts::everybody_on_this_host_may_ask_and_nobody_else_can,
+        layouts::open_on_every_way_in,
+        unseal::who_may_not_gets_neither_plaintext_nor_ciphertext_stored,
+        outage::plain_secrets_do_not_notice,
+        outage::signed_tokens_are_stored,
+        outage::only_sealed_writes_are_refused,
+        callers::plain_values_are_refused_where_all_must_be_sealed,
+    ]
+}
+
+/// Every check, for a cluster from a kubeconfig; those that need more of it say so and are skipped.
+pub fn in_a_given_cluster(long: bool) -> Vec<Case> {
+    let mut all = with_mtls(long);
+    for case in aggregated(long) {
+        if !all.iter().any(|other| other.name == case.name) {
+            all.push(case);
+        }
+    }
+    all
 }

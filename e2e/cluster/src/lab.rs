@@ -1,5 +1,8 @@
-//! A cluster of one host: etcd, kube-apiserver, our webhook, users.
-use std::fmt::Write as _;
+//! A cluster, our webhook in front of it, users: started here, or given by a kubeconfig.
+mod given;
+mod own;
+mod reviews;
+
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -12,12 +15,31 @@ use serde_json::{Value, json};
 
 use crate::api::{Answer, Api};
 use crate::kubectl::Kubectl;
-use crate::pki::{Authority, Pair};
+use crate::pki::Authority;
 use crate::process::Program;
+use crate::runner::Missing;
 use crate::sealing::Key;
 use crate::tools::Tools;
 
+use self::given::Given;
+pub use self::own::Own;
+
 const SERVICE_HOST: &str = "privy-webhook.privy-seal.svc";
+
+/// The label of what the checks make in a cluster.
+pub const MARK: &str = "privyseal.dev/e2e";
+
+/// Users and their groups.
+const USERS: &[(&str, &[&str])] = &[
+    ("admin", &["system:masters"]),
+    // A cluster administrator by RBAC, as people are.
+    ("cluster-admin", &["e2e:cluster-admins"]),
+    ("deployer", &[]),
+    ("creator", &[]),
+    ("bob", &[]),
+    ("impersonator", &[]),
+    ("webhook", &[]),
+];
 
 /// How the API server calls the webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +48,25 @@ pub enum Callers {
     Aggregated,
     /// With a client certificate.
     Mtls,
+    /// Over the loopback interface of one host.
+    Loopback,
+}
+
+impl Callers {
+    /// Its name in the webhook's configuration and at `privy render`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aggregated => "aggregated",
+            Self::Mtls => "mtls",
+            Self::Loopback => "loopback",
+        }
+    }
+}
+
+/// Whose cluster it is.
+enum Cluster {
+    Own(Box<Own>),
+    Given(Given),
 }
 
 /// A running cluster.
@@ -40,23 +81,16 @@ pub struct Lab {
     pub key: Key,
     /// A key that nobody serves.
     pub dead: Key,
-    /// The cluster's authority: it signs clients.
-    pub authority: Authority,
     /// The authority of the webhook's certificate.
     pub webhook_authority: Authority,
-    /// The certificate with which the API server calls webhooks.
-    pub caller: Pair,
-    /// The front proxy's certificate.
-    pub front_proxy: Pair,
-    /// The API server's address.
-    pub server: String,
-    /// Where the webhook answers reviews, and health.
+    /// Where the webhook answers reviews.
     pub webhook_port: u16,
     /// Health and metrics of the webhook.
     pub health_port: u16,
+    /// Under which name the API server reaches this machine.
+    pub host: String,
+    cluster: Cluster,
     webhook: Mutex<Option<Program>>,
-    _api_server: Program,
-    _etcd: Program,
     counter: AtomicU32,
 }
 
@@ -94,112 +128,72 @@ impl Lab {
     /// Starts everything in `folder` and registers the webhook.
     pub fn start(folder: &Path, tools: &Tools, callers: Callers) -> Result<Self> {
         let lab = Self::start_bare(folder, tools, callers)?;
+        lab.make_roles()?;
         lab.start_webhook()?;
         lab.install()?;
         Ok(lab)
     }
 
-    /// Starts etcd and the API server: an empty cluster.
+    /// An empty cluster: etcd and an API server, or what a kubeconfig names.
     pub fn start_bare(folder: &Path, tools: &Tools, callers: Callers) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let [etcd_port, peer_port, port, webhook_port, health_port] = free_ports()?;
-        let etcd = Program::start(
-            &tools.etcd,
-            &[
-                "--data-dir=etcd".to_owned(),
-                format!("--listen-client-urls=http://127.0.0.1:{etcd_port}"),
-                format!("--advertise-client-urls=http://127.0.0.1:{etcd_port}"),
-                format!("--listen-peer-urls=http://127.0.0.1:{peer_port}"),
-                format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer_port}"),
-                format!("--initial-cluster=default=http://127.0.0.1:{peer_port}"),
-                "--unsafe-no-fsync".to_owned(),
-                "--log-level=error".to_owned(),
-            ],
-            folder,
-            "etcd.log",
-        )?;
-        let authority = Authority::new(folder, "cluster-ca")?;
-        let front_authority = Authority::new(folder, "front-proxy-ca")?;
+        let [webhook_port, health_port] = free_ports()?;
         let webhook_authority = Authority::new(folder, "webhook-ca")?;
-        let serving = authority.server(
-            "kube-apiserver",
-            &["127.0.0.1", "localhost", "kubernetes.default.svc"],
+        webhook_authority.server(
+            "webhook-server",
+            &[SERVICE_HOST, "localhost", "127.0.0.1", &tools.host],
         )?;
-        let front_proxy = front_authority.client("front-proxy-client", &[])?;
-        let caller = webhook_authority.client("kube-apiserver-webhooks", &[])?;
-        webhook_authority.server("webhook-server", &[SERVICE_HOST, "localhost", "127.0.0.1"])?;
-        let tokens = authority.client("service-account-tokens", &[])?;
-        fs::write(folder.join("audit-policy.yaml"), AUDIT_POLICY)?;
-        write_admission(folder, webhook_port, &caller)?;
-
-        let file = |path: &Path| path.display().to_string();
-        let api_server = Program::start(
-            &tools.kube_apiserver,
-            &[
-                format!("--etcd-servers=http://127.0.0.1:{etcd_port}"),
-                "--bind-address=127.0.0.1".to_owned(),
-                "--advertise-address=192.0.2.1".to_owned(),
-                "--endpoint-reconciler-type=none".to_owned(),
-                format!("--secure-port={port}"),
-                "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
-                format!("--tls-cert-file={}", file(&serving.certificate)),
-                format!("--tls-private-key-file={}", file(&serving.key)),
-                format!("--client-ca-file={}", file(&authority.file)),
-                "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-                format!("--service-account-key-file={}", file(&tokens.certificate)),
-                format!("--service-account-signing-key-file={}", file(&tokens.key)),
-                "--authorization-mode=RBAC".to_owned(),
-                format!(
-                    "--requestheader-client-ca-file={}",
-                    file(&front_authority.file)
-                ),
-                "--requestheader-allowed-names=front-proxy-client".to_owned(),
-                "--requestheader-username-headers=X-Remote-User".to_owned(),
-                "--requestheader-uid-headers=X-Remote-Uid".to_owned(),
-                "--requestheader-group-headers=X-Remote-Group".to_owned(),
-                "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
-                format!(
-                    "--proxy-client-cert-file={}",
-                    file(&front_proxy.certificate)
-                ),
-                format!("--proxy-client-key-file={}", file(&front_proxy.key)),
-                "--admission-control-config-file=admission.yaml".to_owned(),
-                "--audit-policy-file=audit-policy.yaml".to_owned(),
-                "--audit-log-path=audit.log".to_owned(),
-                "--audit-log-mode=blocking".to_owned(),
-                "--profiling=false".to_owned(),
-            ],
-            folder,
-            "kube-apiserver.log",
-        )?;
-        let lab = Self {
+        let cluster = match &tools.kubeconfig {
+            Some(kubeconfig) => Cluster::Given(Given::open(folder, tools, kubeconfig)?),
+            None => Cluster::Own(Box::new(Own::start(
+                folder,
+                tools,
+                &webhook_authority,
+                webhook_port,
+            )?)),
+        };
+        Ok(Self {
             callers,
             folder: folder.to_owned(),
             tools: tools.clone(),
             key: Key::generate()?,
             dead: Key::generate()?,
-            authority,
             webhook_authority,
-            caller,
-            front_proxy,
-            server: format!("https://127.0.0.1:{port}"),
             webhook_port,
             health_port,
+            host: tools.host.clone(),
+            cluster,
             webhook: Mutex::new(None),
-            _api_server: api_server,
-            _etcd: etcd,
             counter: AtomicU32::new(0),
-        };
-        lab.make_users()?;
-        let admin = lab.api("admin")?;
-        eventually("the API server is ready", Duration::from_secs(120), || {
-            let answer = admin.get("/readyz")?;
-            ensure!(answer.status == 200, "{:?}", answer.body);
-            Ok(())
         })
-        .with_context(|| lab._api_server.last_words())?;
-        lab.make_roles()?;
-        Ok(lab)
+    }
+
+    /// What only he has who started the cluster; `what` of it a check needs.
+    pub fn own(&self, what: &str) -> Result<&Own> {
+        match &self.cluster {
+            Cluster::Own(own) => Ok(own),
+            Cluster::Given(_) => {
+                Err(Missing(format!("needs {what}, which no kubeconfig gives")).into())
+            }
+        }
+    }
+
+    /// The API server's address.
+    pub fn server(&self) -> &str {
+        match &self.cluster {
+            Cluster::Own(own) => &own.server,
+            Cluster::Given(given) => &given.server,
+        }
+    }
+
+    /// The webhook as RBAC knows it.
+    pub fn webhook_subject(&self) -> Value {
+        match &self.cluster {
+            Cluster::Own(_) => {
+                json!({ "kind": "User", "name": "webhook", "apiGroup": "rbac.authorization.k8s.io" })
+            }
+            Cluster::Given(_) => Given::webhook(),
+        }
     }
 
     /// Key, card and configuration of the webhook, and the process.
@@ -229,9 +223,15 @@ impl Lab {
                 "{ mtls: { clientCa: webhook-ca.crt, allowedNames: [kube-apiserver-webhooks] } }"
                     .to_owned()
             }
+            Callers::Loopback => "{ loopback: {} }".to_owned(),
+        };
+        let listen = if self.host == "localhost" {
+            "127.0.0.1"
+        } else {
+            "0.0.0.0"
         };
         format!(
-            "version: 1\nlisten: 127.0.0.1:{}\nhealth: {{ listen: 127.0.0.1:{} }}\ntls: {{ certificate: webhook-server.crt, privateKey: webhook-server.key }}\ncallers: {callers}\ncluster: lab\nkeys:\n  - name: lab\n    publicKey: key.card.json\n    namespaces: [\"*\"]\n    unwrap: [\"file:key.pem\"]\n{further}",
+            "version: 1\nlisten: {listen}:{}\nhealth: {{ listen: 127.0.0.1:{} }}\ntls: {{ certificate: webhook-server.crt, privateKey: webhook-server.key }}\ncallers: {callers}\ncluster: lab\nkeys:\n  - name: lab\n    publicKey: key.card.json\n    namespaces: [\"*\"]\n    unwrap: [\"file:key.pem\"]\n{further}",
             self.webhook_port, self.health_port
         )
     }
@@ -292,21 +292,12 @@ impl Lab {
     pub fn rendered(&self, further: &[&str]) -> Result<String> {
         let port = self.webhook_port.to_string();
         let ca = self.webhook_authority.file.display().to_string();
-        let callers = match self.callers {
-            Callers::Aggregated => "aggregated",
-            Callers::Mtls => "mtls",
-        };
-        let mut arguments = vec![
-            "render",
-            "--callers",
-            callers,
-            "--ca",
-            &ca,
-            "--external-name",
-            "localhost",
-            "--port",
-            &port,
-        ];
+        let url = format!("https://127.0.0.1:{port}");
+        let mut arguments = vec!["render", "--callers", self.callers.name(), "--ca", &ca];
+        arguments.extend(match self.callers {
+            Callers::Loopback => ["--url", &url].to_vec(),
+            _ => ["--external-name", &self.host, "--port", &port].to_vec(),
+        });
         arguments.extend(further);
         self.tools.privy(&arguments)
     }
@@ -352,21 +343,15 @@ impl Lab {
 
     /// The API server as `user` sees it.
     pub fn api(&self, user: &str) -> Result<Api> {
-        let pair = self.pair(user);
-        Api::new(&self.server, &fs::read(&self.authority.file)?, Some(&pair))
+        match &self.cluster {
+            Cluster::Own(own) => own.api(user),
+            Cluster::Given(given) => given.api(user),
+        }
     }
 
     /// kubectl as `user` runs it.
     pub fn kubectl(&self, user: &str) -> Kubectl {
         Kubectl::new(&self.tools.kubectl, self.kubeconfig(user), &self.folder)
-    }
-
-    fn pair(&self, user: &str) -> Pair {
-        let name = format!("user-{user}");
-        Pair {
-            certificate: self.folder.join(format!("{name}.crt")),
-            key: self.folder.join(format!("{name}.key")),
-        }
     }
 
     /// The user's kubeconfig.
@@ -382,7 +367,7 @@ impl Lab {
         admin
             .post(
                 "/api/v1/namespaces",
-                &json!({ "metadata": { "name": namespace } }),
+                &json!({ "metadata": { "name": namespace, "labels": { MARK: "yes" } } }),
             )?
             .accepted()?;
         for (user, role) in [
@@ -416,7 +401,7 @@ impl Lab {
     pub fn bind(&self, namespace: &str, user: &str, role: &str) -> Result<()> {
         let binding = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-            "metadata": { "name": format!("{user}-{role}") },
+            "metadata": { "name": format!("{user}-{role}"), "labels": { MARK: "yes" } },
             "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
             "subjects": [{ "kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io" }],
         });
@@ -456,166 +441,47 @@ impl Lab {
 
     /// Everything in the API server's audit log so far.
     pub fn audit_log(&self) -> Result<String> {
-        Ok(fs::read_to_string(self.folder.join("audit.log"))?)
-    }
-
-    fn make_users(&self) -> Result<()> {
-        for (user, groups) in [
-            ("admin", &["system:masters"][..]),
-            // A cluster administrator by RBAC, as people are.
-            ("cluster-admin", &["e2e:cluster-admins"][..]),
-            ("deployer", &[][..]),
-            ("creator", &[][..]),
-            ("bob", &[][..]),
-            ("impersonator", &[][..]),
-            ("webhook", &[][..]),
-        ] {
-            let mut params = groups.to_vec();
-            params.sort_unstable();
-            let pair = self.authority.client(&format!("user-{user}"), &params)?;
-            // The file is `user-NAME`; the name within the certificate is what RBAC sees.
-            let named = self.authority.client(user, &params)?;
-            fs::rename(&named.certificate, &pair.certificate)?;
-            fs::rename(&named.key, &pair.key)?;
-            let mut text = String::new();
-            let _ = write!(
-                text,
-                "apiVersion: v1\nkind: Config\ncurrent-context: lab\nclusters:\n  - name: lab\n    cluster: {{ server: \"{}\", certificate-authority: {} }}\nusers:\n  - name: {user}\n    user: {{ client-certificate: {}, client-key: {} }}\ncontexts:\n  - name: lab\n    context: {{ cluster: lab, user: {user} }}\n",
-                self.server,
-                self.authority.file.display(),
-                pair.certificate.display(),
-                pair.key.display()
-            );
-            crate::pki::private(&self.kubeconfig(user), &text)?;
-        }
-        Ok(())
+        self.own("the API server's own audit log")?.audit_log()
     }
 
     fn make_roles(&self) -> Result<()> {
         let admin = self.api("admin")?;
-        let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
-        let bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
-        let role = |name: &str, rules: Value| json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": name }, "rules": rules });
-        let bind = |role: &str, kind: &str, subject: &str| {
-            json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": format!("{role}-{subject}").replace(':', "-") },
-                "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
-                "subjects": [{ "kind": kind, "name": subject, "apiGroup": "rbac.authorization.k8s.io" }] })
-        };
-        // A wildcard on core Secrets, as many have it: it is no right to unseal.
+        let rbac = "/apis/rbac.authorization.k8s.io/v1";
+        let label = json!({ MARK: "yes" });
+        for (role, group, verb) in [
+            // A wildcard on core Secrets, as many have it: it is no right to unseal.
+            ("e2e-secrets", "", "*"),
+            ("e2e-unseal", "privyseal.dev", "unseal"),
+        ] {
+            let role = json!({ "metadata": { "name": role, "labels": label },
+                "rules": [{ "apiGroups": [group], "resources": ["secrets"], "verbs": [verb] }] });
+            admin
+                .post(&format!("{rbac}/clusterroles"), &role)?
+                .accepted()?;
+        }
+        let administrators = json!({ "metadata": { "name": "e2e-cluster-admins", "labels": label },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin" },
+            "subjects": [{ "kind": "Group", "name": "e2e:cluster-admins", "apiGroup": "rbac.authorization.k8s.io" }] });
         admin
-            .post(
-                roles,
-                &role(
-                    "e2e-secrets",
-                    json!([{ "apiGroups": [""], "resources": ["secrets"], "verbs": ["*"] }]),
-                ),
-            )?
-            .accepted()?;
-        admin.post(roles, &role("e2e-unseal", json!([{ "apiGroups": ["privyseal.dev"], "resources": ["secrets"], "verbs": ["unseal"] }])))?.accepted()?;
-        admin
-            .post(
-                roles,
-                &role("e2e-impersonate", json!([
-                    { "apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"], "resourceNames": ["system:apiserver"] },
-                    { "apiGroups": [""], "resources": ["groups"], "verbs": ["impersonate"], "resourceNames": ["system:masters"] },
-                ])),
-            )?
-            .accepted()?;
-        admin
-            .post(
-                bindings,
-                &bind("cluster-admin", "Group", "e2e:cluster-admins"),
-            )?
-            .accepted()?;
-        admin
-            .post(bindings, &bind("e2e-impersonate", "User", "impersonator"))?
-            .accepted()?;
-        // What the built-in role and its binding in kube-system give a service account of ours.
-        admin
-            .post(
-                "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/rolebindings",
-                &json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": { "name": "e2e-webhook" },
-                    "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "extension-apiserver-authentication-reader" },
-                    "subjects": [{ "kind": "User", "name": "webhook", "apiGroup": "rbac.authorization.k8s.io" }] }),
-            )?
-            .accepted()?;
-        Ok(())
+            .post(&format!("{rbac}/clusterrolebindings"), &administrators)?
+            .accepted()
+            .map(drop)
     }
 }
 
-fn write_admission(folder: &Path, port: u16, caller: &Pair) -> Result<()> {
-    fs::write(
-        folder.join("admission.yaml"),
-        format!(
-            "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n  - name: MutatingAdmissionWebhook\n    configuration:\n      apiVersion: apiserver.config.k8s.io/v1\n      kind: WebhookAdmissionConfiguration\n      kubeConfigFile: {}\n",
-            folder.join("admission.kubeconfig").display()
-        ),
-    )?;
-    let mut users = String::new();
-    for host in [SERVICE_HOST, "127.0.0.1"] {
-        let _ = write!(
-            users,
-            "  - name: \"{host}:{port}\"\n    user: {{ client-certificate: {}, client-key: {} }}\n",
-            caller.certificate.display(),
-            caller.key.display()
-        );
-    }
-    fs::write(
-        folder.join("admission.kubeconfig"),
-        format!("apiVersion: v1\nkind: Config\nusers:\n{users}"),
-    )?;
-    Ok(())
-}
-
-/// Levels by namespace, so that one server shows what each of them logs.
-const AUDIT_POLICY: &str = "\
-apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived]
-rules:
-  - { level: Request, namespaces: [audit-request], resources: [{ group: '', resources: [secrets] }] }
-  - { level: RequestResponse, namespaces: [audit-request-response], resources: [{ group: '', resources: [secrets] }] }
-  - { level: Metadata }
-";
-
-/// Reviews as the webhook's audit log tells of them.
-impl Lab {
-    /// The lines about `namespace` that the webhook wrote so far. First a review of its own goes through, so that no
-    /// earlier line is still on its way.
-    pub fn reviews(&self, namespace: &str) -> Result<Vec<Value>> {
-        let mark = format!("mark-{}", self.counter.fetch_add(1, Ordering::Relaxed));
-        let sealed = self.key.seal(&format!("{namespace}/{mark}/field"), b"mark");
-        let secret = crate::sealing::secret(namespace, &mark, &[("field", &sealed)]);
-        self.api("admin")?.create_dry(&secret)?.accepted()?;
-        eventually("the audit line is written", Duration::from_secs(30), || {
-            let lines: Vec<Value> = self
-                .webhook_log()?
-                .lines()
-                .filter(|line| line.contains(namespace))
-                .filter_map(|line| serde_json::from_str(line).ok())
-                .filter(|line: &Value| line["namespace"] == namespace)
-                .collect();
-            ensure!(
-                lines.iter().any(|line| line["name"] == mark.as_str()),
-                "not yet"
-            );
-            Ok(lines
-                .into_iter()
-                .filter(|line| {
-                    !line["name"]
-                        .as_str()
-                        .is_some_and(|name| name.starts_with("mark-"))
-                })
-                .collect())
-        })
-    }
-
-    /// How often the webhook asked its key service on behalf of `namespace`.
-    pub fn unwraps(&self, namespace: &str) -> Result<u64> {
-        Ok(self
-            .reviews(namespace)?
-            .iter()
-            .filter_map(|line| line["unwraps"].as_u64())
-            .sum())
+impl Drop for Lab {
+    /// Leaves nothing behind in somebody else's cluster.
+    fn drop(&mut self) {
+        self.stop_webhook();
+        if let Cluster::Given(given) = &self.cluster {
+            let done = self
+                .rendered(&[])
+                .and_then(|registered| given.clean(&registered));
+            if let Err(error) = done {
+                println!(
+                    "!!! something of the checks is left in the cluster; look for the label {MARK}: {error:#}"
+                );
+            }
+        }
     }
 }

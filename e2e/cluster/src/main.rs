@@ -7,6 +7,7 @@ mod pki;
 mod process;
 mod runner;
 mod sealing;
+mod second;
 mod tools;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let result = match arguments.next().as_deref().and_then(|verb| verb.to_str()) {
         Some("guard") => return process::guard(arguments),
+        Some("second-webhook") => return second::run(arguments),
         Some("test") => {
             let texts: Vec<String> = arguments
                 .map(|argument| argument.to_string_lossy().into_owned())
@@ -48,13 +50,16 @@ fn main() -> ExitCode {
 /// A lab to try things in; it ends when its folder has a file `stop`, or when this process ends.
 fn interactive(folder: Option<PathBuf>) -> Result<bool> {
     let folder = std::path::absolute(folder.ok_or_else(|| anyhow::anyhow!("name a folder"))?)?;
-    let callers = match std::env::var("E2E_CALLERS").as_deref() {
-        Ok("mtls") => Callers::Mtls,
-        _ => Callers::Aggregated,
-    };
-    let lab = Lab::start(&folder, &Tools::from_environment()?, callers)?;
-    std::fs::write(folder.join("ready"), lab.server.as_bytes())?;
-    println!("ready: {} in {}", lab.server, folder.display());
+    let tools = Tools::from_environment()?;
+    let lab = match std::env::var("E2E_CALLERS").as_deref() {
+        Ok("mtls") => Lab::start(&folder, &tools, Callers::Mtls),
+        Ok("loopback") => Lab::start(&folder, &tools, Callers::Loopback),
+        // Without the webhook: a cluster like anybody's.
+        Ok("empty") => Lab::start_bare(&folder, &tools, Callers::Aggregated),
+        _ => Lab::start(&folder, &tools, Callers::Aggregated),
+    }?;
+    std::fs::write(folder.join("ready"), lab.server().as_bytes())?;
+    println!("ready: {} in {}", lab.server(), folder.display());
     while !folder.join("stop").exists() {
         std::thread::sleep(std::time::Duration::from_millis(200));
     }

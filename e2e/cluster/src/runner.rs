@@ -40,10 +40,21 @@ struct Counts {
 pub fn run(long: bool, filters: &[String]) -> Result<bool> {
     let tools = Tools::from_environment()?;
     let mut counts = Counts::default();
-    for (callers, label, cases) in [
-        (Callers::Mtls, "mtls", cases::with_mtls(long)),
-        (Callers::Aggregated, "aggregated", cases::aggregated(long)),
-    ] {
+    let labs = if tools.kubeconfig.is_some() {
+        // Nothing of the API server's own can be configured: one way of calling, and every check that can be made.
+        vec![(
+            Callers::Aggregated,
+            "given",
+            cases::in_a_given_cluster(long),
+        )]
+    } else {
+        vec![
+            (Callers::Mtls, "mtls", cases::with_mtls(long)),
+            (Callers::Aggregated, "aggregated", cases::aggregated(long)),
+            (Callers::Loopback, "loopback", cases::on_one_host()),
+        ]
+    };
+    for (callers, label, cases) in labs {
         let wanted: Vec<Case> = cases
             .into_iter()
             .filter(|case| {

@@ -1,5 +1,5 @@
 //! The programs of a lab, by the environment variables that `e2e/cluster/run` sets.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
@@ -7,10 +7,12 @@ use anyhow::{Context as _, Result, bail};
 /// Paths of programs.
 #[derive(Clone, Debug)]
 pub struct Tools {
-    /// etcd.
-    pub etcd: PathBuf,
-    /// kube-apiserver.
-    pub kube_apiserver: PathBuf,
+    /// etcd and kube-apiserver, where no cluster is given.
+    servers: Option<(PathBuf, PathBuf)>,
+    /// The cluster that is given: its administrator's kubeconfig.
+    pub kubeconfig: Option<PathBuf>,
+    /// Under which name the API server reaches this machine.
+    pub host: String,
     /// kubectl.
     pub kubectl: PathBuf,
     /// Our CLI.
@@ -31,13 +33,31 @@ impl Tools {
             }
             Ok(std::path::absolute(path)?)
         };
+        let kubeconfig = match std::env::var_os("E2E_KUBECONFIG") {
+            Some(_) => Some(path("E2E_KUBECONFIG")?),
+            None => None,
+        };
+        let servers = match kubeconfig {
+            Some(_) => None,
+            None => Some((path("E2E_ETCD")?, path("E2E_KUBE_APISERVER")?)),
+        };
         Ok(Self {
-            etcd: path("E2E_ETCD")?,
-            kube_apiserver: path("E2E_KUBE_APISERVER")?,
+            servers,
+            kubeconfig,
+            host: std::env::var("E2E_WEBHOOK_HOST").unwrap_or_else(|_| "localhost".to_owned()),
             kubectl: path("E2E_KUBECTL")?,
             privy: path("E2E_PRIVY")?,
             privy_webhook: path("E2E_PRIVY_WEBHOOK")?,
         })
+    }
+
+    /// etcd and kube-apiserver.
+    pub fn servers(&self) -> Result<(&Path, &Path)> {
+        let (etcd, kube_apiserver) = self
+            .servers
+            .as_ref()
+            .context("where a cluster is given, none is started")?;
+        Ok((etcd, kube_apiserver))
     }
 
     /// Runs `privy` and returns what it prints.

@@ -7,6 +7,7 @@ use crate::sealing::{b64, secret};
 
 /// A canary through each audit level of the API server: which of them hold plaintext.
 pub fn the_api_server_s_own_audit_log_holds_plaintext_above_metadata(lab: &Lab) -> Result<()> {
+    lab.own("the API server's own audit log")?;
     let admin = lab.api("admin")?;
     for (namespace, holds) in [
         ("audit-metadata", false),
@@ -54,6 +55,7 @@ pub fn the_api_server_s_own_audit_log_holds_plaintext_above_metadata(lab: &Lab) 
 
 /// Both identities of an impersonated request: the acted-for in ours, both in the API server's.
 pub fn impersonation_shows(lab: &Lab) -> Result<()> {
+    lab.own("the API server's own audit log")?;
     let ns = lab.namespace("acting")?;
     let acting = lab.api("admin")?.acting_as("deployer", &["e2e:people"]);
     let sealed = secret(

@@ -27,12 +27,12 @@ fn review(lab: &Lab, namespace: &str) -> Value {
         "object": secret(namespace, "db", &[("password", &sealed)]), "oldObject": null, "dryRun": false } })
 }
 
-fn holds_the_value(text: &str) -> bool {
+pub fn holds_the_value(text: &str) -> bool {
     text.contains(CANARY) || text.contains(&b64(CANARY)) || text.contains("\"patch\"")
 }
 
 /// Sends the review straight to the webhook. What comes back, or why nothing does.
-fn direct(
+pub fn direct(
     lab: &Lab,
     identity: Option<&Pair>,
     path: &str,
@@ -69,9 +69,10 @@ fn gets_nothing(who: &str, answer: &(u16, String)) -> Result<()> {
 
 /// With client certificates: that of the API server opens, no other does.
 pub fn only_the_api_server_s_certificate_opens(lab: &Lab) -> Result<()> {
+    let own = lab.own("a client certificate in the API server's configuration")?;
     let stranger = lab.webhook_authority.client("stranger", &[])?;
-    let cluster_admin = lab.authority.client("direct-admin", &["system:masters"])?;
-    let impostor = lab
+    let cluster_admin = own.authority.client("direct-admin", &["system:masters"])?;
+    let impostor = own
         .authority
         .client_in("impostor", "kube-apiserver-webhooks")?;
     for (who, identity) in [
@@ -82,7 +83,7 @@ pub fn only_the_api_server_s_certificate_opens(lab: &Lab) -> Result<()> {
             Some(&cluster_admin),
         ),
         ("the right name of another authority", Some(&impostor)),
-        ("the front proxy", Some(&lab.front_proxy)),
+        ("the front proxy", Some(&own.front_proxy)),
     ] {
         for path in ["/mutate", THROUGH, "/must-be-sealed"] {
             gets_nothing(
@@ -100,31 +101,26 @@ pub fn only_the_api_server_s_certificate_opens(lab: &Lab) -> Result<()> {
         }
     }
     // The same request with the right certificate: it was not the request that was wrong.
-    let answer = direct(lab, Some(&lab.caller), "/mutate", &[])?;
+    let answer = direct(lab, Some(&own.caller), "/mutate", &[])?;
     ensure!(answer.0 == 200 && holds_the_value(&answer.1), "{answer:?}");
     Ok(())
 }
 
 /// Through the aggregation layer: the front proxy in the API server's own name opens, nobody else does.
 pub fn only_the_api_server_s_own_call_opens(lab: &Lab) -> Result<()> {
-    let stranger = lab.webhook_authority.client("stranger", &[])?;
-    let cluster_admin = lab.authority.client("direct-admin", &["system:masters"])?;
+    let own = lab.own("the front proxy's private key")?;
+    let cluster_admin = own.authority.client("direct-admin", &["system:masters"])?;
     let as_server: &[(&str, &str)] = &[
         ("X-Remote-User", "system:apiserver"),
         ("X-Remote-Group", "system:masters"),
         ("X-Remote-Uid", "u"),
     ];
     for (who, identity) in [
-        ("somebody without a certificate", None),
-        ("another authority's client", Some(&stranger)),
-        (
-            "a cluster administrator's certificate",
-            Some(&cluster_admin),
-        ),
-        ("the certificate for webhooks", Some(&lab.caller)),
+        ("a cluster administrator's certificate", &cluster_admin),
+        ("the certificate for webhooks", &own.caller),
     ] {
         for path in ["/mutate", THROUGH] {
-            gets_nothing(who, &direct(lab, identity, path, as_server)?)?;
+            gets_nothing(who, &direct(lab, Some(identity), path, as_server)?)?;
         }
     }
     for headers in [
@@ -148,12 +144,31 @@ pub fn only_the_api_server_s_own_call_opens(lab: &Lab) -> Result<()> {
     ] {
         gets_nothing(
             "another identity",
-            &direct(lab, Some(&lab.front_proxy), THROUGH, headers)?,
+            &direct(lab, Some(&own.front_proxy), THROUGH, headers)?,
         )?;
     }
-    let answer = direct(lab, Some(&lab.front_proxy), THROUGH, as_server)?;
+    let answer = direct(lab, Some(&own.front_proxy), THROUGH, as_server)?;
     ensure!(answer.0 == 200 && holds_the_value(&answer.1), "{answer:?}");
-    // People and their rights, through the API server.
+    Ok(())
+}
+
+/// Without the front proxy's certificate, its headers are worth nothing. And people with their rights, cluster administrators
+/// among them, get nothing through the API server.
+pub fn people_get_nothing_directly_or_through_the_api_server(lab: &Lab) -> Result<()> {
+    let stranger = lab.webhook_authority.client("stranger", &[])?;
+    for (who, identity) in [
+        ("somebody without a certificate", None),
+        ("another authority's client", Some(&stranger)),
+    ] {
+        for path in ["/mutate", THROUGH] {
+            let headers = [
+                ("X-Remote-User", "system:apiserver"),
+                ("X-Remote-Group", "system:masters"),
+                ("X-Remote-Uid", "u"),
+            ];
+            gets_nothing(who, &direct(lab, identity, path, &headers)?)?;
+        }
+    }
     let review = review(lab, "default");
     for user in ["bob", "deployer", "creator", "cluster-admin", "admin"] {
         let answer = lab.api(user)?.post(THROUGH, &review)?;
@@ -170,6 +185,7 @@ pub fn only_the_api_server_s_own_call_opens(lab: &Lab) -> Result<()> {
 /// Whoever may impersonate the API server is root and gets through. The API server's audit log shows it, and so does
 /// `privy doctor`.
 pub fn who_may_act_as_the_api_server_gets_through_and_is_seen(lab: &Lab) -> Result<()> {
+    lab.own("the API server's own audit log")?;
     let review = review(lab, "default");
     let half = lab.api("impersonator")?.acting_as("system:apiserver", &[]);
     let answer = half.post(THROUGH, &review)?;
@@ -314,7 +330,7 @@ pub fn plain_values_are_refused_where_all_must_be_sealed(lab: &Lab) -> Result<()
     api.create(&stored)?.accepted()?;
     let words = match lab.callers {
         Callers::Aggregated => "every value must be",
-        Callers::Mtls => "not sealed",
+        Callers::Mtls | Callers::Loopback => "not sealed",
     };
     lab.kubectl("admin").apply_text(
         &lab.rendered(&["--only", "registration", "--must-be-sealed", &ns])?,

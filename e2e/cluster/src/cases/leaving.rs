@@ -2,7 +2,6 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use serde_json::json;
 
 use crate::lab::{Lab, eventually};
 use crate::sealing::{annotated, assert_value, secret, value};
@@ -324,6 +323,9 @@ pub fn doctor_finds_a_healthy_cluster_healthy(lab: &Lab) -> Result<()> {
         state(&report, "encryption at rest") == "unknown",
         "{report}"
     );
+    if lab.own("audit policy and impersonator").is_err() {
+        return Ok(());
+    }
     // The lab's own policy logs two namespaces in full, and its impersonator may act as the API server.
     let policy = lab.folder.join("audit-policy.yaml").display().to_string();
     let report = doctor(lab, &["--audit-policy", &policy])?;
@@ -341,7 +343,6 @@ pub fn doctor_finds_a_healthy_cluster_healthy(lab: &Lab) -> Result<()> {
             .contains("user impersonator"),
         "{impersonation}"
     );
-    let _ = json!({});
     Ok(())
 }
 

@@ -34,6 +34,52 @@ pub fn plain_secrets_do_not_notice(lab: &Lab) -> Result<()> {
     })
 }
 
+/// Signed tokens of every usual kind: in Secrets of their own, and beside values that came sealed, in both layouts.
+pub fn signed_tokens_are_stored(lab: &Lab) -> Result<()> {
+    let ns = lab.namespace("down-tokens")?;
+    let text = |name: &str| lab.key.seal(&format!("{ns}/{name}/password"), b"tiger");
+    lab.accepts(&secret(&ns, "field", &[("password", &text("field"))]))?;
+    lab.accepts(&annotated(&ns, "note", &[("password", &text("note"))]))?;
+    lab.without_webhook(|| {
+        for (user, api) in [
+            ("creator", lab.api("creator")?),
+            ("deployer", lab.api("deployer")?),
+        ] {
+            for (n, token) in signed_tokens().iter().enumerate() {
+                let name = format!("token-{user}-{n}");
+                let stored = api
+                    .create(&secret(&ns, &name, &[("token", token)]))?
+                    .accepted()?;
+                assert_value(&stored, "token", token)?;
+                for beside in ["field", "note"] {
+                    let patch = json!({ "stringData": { format!("token-{n}"): token } });
+                    let stored = api.patch(&ns, beside, &patch)?.accepted()?;
+                    assert_value(&stored, &format!("token-{n}"), token)?;
+                    assert_value(&stored, "password", "tiger")?;
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+fn signed_tokens() -> Vec<String> {
+    let algorithms = [
+        "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256",
+        "PS384", "PS512", "EdDSA", "none",
+    ];
+    algorithms
+        .into_iter()
+        .flat_map(|alg| {
+            [
+                format!(r#"{{"alg":"{alg}","typ":"JWT"}}"#),
+                format!(r#"{{"typ":"JWT","alg":"{alg}","kid":"1"}}"#),
+            ]
+        })
+        .map(|header| super::filter::token(&header))
+        .collect()
+}
+
 /// Labels, finalizers and deletion of a Secret that was sealed in its manifest, in the field layout.
 pub fn opened_secrets_do_not_notice(lab: &Lab) -> Result<()> {
     let ns = lab.namespace("down-field")?;

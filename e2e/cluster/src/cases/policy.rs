@@ -64,16 +64,16 @@ pub fn the_right_is_checked_a_second_time(lab: &Lab) -> Result<()> {
     admin
         .post(
             &format!("{base}/clusterroles"),
-            &json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": "e2e-reviews" },
+            &json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": "e2e-reviews", "labels": { crate::lab::MARK: "yes" } },
                 "rules": [{ "apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"] }] }),
         )?
         .accepted()?;
     admin
         .post(
             &format!("{base}/clusterrolebindings"),
-            &json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": "e2e-reviews" },
+            &json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": "e2e-reviews", "labels": { crate::lab::MARK: "yes" } },
                 "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "e2e-reviews" },
-                "subjects": [{ "kind": "User", "name": "webhook", "apiGroup": "rbac.authorization.k8s.io" }] }),
+                "subjects": [lab.webhook_subject()] }),
         )?
         .accepted()?;
     let registration = lab.rendered(&["--only", "registration"])?;
