@@ -3,6 +3,7 @@ mod audit;
 mod backstop;
 mod beside;
 mod callers;
+mod cost;
 mod filter;
 mod gitops;
 mod hosts;
@@ -27,6 +28,7 @@ pub fn with_mtls(long: bool) -> Vec<Case> {
         filter::forwards_what_can_be_an_envelope_and_little_else,
         filter::no_secret_is_too_large_to_be_looked_at,
         filter::null_values_hurt_nobody,
+        cost::expressions_cost_what_the_table_says,
         unseal::who_may_not_gets_neither_plaintext_nor_ciphertext_stored,
         unseal::the_right_holds_in_its_namespace_alone,
         unseal::planted_values_are_refused,
