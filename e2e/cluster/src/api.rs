@@ -75,7 +75,7 @@ impl Api {
     pub fn through(socket: &std::path::Path) -> Result<Self> {
         Ok(Self {
             client: Client::builder()
-                .timeout(Duration::from_secs(60))
+                .timeout(Duration::from_mins(1))
                 .no_proxy()
                 .unix_socket(socket)
                 .build()?,
@@ -229,7 +229,7 @@ impl Api {
 /// An HTTP client.
 pub fn client(authority: &[u8], identity: Option<&Pair>, base: &str) -> Result<Client> {
     let mut builder = Client::builder()
-        .timeout(Duration::from_secs(60))
+        .timeout(Duration::from_mins(1))
         .no_proxy()
         .tls_certs_only([Certificate::from_pem(authority)?])
         .https_only(base.starts_with("https"));

@@ -257,7 +257,7 @@ impl Lab {
             "webhook.log",
         )?;
         let client = reqwest::blocking::Client::builder().no_proxy().build()?;
-        let ready = eventually("the webhook is ready", Duration::from_secs(60), || {
+        let ready = eventually("the webhook is ready", Duration::from_mins(1), || {
             if !program.is_running() {
                 bail!("the webhook ended");
             }
@@ -436,7 +436,8 @@ impl Lab {
 
     /// Everything that the webhook wrote so far.
     pub fn webhook_log(&self) -> Result<String> {
-        Ok(fs::read_to_string(self.folder.join("webhook.log")).unwrap_or_default())
+        let path = self.folder.join("webhook.log");
+        fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))
     }
 
     /// Everything in the API server's audit log so far.

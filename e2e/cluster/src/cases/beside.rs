@@ -75,7 +75,7 @@ fn beside(
     let probe = secret(ns, "probe", &[("password", "x")]);
     let result = eventually(
         "the second webhook is asked",
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         || {
             let answer = lab.api("deployer")?.create_dry(&probe)?;
             ensure!(

@@ -289,7 +289,7 @@ pub fn a_total_outage_passes(lab: &Lab) -> Result<()> {
     lab.stop_webhook();
     let down = eventually(
         "the APIService is seen to be down",
-        Duration::from_secs(120),
+        Duration::from_mins(2),
         || {
             ensure!(available().is_err(), "still available");
             Ok(())
@@ -303,11 +303,7 @@ pub fn a_total_outage_passes(lab: &Lab) -> Result<()> {
     });
     let begun = std::time::Instant::now();
     lab.start_webhook()?;
-    eventually(
-        "the APIService is back",
-        Duration::from_secs(120),
-        available,
-    )?;
+    eventually("the APIService is back", Duration::from_mins(2), available)?;
     lab.wait_until_called()?;
     println!(
         "    discovery while down: exit {}, {}",
@@ -338,7 +334,7 @@ pub fn plain_values_are_refused_where_all_must_be_sealed(lab: &Lab) -> Result<()
     )?;
     let check = || -> Result<()> {
         let plain = secret(&ns, "plain", &[("a", "b")]);
-        eventually("plain values are refused", Duration::from_secs(60), || {
+        eventually("plain values are refused", Duration::from_mins(1), || {
             api.create_dry(&plain)?.refused(words).map(drop)
         })?;
         api.create(&plain)?.refused("data/a")?;
@@ -391,7 +387,7 @@ pub fn plain_values_are_refused_where_all_must_be_sealed(lab: &Lab) -> Result<()
         .apply_text(&lab.rendered(&["--only", "registration"])?, &[])?;
     eventually(
         "plain values are accepted again",
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         || {
             api.create_dry(&secret(&ns, "after", &[("a", "b")]))?
                 .accepted()
@@ -423,7 +419,7 @@ pub fn another_webhook_beside_ours_changes_nothing(lab: &Lab) -> Result<()> {
     admin
         .post(&format!("{base}/mutatingadmissionpolicybindings"), &binding)?
         .accepted()?;
-    let result = eventually("the policy mutates", Duration::from_secs(60), || {
+    let result = eventually("the policy mutates", Duration::from_mins(1), || {
         let stored = lab
             .api("deployer")?
             .create_dry(&secret(&ns, "probe", &[("a", "b")]))?

@@ -118,14 +118,19 @@ fn rows(lab: &Lab) -> Vec<(String, Value, Option<Value>)> {
         labelled(long.clone()),
         Some(long),
     );
-    // One value each: what is forwarded in vain, and what is not.
-    for (name, value) in [
-        ("signed, alg first", signed.as_str()),
+    rows.extend(values(&signed, &kid_first));
+    rows
+}
+
+/// One value each: what is forwarded in vain, and what is not.
+fn values(signed: &str, kid_first: &str) -> Vec<(String, Value, Option<Value>)> {
+    [
+        ("signed, alg first", signed),
         (
             "signed, typ first",
             &token(r#"{"typ":"JWT","alg":"ES256"}"#),
         ),
-        ("signed, kid first", &kid_first),
+        ("signed, kid first", kid_first),
         ("signed, cty first", &token(r#"{"cty":"x","alg":"RS256"}"#)),
         (
             "signed, typ at+jwt first",
@@ -148,14 +153,16 @@ fn rows(lab: &Lab) -> Vec<(String, Value, Option<Value>)> {
         ("docker configuration", r#"{"auths":{}}"#),
         ("PEM", "-----BEGIN CERTIFICATE-----\nMIIB"),
         ("empty", ""),
-    ] {
-        row(
-            &format!("value: {name}"),
+    ]
+    .into_iter()
+    .map(|(name, value)| {
+        (
+            format!("value: {name}"),
             secret("cost", "db", &[("v", value)]),
             None,
-        );
-    }
-    rows
+        )
+    })
+    .collect()
 }
 
 /// Has the API server's own library evaluate everything.

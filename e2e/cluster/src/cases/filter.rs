@@ -29,7 +29,7 @@ pub fn forwards_what_can_be_an_envelope_and_little_else(lab: &Lab) -> Result<()>
     let anywhere = Binding::anywhere();
     let mut table: Vec<(String, String, bool)> = Vec::new();
     let mut row = |name: &str, value: String, forwarded: bool| {
-        table.push((name.to_owned(), value, forwarded))
+        table.push((name.to_owned(), value, forwarded));
     };
     row("compact", lab.key.seal_bound(&anywhere, b"x"), true);
     row(

@@ -18,7 +18,7 @@ fn program(variable: &str, what: &str) -> Result<PathBuf> {
 }
 
 /// Runs the program with Flux's and Argo CD's libraries as the deployer.
-fn see(lab: &Lab, tool: &str, objects: &[&Value], further: Value) -> Result<Value> {
+fn see(lab: &Lab, tool: &str, objects: &[&Value], further: &Value) -> Result<Value> {
     let mut job =
         json!({ "kubeconfig": lab.kubeconfig("deployer"), "tool": tool, "objects": objects });
     for (name, value) in further.as_object().into_iter().flatten() {
@@ -66,13 +66,13 @@ pub fn flux_sees_no_drift_in_either_layout(lab: &Lab) -> Result<()> {
         json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "namespace": ns, "name": "string" }, "stringData": { "password": text } }),
     ));
     for (layout, manifest) in &all {
-        let first = see(lab, "flux", &[manifest], json!({}))?;
+        let first = see(lab, "flux", &[manifest], &json!({}))?;
         ensure!(first["actions"] == json!(["created"]), "{layout}: {first}");
         let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
         let stored = api.secret(&ns, name)?;
         assert_value(&stored, "password", "tiger")?;
         for force in [false, true] {
-            let again = see(lab, "flux", &[manifest], json!({ "force": force }))?;
+            let again = see(lab, "flux", &[manifest], &json!({ "force": force }))?;
             ensure!(
                 again["actions"] == json!(["unchanged"]),
                 "{layout}: {again}"
@@ -101,7 +101,7 @@ pub fn flux_stops_at_one_refusal_and_deletes_nothing(lab: &Lab) -> Result<()> {
             &lab.dead.seal(&format!("{ns}/bad/password"), b"x"),
         )],
     );
-    let together = see(lab, "flux", &[&plain, &bad], json!({}))?;
+    let together = see(lab, "flux", &[&plain, &bad], &json!({}))?;
     ensure!(
         together["error"]
             .as_str()
@@ -113,7 +113,7 @@ pub fn flux_stops_at_one_refusal_and_deletes_nothing(lab: &Lab) -> Result<()> {
         "its neighbour was applied nevertheless: the recipe is not needed any more"
     );
     // The recipe: a Kustomization of its own for what is sealed.
-    let alone = see(lab, "flux", &[&plain], json!({}))?;
+    let alone = see(lab, "flux", &[&plain], &json!({}))?;
     ensure!(alone["actions"] == json!(["created"]), "{alone}");
     // A live value is not thrown away for a refused one, even with force.
     let good = secret(
@@ -124,8 +124,8 @@ pub fn flux_stops_at_one_refusal_and_deletes_nothing(lab: &Lab) -> Result<()> {
             &lab.key.seal(&format!("{ns}/bad/password"), b"tiger"),
         )],
     );
-    see(lab, "flux", &[&good], json!({}))?;
-    let forced = see(lab, "flux", &[&bad], json!({ "force": true }))?;
+    see(lab, "flux", &[&good], &json!({}))?;
+    let forced = see(lab, "flux", &[&bad], &json!({ "force": true }))?;
     ensure!(
         !forced["error"].as_str().unwrap_or_default().is_empty(),
         "{forced}"
@@ -157,7 +157,7 @@ pub fn argo_cd_s_answers_are_those_of_the_table(lab: &Lab) -> Result<()> {
         for (layout, manifest) in layouts(lab, &ns, name) {
             kubectl.apply_text(&manifest.to_string(), flags)?;
             for (setting, options) in &settings {
-                let saw = see(lab, "argo", &[&manifest], json!({ "options": options }))?;
+                let saw = see(lab, "argo", &[&manifest], &json!({ "options": options }))?;
                 ensure!(saw["error"] == "", "{layout} {name} {setting}: {saw}");
                 found.push(format!(
                     "{layout} | {name} | {setting} | {}",

@@ -187,11 +187,13 @@ pub fn immutable_secrets_stay_as_they_are(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
+type Fields<'t> = &'t [(&'t str, &'t str)];
+
 /// All eight types, with what fits them; what does not fit is refused by us, with 403, never by the API server's 422.
 pub fn every_type_is_served_and_checked(lab: &Lab) -> Result<()> {
     let ns = lab.namespace("types")?;
     let key = "-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----\n";
-    let table: [(&str, &[(&str, &str)], &[(&str, &str)]); 6] = [
+    let table: [(&str, Fields, Fields); 6] = [
         ("Opaque", &[("a", "b")], &[]),
         (
             "kubernetes.io/dockercfg",

@@ -22,7 +22,7 @@ fn unregistered(lab: &Lab, work: impl FnOnce() -> Result<()>) -> Result<()> {
     // Until the API server has heard of it, the webhook still opens.
     let sealed = lab.key.seal("default/gone/field", b"x");
     let secret = secret("default", "gone", &[("field", &sealed)]);
-    let result = eventually("the registration is gone", Duration::from_secs(60), || {
+    let result = eventually("the registration is gone", Duration::from_mins(1), || {
         admin
             .create_dry(&secret)?
             .refused("would be stored sealed")
@@ -149,7 +149,7 @@ pub fn uninstalling_keeps_the_backstop_and_blocks_nobody(lab: &Lab) -> Result<()
             "probe",
             &[("field", &lab.key.seal("default/probe/field", b"x"))],
         );
-        eventually("the registration is gone", Duration::from_secs(60), || {
+        eventually("the registration is gone", Duration::from_mins(1), || {
             admin
                 .create_dry(&probe)?
                 .refused("would be stored sealed")
@@ -211,7 +211,7 @@ pub fn what_came_before_the_webhook_is_found_and_healed(lab: &Lab) -> Result<()>
     let note = annotated(&ns, "note", &[("password", &text("note"))]);
     unregistered(lab, || {
         admin.send("DELETE", binding, "", None)?.accepted()?;
-        eventually("the backstop is gone", Duration::from_secs(60), || {
+        eventually("the backstop is gone", Duration::from_mins(1), || {
             admin.create_dry(&field)?.accepted().map(drop)
         })?;
         kubectl.apply_text(&field.to_string(), &[])?;

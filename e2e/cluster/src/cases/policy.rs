@@ -92,7 +92,7 @@ pub fn the_right_is_checked_a_second_time(lab: &Lab) -> Result<()> {
     let creator = lab.api("creator")?;
     let result = configured(lab, &further, || {
         lab.kubectl("admin").apply_text(&open_to_all, &[])?;
-        let refused = eventually("the webhook refuses", Duration::from_secs(60), || {
+        let refused = eventually("the webhook refuses", Duration::from_mins(1), || {
             creator.create_dry(&sealed)?.refused("denied the request: ")
         })
         .and_then(|answer| {

@@ -85,7 +85,7 @@ impl Given {
             _proxy: proxy,
         };
         let api = given.api("admin")?;
-        eventually("kubectl passes on", Duration::from_secs(60), || {
+        eventually("kubectl passes on", Duration::from_mins(1), || {
             api.get("/version")?.accepted().map(drop)
         })?;
         given.welcome_webhook(folder, &config)?;

@@ -117,13 +117,13 @@ impl Own {
         };
         own.make_users()?;
         let admin = own.api("admin")?;
-        eventually("the API server is ready", Duration::from_secs(120), || {
+        eventually("the API server is ready", Duration::from_mins(2), || {
             let answer = admin.get("/readyz")?;
             ensure!(answer.status == 200, "{:?}", answer.body);
             Ok(())
         })
         .with_context(|| own.api_server.last_words())?;
-        own.make_roles(&admin)?;
+        Self::make_roles(&admin)?;
         Ok(own)
     }
 
@@ -164,7 +164,7 @@ impl Own {
     }
 
     /// Who may act as the API server; and what the built-in role and its binding in kube-system give to the webhook.
-    fn make_roles(&self, admin: &Api) -> Result<()> {
+    fn make_roles(admin: &Api) -> Result<()> {
         let rbac = "/apis/rbac.authorization.k8s.io/v1";
         let user = |name: &str| json!([{ "kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io" }]);
         let role: Value = json!({ "metadata": { "name": "e2e-impersonate" }, "rules": [
