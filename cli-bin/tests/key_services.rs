@@ -237,3 +237,66 @@ async fn a_service_that_is_away_or_refuses_has_its_own_exit_code() {
     }
     assert!(refused.stdout.is_empty());
 }
+
+/// docs/key-services.md, "A drill for a compromised key".
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drill_ends_a_key_and_lists_what_is_sealed_for_it() {
+    let vault = FakeVault::start(2).await;
+    vault.add_token("hvs.person", Duration::from_mins(10));
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let reference = "vault-transit://transit/payments";
+    let fetch = [
+        "key",
+        "fetch",
+        reference,
+        "--force",
+        "--out",
+        "payments.card.json",
+    ];
+    good(privy(&vault, folder, &fetch, b"").await);
+    for name in ["db", "queue"] {
+        let manifest = format!(
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: payments\nstringData:\n  password: hunter2-{name}\n"
+        );
+        std::fs::write(folder.join(format!("{name}.yaml")), manifest).unwrap();
+    }
+    let files = ["db.yaml", "queue.yaml"];
+    let seal = [&["seal", "-i", "--key", "payments.card.json"][..], &files].concat();
+    good(privy(&vault, folder, &seal, b"").await);
+    let lint = [&["lint", "--key", "payments.card.json"][..], &files].concat();
+    good(privy(&vault, folder, &lint, b"").await);
+    let envelope = std::fs::read_to_string(folder.join("db.yaml")).unwrap();
+    let envelope = envelope.split("password: ").nth(1).unwrap().trim();
+
+    // 1. The version ends: closed to everybody, in words, and nothing is written.
+    vault.rotate();
+    vault.set_min_decryption_version(3);
+    for key in [reference, "vault-transit://transit/payments#2"] {
+        let open = ["open", "--key", key, "--for", "payments/db/password"];
+        let refused = privy(&vault, folder, &open, envelope.as_bytes()).await;
+        let words = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success() && refused.stdout.is_empty());
+        assert!(words.contains("hint: "), "{words}");
+        assert!(!words.contains("hunter2"), "{words}");
+    }
+    // 2. The card of what decrypts now.
+    good(privy(&vault, folder, &fetch, b"").await);
+    let card = std::fs::read_to_string(folder.join("payments.card.json")).unwrap();
+    assert!(card.contains(vault.recipient(3).kid()), "{card}");
+    assert!(!card.contains(vault.recipient(2).kid()), "{card}");
+    // 3. Every manifest that is sealed for the ended one.
+    let found = privy(&vault, folder, &lint, b"").await;
+    let words = String::from_utf8(found.stdout).unwrap();
+    assert_eq!(found.status.code(), Some(1), "{words}");
+    for file in files {
+        let expected = format!("{file}:7:13: error[unknown-key]");
+        assert!(words.contains(&expected), "{expected}: {words}");
+    }
+    // 4. New values under the new key.
+    for file in files {
+        let set = ["set", file, "password", "--key", "payments.card.json"];
+        good(privy(&vault, folder, &set, b"new").await);
+    }
+    good(privy(&vault, folder, &lint, b"").await);
+}

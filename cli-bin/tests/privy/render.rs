@@ -400,3 +400,24 @@ fn what_would_not_work_is_refused_with_the_next_step() {
         assert!(ended.stdout.is_empty());
     }
 }
+
+/// Key managers grant rights to this name; a guide that names another one grants them to nobody.
+#[test]
+fn the_guide_to_key_services_names_the_identity_that_is_rendered() {
+    let rendered = documents(&render(&bench(), &["--ca", "ca.crt"]).succeeded().stdout);
+    let account = &find(&rendered, "ServiceAccount")["metadata"];
+    let (namespace, name) = (
+        account["namespace"].as_str().unwrap(),
+        account["name"].as_str().unwrap(),
+    );
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/key-services.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    for expected in [
+        format!("bound_service_account_names={name}"),
+        format!("bound_service_account_namespaces={namespace}"),
+        format!("bound_subject=system:serviceaccount:{namespace}:{name}"),
+        format!("/subject/ns/{namespace}/sa/{name}"),
+    ] {
+        assert!(guide.contains(&expected), "{expected}");
+    }
+}
