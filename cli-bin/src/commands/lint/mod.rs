@@ -33,6 +33,7 @@ use self::rules::RuleId;
 use self::setup::Setup;
 use crate::io::{Io, files, read_bounded};
 use crate::report::{Exit, Failure};
+use crate::text::printable;
 
 /// Checks what the arguments name and reports.
 ///
@@ -70,7 +71,7 @@ pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     let kustomizations = Kustomizations::read(&found.kustomizations, &here);
     follow(&mut found, &kustomizations, &here);
     for folder in folders(&found, &kustomizations, &here) {
-        setup.enter(&folder)?;
+        setup.enter(&folder, &found.asked)?;
     }
     setup.finish()?;
 
@@ -107,6 +108,17 @@ pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         outcome
             .findings
             .push(Finding::new(RuleId::Unreadable, folder, message));
+    }
+    for (file, reason) in &setup.broken {
+        let message = format!(
+            "its folder was checked without it: {}",
+            printable(reason, 400)
+        );
+        outcome.findings.push(Finding::new(
+            RuleId::InvalidProject,
+            &find::shown(file, &here),
+            message,
+        ));
     }
     outcome
         .findings

@@ -93,6 +93,10 @@ rules! {
         "an envelope that is not for this cluster",
         "It names neither a place nor a key that is known, so it stays as it is.",
         "seal the value with the key card; a token of somebody else's may be allowed in `.privy.yaml`";
+    InvalidProject = "invalid-project" Error
+        "a `.privy.yaml` further down cannot be used",
+        "What it says of keys and places is not known, so its folder was checked without it.",
+        "mend it: its form is described by schemas/privy-yaml.schema.json";
     InvalidYaml = "invalid-yaml" Error
         "the file or a value in it cannot be read without guessing",
         "Readers of YAML differ about it, or none can read it; what is in it was not checked.",

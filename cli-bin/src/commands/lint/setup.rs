@@ -1,5 +1,5 @@
 //! What values are checked against: keys, policy and the rules of `.privy.yaml`, each read once.
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,6 +43,8 @@ pub struct Setup {
     allowed: Vec<RuleId>,
     given: bool,
     repositories: Vec<Arc<Repository>>,
+    /// Each `.privy.yaml` that cannot be used and governs no more than a part of what is checked, and why.
+    pub broken: BTreeMap<PathBuf, String>,
     folders: HashMap<PathBuf, Option<(Arc<Repository>, String)>>,
 }
 
@@ -109,6 +111,7 @@ impl Setup {
             allowed: args.allow.clone(),
             given: !args.key.is_empty(),
             repositories: Vec::new(),
+            broken: BTreeMap::new(),
             folders: HashMap::new(),
         };
         for path in &args.key {
@@ -134,7 +137,7 @@ impl Setup {
     ///
     /// # Errors
     /// Exit 2 when it or one of its keys is not valid.
-    pub fn enter(&mut self, folder: &Path) -> Result<(), Failure> {
+    pub fn enter(&mut self, folder: &Path, asked: &[PathBuf]) -> Result<(), Failure> {
         if self.folders.contains_key(folder) {
             return Ok(());
         }
@@ -142,8 +145,23 @@ impl Setup {
         for above in folder.ancestors() {
             let file = above.join(FILE_NAME);
             if file.is_file() {
-                let repository = self.repository(above, &file)?;
-                governed = relative(above, folder).map(|relative| (repository, relative));
+                if self.broken.contains_key(&file) {
+                    break;
+                }
+                match self.repository(above, &file) {
+                    Ok(repository) => {
+                        governed = relative(above, folder).map(|relative| (repository, relative));
+                    }
+                    // Somebody else's part of the tree is no reason not to check the rest.
+                    Err(failure) if asked.iter().any(|asked| is_below(above, asked)) => {
+                        let reason = failure.message();
+                        let own = format!("`{}` is not valid: ", file.display());
+                        let reason = reason.strip_prefix(&own).unwrap_or(&reason);
+                        let root = format!("{}/", above.display());
+                        self.broken.insert(file, reason.replace(&root, ""));
+                    }
+                    Err(failure) => return Err(failure),
+                }
                 break;
             }
             if above.join(".git").exists() {
@@ -162,11 +180,14 @@ impl Setup {
         if self.by_policy {
             return Ok(());
         }
+        let mut bearers: HashMap<&str, usize> = HashMap::new();
+        for card in self.cards.values() {
+            *bearers.entry(&card.name).or_default() += 1;
+        }
         let mut builder = Registry::builder();
         for card in self.cards.values() {
             // The versions of one key share the name on its card; a registry names each entry once.
-            let shared = self.cards.values().filter(|other| other.name == card.name);
-            let name = if shared.count() > 1 {
+            let name = if bearers[card.name.as_str()] > 1 {
                 format!("{} ({})", card.name, card.recipient.kid())
             } else {
                 card.name.clone()
@@ -315,6 +336,10 @@ impl Setup {
         }
         Ok(kids)
     }
+}
+
+fn is_below(folder: &Path, asked: &Path) -> bool {
+    folder != asked && folder.starts_with(asked)
 }
 
 /// `below` as it reads from `root`, with `/`; `None` when it is no text.
