@@ -5,9 +5,16 @@
 #[allow(
     dead_code,
     unreachable_pub,
-    reason = "the webhook's tests use the rest"
+    reason = "kms-backends' tests use the rest"
 )]
-#[path = "fakes/plugin.rs"]
+#[path = "../../kms-backends/tests/fakes/http.rs"]
+mod http;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "kms-backends' tests use the rest"
+)]
+#[path = "../../kms-backends/tests/fakes/plugin.rs"]
 mod plugin;
 
 use std::fs;
@@ -18,7 +25,8 @@ use std::process::{Command, Stdio};
 
 use jwe_envelope::{Curve, KeyKind, LocalKey};
 
-use crate::plugin::{FakePlugin, Mood};
+use crate::http::Fault;
+use crate::plugin::FakePlugin;
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -210,21 +218,21 @@ async fn each_answer_of_the_plugin_has_its_exit_code() {
     let key = LocalKey::generate(KeyKind::Ec(Curve::P256)).unwrap();
     bench.private("good.pem", &key.to_pkcs8_pem());
     for (mood, code, words) in [
-        (Mood::Refuses(7), 1, "PermissionDenied"),
-        (Mood::Refuses(16), 1, "Unauthenticated"),
-        (Mood::Refuses(5), 1, "NotFound"),
-        (Mood::Refuses(9), 2, "FailedPrecondition"),
-        (Mood::Refuses(12), 2, "Unimplemented"),
-        (Mood::Refuses(14), 3, "Unavailable"),
-        (Mood::Refuses(2), 3, "Unknown"),
-        (Mood::Unwell, 3, "not well"),
+        (Fault::Refuse(7, "", ""), 1, "PermissionDenied"),
+        (Fault::Refuse(16, "", ""), 1, "Unauthenticated"),
+        (Fault::Refuse(5, "", ""), 1, "NotFound"),
+        (Fault::Refuse(9, "", ""), 2, "FailedPrecondition"),
+        (Fault::Refuse(12, "", ""), 2, "Unimplemented"),
+        (Fault::Refuse(14, "", ""), 3, "Unavailable"),
+        (Fault::Refuse(2, "", ""), 3, "Unknown"),
+        (Fault::Lie("unwell"), 3, "not well"),
         (
-            Mood::OfVersion("v1beta1"),
+            Fault::Lie("v1beta1"),
             2,
             "version \"v1beta1\" of the protocol, not v2",
         ),
     ] {
-        bench.plugin.set(mood);
+        bench.plugin.set(mood.clone());
         let ended = bench.wrap("good.pem", "out.wrapped").await;
         assert_eq!(ended.code, code, "{mood:?}: {}", ended.stderr);
         assert!(ended.stderr.contains(words), "{mood:?}: {}", ended.stderr);
@@ -236,7 +244,7 @@ async fn each_answer_of_the_plugin_has_its_exit_code() {
         assert!(!bench.path("out.wrapped").exists());
     }
     // The older name of the same protocol.
-    bench.plugin.set(Mood::OfVersion("v2beta1"));
+    bench.plugin.set(Fault::Lie("v2beta1"));
     assert_eq!(bench.wrap("good.pem", "out.wrapped").await.code, 0);
 
     let nobody = bench.path("nobody");
@@ -289,7 +297,7 @@ async fn a_wrapped_key_is_of_no_use_to_others() {
         assert!(ended.stderr.contains("bad.wrapped"), "{}", ended.stderr);
         assert!(!ended.stderr.contains("PRIVATE"), "{}", ended.stderr);
     }
-    bench.plugin.set(Mood::Refuses(7));
+    bench.plugin.set(Fault::Refuse(7, "", ""));
     let ended = bench
         .privy(&["key", "fetch", &bench.reference("good.wrapped")], b"")
         .await;

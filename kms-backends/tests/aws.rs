@@ -159,6 +159,14 @@ async fn no_lie_is_believed() {
     client::no_lie_is_believed("aws", aws.control(), outcome).await;
 }
 
+#[tokio::test]
+async fn what_does_not_fit_the_key_costs_no_call() {
+    let aws = FakeAws::start().await;
+    for kind in [KeyKind::Rsa(2048), KeyKind::Ec(Curve::P256)] {
+        client::misfits_cost_no_call(&client(&aws, kind), aws.control()).await;
+    }
+}
+
 mod trouble {
     use super::*;
 

@@ -19,7 +19,7 @@ use tempfile::NamedTempFile;
 struct Bench {
     fake: Arc<FakeAzure>,
     client: Client,
-    _server: Server,
+    server: Server,
     authority: NamedTempFile,
 }
 
@@ -46,7 +46,7 @@ impl Bench {
         Self {
             client: Client::new(services, &uri, fake.recipient(1)),
             fake,
-            _server: server,
+            server,
             authority,
         }
     }
@@ -156,6 +156,32 @@ fn no_lie_is_believed() {
         let words = format!("{} {error:?}", chain(&error));
         assert!(words.contains("integrity"), "{words}");
         assert!(!words.contains("odd place"), "quotes the answer: {words}");
+    });
+}
+
+#[test]
+fn what_does_not_fit_the_key_costs_no_call() {
+    as_a_pod("what_does_not_fit_the_key_costs_no_call", async {
+        let Bench { fake, client, .. } = &Bench::new().await;
+        client::misfits_cost_no_call(client, &fake.control).await;
+    });
+}
+
+/// Not even to the same host: whoever can make it redirect could have a wrapped key shown to another key.
+#[test]
+fn a_redirect_is_not_followed() {
+    as_a_pod("a_redirect_is_not_followed", async {
+        let bench = Bench::new().await;
+        let Bench { fake, client, .. } = &bench;
+        let port = bench.server.address.port();
+        let there = format!("https://{HOST}:{port}/keys/other/1/unwrapkey?api-version=7.6");
+        for status in [307, 308] {
+            let answer = Answer::new(status, "text/plain", "").with("location", &*there);
+            fake.control.then([Fault::Answer(answer)]);
+            let before = fake.control.calls();
+            assert_eq!(client.category().await, Category::Misconfigured, "{status}");
+            assert_eq!(fake.control.calls(), before + 1, "{status}");
+        }
     });
 }
 

@@ -118,6 +118,13 @@ async fn no_lie_is_believed() {
 }
 
 #[tokio::test]
+async fn what_does_not_fit_the_key_costs_no_call() {
+    let fake = FakeGcp::generated(2048);
+    let (client, _server) = started(&fake).await;
+    client::misfits_cost_no_call(&client, &fake.control).await;
+}
+
+#[tokio::test]
 async fn a_damaged_answer_is_asked_for_again() {
     let fake = FakeGcp::generated(2048);
     let (client, _server) = started(&fake).await;

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
 use cryptoki::session::{Session, UserType};
+use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 use jwe_envelope::{KeyManagement, RecipientKey, UnwrapRequest};
 use kms_backends::{
@@ -43,6 +45,7 @@ pub(crate) async fn check(module: &Path, folder: &Path, sha_256: bool) {
         .unwrap()
     };
 
+    guards_the_pin(module, &connector, &pin, &[uri("rsa"), uri("P-256")]).await;
     for (curve, _) in CURVES {
         let uri = uri(curve);
         let recipient = connector.public_key(&uri, None, soon()).await.unwrap();
@@ -130,6 +133,43 @@ pub(crate) async fn check(module: &Path, folder: &Path, sha_256: bool) {
     println!("pkcs11: other keys, tokens and modules are told apart");
 }
 
+/// A wrong PIN in the file, asked for by several keys and over and over, and a token at its last try.
+async fn guards_the_pin(module: &Path, connector: &Connector, file: &Path, keys: &[KeyUri; 2]) {
+    let (module, slot) = token(module);
+    let log_in = |pin: &str| {
+        let session = module.open_ro_session(slot).unwrap();
+        session.login(UserType::User, Some(&AuthPin::new(pin.into())))
+    };
+    write_pin(file, "87654321");
+    for _ in 0..20 {
+        for key in keys {
+            let error = connector.public_key(key, None, soon()).await.unwrap_err();
+            assert_eq!(error.category(), Category::Misconfigured, "{error:?}");
+        }
+    }
+    log_in(PIN).expect("forty calls with a wrong PIN do not lock the token");
+    println!("pkcs11: a wrong PIN is not repeated");
+
+    let final_try = || module.get_token_info(slot).unwrap().user_pin_final_try();
+    for _ in 0..20 {
+        if final_try() {
+            break;
+        }
+        log_in("00000000").unwrap_err();
+    }
+    write_pin(file, PIN);
+    if final_try() {
+        let error = connector.public_key(&keys[0], None, soon()).await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("by hand"), "{error}");
+        println!("pkcs11: the last try is left to a person");
+    } else {
+        println!("pkcs11: this token never says that a try is the last");
+    }
+    log_in(PIN).expect("a person logs in by hand");
+    connector.public_key(&keys[0], None, soon()).await.unwrap();
+}
+
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
@@ -156,21 +196,32 @@ fn write_pin(path: &Path, pin: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// A new token with an RSA key and one of each curve.
-fn fill(module: &Path) {
+fn initialized(module: &Path) -> Pkcs11 {
     let module = Pkcs11::new(module).unwrap();
-    module
-        .initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))
-        .unwrap();
+    let arguments = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
+    match module.initialize(arguments) {
+        Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => module,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The module, and the slot of our token.
+fn token(module: &Path) -> (Pkcs11, Slot) {
+    let module = initialized(module);
+    // A token may move to another slot when it is made.
+    let slots = module.get_slots_with_token().unwrap();
+    let ours = |slot: &Slot| module.get_token_info(*slot).unwrap().label() == LABEL;
+    let slot = slots.into_iter().find(ours).unwrap();
+    (module, slot)
+}
+
+/// A new token with an RSA key and one of each curve.
+fn fill(path: &Path) {
+    let module = initialized(path);
     let pin = AuthPin::new(PIN.into());
     let slot = module.get_slots_with_token().unwrap()[0];
     module.init_token(slot, &pin, LABEL).unwrap();
-    // A token may move to another slot when it is made.
-    let slots = module.get_slots_with_token().unwrap();
-    let slot = slots
-        .into_iter()
-        .find(|slot| module.get_token_info(*slot).unwrap().label() == LABEL)
-        .unwrap();
+    let (_, slot) = token(path);
     let session = module.open_rw_session(slot).unwrap();
     session.login(UserType::So, Some(&pin)).unwrap();
     session.init_pin(&pin).unwrap();

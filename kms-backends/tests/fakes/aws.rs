@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::http::{Answer, Control, Request, Server, Service};
 
-/// The fake. Its lies: `another key`, `another algorithm`, `another secret`, `one byte less`, `too long` (as many bytes as the
+/// The fake. Its lies: `another key`, `another algorithm`, `another secret`, `one byte less`, `one byte more`, `too long` (as many bytes as the
 /// modulus has, more than a coordinate), `nothing`; of a public key `another key` and `another usage`.
 pub struct FakeAws {
     server: Server,
@@ -163,6 +163,7 @@ fn told(secret: &[u8], lie: &str) -> Option<Value> {
     match lie {
         "another secret" => secret.iter_mut().for_each(|byte| *byte ^= 0xff),
         "one byte less" => drop(secret.pop()),
+        "one byte more" => secret.push(7),
         "too long" => secret = vec![7; 256],
         "nothing" => return None,
         _ => {}

@@ -239,7 +239,11 @@ impl FakeAzure {
             .parameter("skip")
             .and_then(|text| text.parse().ok())
             .unwrap_or(0);
-        let key = if lie == "another name" { "other" } else { KEY };
+        let key = if lie == "another key's versions" {
+            "other"
+        } else {
+            KEY
+        };
         let listed: Vec<_> = versions
             .iter()
             .enumerate()

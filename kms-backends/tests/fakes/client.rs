@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jwe_envelope::{Binding, Envelope, Place, RecipientKey, Sealer, SecretBytes};
+use jwe_envelope::{
+    Binding, Curve, Envelope, KeyKind, LocalKey, OaepHash, Place, RecipientKey, Sealer,
+    SecretBytes, UnwrapRequest,
+};
 use kms_backends::{
     Category, ConnectError, Connector, KeyEntry, KeyServices, KeyUnwrap, KeyUnwrapExt as _, KeyUri,
     KeyVersion, OpenFailure, Opened, OwnedRequest, Registry, UnwrapError,
@@ -119,6 +122,39 @@ pub async fn no_lie_is_believed(
         assert_eq!(outcome(&row.asked).await, "believed", "the truth: {row:?}");
         control.set(Fault::Lie(row.told));
         assert_eq!(outcome(&row.asked).await, row.outcome, "{row:?}");
+    }
+}
+
+/// What does not fit the key is refused here: it costs no call, no quota and no login.
+pub async fn misfits_cost_no_call(client: &Client, control: &Control) {
+    let key = &client.recipient;
+    let other = |kind| {
+        let key = LocalKey::generate(kind).unwrap().recipient().clone();
+        request_of(&seal(&key, b"value"), &key)
+    };
+    let (p384, rsa) = (other(KeyKind::Ec(Curve::P384)), other(KeyKind::Rsa(2048)));
+    let mut misfits = vec![(p384.as_request(), Category::Misconfigured)];
+    let bytes = vec![7; key.modulus_len().unwrap_or_default()];
+    if let Some(padding) = key.algorithm().oaep_hash() {
+        let other = match padding {
+            OaepHash::Sha1 => OaepHash::Sha256,
+            _ => OaepHash::Sha1,
+        };
+        let decrypt = |padding, ciphertext| UnwrapRequest::Decrypt {
+            padding,
+            ciphertext,
+        };
+        misfits.push((decrypt(other, &bytes), Category::Misconfigured));
+        misfits.push((decrypt(padding, &bytes[1..]), Category::Rejected));
+    } else {
+        misfits.push((rsa.as_request(), Category::Misconfigured));
+    }
+    let holder = client.holder().await;
+    let before = control.calls();
+    for (request, category) in misfits {
+        let error = holder.unwrap_key(&request, soon()).await.unwrap_err();
+        assert_eq!(error.category(), category, "{request:?}");
+        assert_eq!(control.calls(), before, "{request:?}");
     }
 }
 

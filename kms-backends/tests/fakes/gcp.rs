@@ -196,7 +196,7 @@ impl FakeGcp {
                 lie == "deaf to filters" || wanted.is_empty() || version.state == "ENABLED"
             })
             .map(|(at, version)| {
-                let key = if lie == "another name" {
+                let key = if lie == "another key's versions" {
                     KEY.replace("payments", "other")
                 } else {
                     KEY.to_owned()

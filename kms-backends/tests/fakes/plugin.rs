@@ -1,8 +1,8 @@
-//! A Kubernetes KMS v2 plugin: gRPC over a unix socket, written out from `apis/v2/api.proto` without the code under test.
+//! A Kubernetes KMS v2 plugin: gRPC over a unix socket, written out by hand so that nothing of the code under test speaks for
+//! it. The official server side of the protocol stands in `e2e/tokens`.
 
-use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,75 +11,42 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use prost::Message;
 use tokio::net::UnixListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::http::{Control, Fault, Request};
 
-#[derive(Clone, PartialEq, Message)]
-pub struct Status {
-    #[prost(string, tag = "1")]
-    pub version: String,
-    #[prost(string, tag = "2")]
-    pub healthz: String,
-    #[prost(string, tag = "3")]
-    pub key_id: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct Decrypt {
-    #[prost(bytes = "vec", tag = "1")]
-    pub ciphertext: Vec<u8>,
-    #[prost(string, tag = "2")]
-    pub uid: String,
-    #[prost(string, tag = "3")]
-    pub key_id: String,
-    #[prost(map = "string, bytes", tag = "4")]
-    pub annotations: HashMap<String, Vec<u8>>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct Encrypt {
-    #[prost(bytes = "vec", tag = "1")]
-    pub plaintext: Vec<u8>,
-    #[prost(string, tag = "2")]
-    pub uid: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct Encrypted {
-    #[prost(bytes = "vec", tag = "1")]
-    pub ciphertext: Vec<u8>,
-    #[prost(string, tag = "2")]
-    pub key_id: String,
-    #[prost(map = "string, bytes", tag = "3")]
-    pub annotations: HashMap<String, Vec<u8>>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct Decrypted {
-    #[prost(bytes = "vec", tag = "1")]
-    pub plaintext: Vec<u8>,
-}
-
-const KEY_ID: &str = "key-1";
+const KEY_ID: &str = "the-plugins-key-1";
 const NOTE: (&str, &[u8]) = ("note.fake.test", b"brought back");
 const INVALID_ARGUMENT: u16 = 3;
 const RESOURCE_EXHAUSTED: u16 = 8;
 const UNIMPLEMENTED: u16 = 12;
 
-/// The fake; it ends when this is dropped. Its lies: `another protocol`, `unwell`, `other bytes`, `one byte less`, `nothing`, `too much`.
-/// A [`Fault::Refuse`] has the number of a gRPC status.
+/// The fake; it ends when this is dropped. Its lies: `unwell`, a version of the protocol such as `v3`, `other bytes`, `one byte less`,
+/// `nothing`, `too much`. A [`Fault::Refuse`] has the number of a gRPC status.
 pub struct FakePlugin {
     pub control: Arc<Control>,
     pub socket: PathBuf,
+    _folder: tempfile::TempDir,
     task: JoinHandle<()>,
 }
 
+/// One call, as it came over the wire.
+#[derive(Debug)]
+pub struct Call {
+    /// `Status`, `Encrypt` or `Decrypt`.
+    pub method: String,
+    /// What was to be wrapped or unwrapped.
+    pub bytes: Vec<u8>,
+    /// The whole message.
+    pub message: Vec<u8>,
+}
+
 impl FakePlugin {
-    pub fn start(folder: &Path) -> Self {
-        let socket = folder.join("plugin.sock");
+    /// Call it within a runtime.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
         let listener = UnixListener::bind(&socket).unwrap();
         let control = Arc::<Control>::default();
         let told = Arc::clone(&control);
@@ -99,14 +66,22 @@ impl FakePlugin {
         Self {
             control,
             socket,
+            _folder: folder,
             task,
         }
     }
 
-    /// Calls of one method.
-    pub fn calls(&self, method: &str) -> usize {
-        self.control
-            .count(&format!("/v2.KeyManagementService/{method}"))
+    pub fn set(&self, fault: Fault) {
+        self.control.set(fault);
+    }
+
+    pub fn calls(&self) -> Vec<Call> {
+        let call = |request: Request| Call {
+            method: method(&request).to_owned(),
+            bytes: field(&fields(&request.body), 1).to_vec(),
+            message: request.body,
+        };
+        self.control.requests().into_iter().map(call).collect()
     }
 }
 
@@ -137,46 +112,49 @@ async fn answer(
         Fault::Lie(lie) => lie,
         Fault::Refuse(code, _, _) => return Ok(refused(code)),
         Fault::Throttle(_) => return Ok(refused(RESOURCE_EXHAUSTED)),
-        Fault::Half => return Ok(message(&[0, 0, 0, 1, 0, 7], None)),
+        Fault::Half => return Ok(unary(&[0, 0, 0, 1, 0, 7], None)),
         Fault::Stall => return std::future::pending().await,
         _ => return Err(io::Error::other("cut, as told")),
     };
     Ok(match said(&request, lie) {
         Ok(bytes) => {
             let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
-            message(&[&[0], &length[..], &bytes].concat(), Some(0))
+            unary(&[&[0], &length[..], &bytes].concat(), Some(0))
         }
         Err(code) => refused(code),
     })
 }
 
 fn said(request: &Request, lie: &str) -> Result<Vec<u8>, u16> {
-    let body = &request.body[..];
-    match request.path.rsplit('/').next().unwrap_or_default() {
-        "Status" => Ok(Status {
-            version: if lie == "another protocol" {
-                "v3"
-            } else {
-                "v2"
-            }
-            .to_owned(),
-            healthz: if lie == "unwell" { "no" } else { "ok" }.to_owned(),
-            key_id: KEY_ID.to_owned(),
+    let asked = fields(&request.body);
+    let version = if lie.starts_with('v') { lie } else { "v2" };
+    let health = if lie == "unwell" {
+        "my KMS is away"
+    } else {
+        "ok"
+    };
+    match method(request) {
+        "Status" => Ok(message(&[
+            (1, version.as_bytes()),
+            (2, health.as_bytes()),
+            (3, KEY_ID.as_bytes()),
+        ])),
+        "Encrypt" => {
+            let note = message(&[(1, NOTE.0.as_bytes()), (2, NOTE.1)]);
+            let wrapped = scrambled(field(&asked, 1));
+            Ok(message(&[
+                (1, &wrapped),
+                (2, KEY_ID.as_bytes()),
+                (3, &note),
+            ]))
         }
-        .encode_to_vec()),
-        "Encrypt" => Ok(Encrypted {
-            ciphertext: scrambled(&Encrypt::decode(body).unwrap().plaintext),
-            key_id: KEY_ID.to_owned(),
-            annotations: HashMap::from([(NOTE.0.to_owned(), NOTE.1.to_vec())]),
-        }
-        .encode_to_vec()),
         "Decrypt" => {
-            let asked = Decrypt::decode(body).unwrap();
-            let noted = asked.annotations.get(NOTE.0).map(Vec::as_slice) == Some(NOTE.1);
-            if asked.key_id != KEY_ID || !noted {
+            let note = fields(field(&asked, 4));
+            let noted = field(&note, 1) == NOTE.0.as_bytes() && field(&note, 2) == NOTE.1;
+            if field(&asked, 3) != KEY_ID.as_bytes() || !noted {
                 return Err(INVALID_ARGUMENT);
             }
-            let mut plaintext = scrambled(&asked.ciphertext);
+            let mut plaintext = scrambled(field(&asked, 1));
             match lie {
                 "other bytes" => plaintext[7] ^= 1,
                 "one byte less" => drop(plaintext.pop()),
@@ -184,19 +162,71 @@ fn said(request: &Request, lie: &str) -> Result<Vec<u8>, u16> {
                 "too much" => plaintext = vec![7; 100 * 1024],
                 _ => {}
             }
-            Ok(Decrypted { plaintext }.encode_to_vec())
+            Ok(message(&[(1, &plaintext)]))
         }
         _ => Err(UNIMPLEMENTED),
     }
 }
 
-/// Its own inverse; what a plugin's KMS does is not the matter here.
+fn method(request: &Request) -> &str {
+    let method = request.path.strip_prefix("/v2.KeyManagementService/");
+    method.unwrap_or_default()
+}
+
+/// Its own inverse. No cipher, and none is needed: nobody sees these bytes but the test.
 fn scrambled(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().map(|byte| byte ^ 0x5a).collect()
 }
 
+/// Fields with a length: all that these messages have.
+fn fields(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
+    let mut fields = Vec::new();
+    while !bytes.is_empty() {
+        let tag = varint(&mut bytes);
+        assert_eq!(tag & 7, 2, "a field with a length");
+        let length = usize::try_from(varint(&mut bytes)).unwrap();
+        let (content, rest) = bytes.split_at(length);
+        fields.push((tag >> 3, content));
+        bytes = rest;
+    }
+    fields
+}
+
+fn field<'m>(fields: &[(u64, &'m [u8])], tag: u64) -> &'m [u8] {
+    let found = fields.iter().find(|(other, _)| *other == tag);
+    found.map_or(&[], |(_, content)| content)
+}
+
+fn varint(bytes: &mut &[u8]) -> u64 {
+    let mut value = 0;
+    for shift in (0..).step_by(7) {
+        let (byte, rest) = bytes.split_first().unwrap();
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    value
+}
+
+fn message(parts: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (tag, content) in parts {
+        out.push(tag << 3 | 2);
+        let mut length = content.len();
+        while length > 0x7f {
+            out.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
+            length >>= 7;
+        }
+        out.push(u8::try_from(length).unwrap());
+        out.extend_from_slice(content);
+    }
+    out
+}
+
 /// `status` comes after the message, as trailers; without it the answer breaks off.
-fn message(body: &[u8], status: Option<u16>) -> Response {
+fn unary(body: &[u8], status: Option<u16>) -> Response {
     let body = Full::new(Bytes::copy_from_slice(body)).map_err(|never| match never {});
     let trailers = status.map(|status| {
         let mut trailers = http::HeaderMap::new();
@@ -211,12 +241,11 @@ fn message(body: &[u8], status: Option<u16>) -> Response {
 }
 
 fn refused(status: u16) -> Response {
+    let body = Full::default().map_err(|never| match never {});
     http::Response::builder()
         .header("content-type", "application/grpc")
         .header("grpc-status", status)
         .header("grpc-message", "words of the plugin")
-        .body(BodyExt::boxed(
-            Full::default().map_err(|never| match never {}),
-        ))
+        .body(BodyExt::boxed(body))
         .unwrap()
 }

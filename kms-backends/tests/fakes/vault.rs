@@ -35,7 +35,7 @@ struct State {
     engine: Mutex<Engine>,
 }
 
-/// The fake, with a token file of its own. Its lies: `wrong key`, `one byte less`, `too long`, and of a batch `one result less`
+/// The fake, with a token file of its own. Its lies: `wrong key`, `one byte more`, `too long`, and of a batch `one result less`
 /// and `swapped results`; of a key `of another type` and
 /// `decrypts nothing`.
 pub struct FakeVault {
@@ -286,7 +286,7 @@ fn decrypt(request: &Request, engine: &Mutex<Engine>, lie: &str) -> Answer {
         })
         .collect();
     match lie {
-        "one result less" => drop(results.pop()),
+        "one result less" => drop(results.remove(0)),
         "swapped results" => results.reverse(),
         _ => {}
     }
@@ -332,7 +332,7 @@ fn decrypt_one(engine: &Engine, ciphertext: &str, lie: &str) -> Result<String, (
         .to_vec();
     match lie {
         "wrong key" => plaintext.iter_mut().for_each(|byte| *byte ^= 0xff),
-        "one byte less" => drop(plaintext.pop()),
+        "one byte more" => plaintext.push(7),
         "too long" => plaintext = vec![7; 256],
         _ => {}
     }

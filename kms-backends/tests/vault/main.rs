@@ -122,6 +122,12 @@ async fn keeps_the_contract_of_every_backend() {
 }
 
 #[tokio::test]
+async fn what_does_not_fit_the_key_costs_no_call() {
+    let vault = FakeVault::start(1).await;
+    fakes::client::misfits_cost_no_call(&client(&vault), vault.control()).await;
+}
+
+#[tokio::test]
 async fn vault_sees_the_wrapped_key_and_nothing_else() {
     let vault = FakeVault::start(3).await;
     let connector = connector(&vault, kubernetes(&vault));

@@ -1,6 +1,7 @@
 //! Errors, outages, settings.
 
 use super::*;
+use crate::fakes::client::chain;
 use crate::fakes::http::Answer;
 
 /// As `docs/key-services.md` has it: status, category, retried?
@@ -72,6 +73,9 @@ async fn cut_stalled_endless_and_foreign_answers_are_an_outage() {
         vault.control().set(fault.clone());
         let error = unwrap(&holder, &ciphertext).await.unwrap_err();
         assert_eq!(error.category(), Category::Unavailable, "{fault:?}");
+        // Ended by what we read at most, not by the time that it took.
+        let bounded = chain(&error).contains("1 MiB");
+        assert_eq!(bounded, fault == Fault::Endless, "{}", chain(&error));
         vault.control().set(Fault::None);
     }
     unwrap(&holder, &ciphertext).await.unwrap();

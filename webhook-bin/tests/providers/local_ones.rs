@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use crate::bench::{Bench, review};
 use crate::common::keys::patched;
-use crate::plugin::{FakePlugin, Mood};
+use crate::http::Fault;
+use crate::plugin::FakePlugin;
 
 async fn wrapped(plugin: &FakePlugin, bench: &Bench, key: &LocalKey, name: &str) {
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -42,16 +43,16 @@ async fn a_kms_plugin_is_probed() {
         checked.text
     );
     for (mood, code) in [
-        (Mood::Refuses(7), 1),
-        (Mood::Refuses(14), 3),
-        (Mood::Unwell, 3),
+        (Fault::Refuse(7, "", ""), 1),
+        (Fault::Refuse(14, "", ""), 3),
+        (Fault::Lie("unwell"), 3),
     ] {
-        plugin.set(mood);
+        plugin.set(mood.clone());
         let checked = bench.check(&["--probe"]).await;
         assert_eq!(checked.code, code, "{mood:?}: {}", checked.text);
         assert!(checked.text.contains("DID NOT SAY"), "{}", checked.text);
     }
-    plugin.set(Mood::Well);
+    plugin.set(Fault::None);
     bench.write(&format!("kms-plugin:{socket}?key=other.wrapped"), "{}");
     let checked = bench.check(&["--probe"]).await;
     assert_eq!(checked.code, 1, "{}", checked.text);
@@ -88,7 +89,7 @@ async fn a_kms_plugin_is_asked_once() {
         assert!(running.get("/metrics").await.contains(&line), "{line}");
     };
     says("untried").await;
-    plugin.set(Mood::Refuses(7));
+    plugin.set(Fault::Refuse(7, "", ""));
     let answer = client
         .review(&review(key.recipient(), b"hunter1"))
         .await
@@ -100,7 +101,7 @@ async fn a_kms_plugin_is_asked_once() {
     );
     says("denied").await;
 
-    plugin.set(Mood::Well);
+    plugin.set(Fault::None);
     let answer = client
         .review(&review(key.recipient(), b"hunter2"))
         .await
@@ -108,7 +109,7 @@ async fn a_kms_plugin_is_asked_once() {
     assert_eq!(patched(&answer.json()), b"hunter2");
     says("reachable").await;
     let asked = plugin.calls().len();
-    plugin.set(Mood::Refuses(14));
+    plugin.set(Fault::Refuse(14, "", ""));
     let answer = client
         .review(&review(key.recipient(), b"hunter3"))
         .await

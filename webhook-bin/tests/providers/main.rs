@@ -24,7 +24,7 @@ fakes! {
     azure: "../../../kms-backends/tests/fakes/azure.rs";
     gcp: "../../../kms-backends/tests/fakes/gcp.rs";
     http: "../../../kms-backends/tests/fakes/http.rs";
-    plugin: "../../../cli-bin/tests/fakes/plugin.rs";
+    plugin: "../../../kms-backends/tests/fakes/plugin.rs";
     vault: "../../../kms-backends/tests/fakes/vault.rs";
     common: "../common/mod.rs";
 }

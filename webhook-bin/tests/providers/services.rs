@@ -99,6 +99,16 @@ impl Azure {
     fn file(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
+
+    /// The section, with this `auth`.
+    fn known_as(&self, auth: &str) -> String {
+        format!(
+            "{{azure: {{address: \"{}\", caFile: {}, authorityHost: \"https://localhost:{}\", auth: {auth}, timeout: 1s}}}}",
+            self.server.address,
+            self.file("ca.pem"),
+            self.server.address.port()
+        )
+    }
 }
 
 impl Service for Azure {
@@ -114,12 +124,7 @@ impl Service for Azure {
     }
 
     fn settings(&self) -> String {
-        format!(
-            "{{azure: {{address: \"{}\", caFile: {}, authorityHost: \"https://localhost:{}\", timeout: 1s}}}}",
-            self.server.address,
-            self.file("ca.pem"),
-            self.server.address.port()
-        )
+        self.known_as("{platform: {}}")
     }
 
     fn variables(&self) -> Vec<(&'static str, String)> {
@@ -324,7 +329,18 @@ async fn static_credentials_are_warned_about() {
         .with("AZURE_CLIENT_SECRET", "canary-secret")
         .with("AZURE_TENANT_ID", "tenant")
         .with("AZURE_CLIENT_ID", "client");
+    // Unasked, neither the secret nor the machine's identity is used.
     bench.write(&azure.key().1, &azure.settings());
+    let checked = bench.check(&[]).await;
+    assert_eq!(checked.code, 2, "{}", checked.text);
+    let expected = "say `keyServices.azure.auth: { managedIdentity: {} }`";
+    assert!(checked.text.contains(expected), "{}", checked.text);
+    bench.write(&azure.key().1, &azure.known_as("{managedIdentity: {}}"));
+    let checked = bench.check(&[]).await;
+    assert_eq!(checked.code, 0, "{}", checked.text);
+    let expected = "azure: the machine's managed identity can be had by every pod on the machine";
+    assert!(checked.text.contains(expected), "{}", checked.text);
+    bench.write(&azure.key().1, &azure.known_as("{environment: {}}"));
     let checked = bench.check(&[]).await;
     assert_eq!(checked.code, 0, "{}", checked.text);
     let expected = "azure: AZURE_CLIENT_SECRET is a long-lived credential; workload identity leaves nothing to steal";
