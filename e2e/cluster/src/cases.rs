@@ -12,6 +12,7 @@ mod leaving;
 mod outage;
 mod policy;
 mod programs;
+mod total;
 mod unseal;
 
 use crate::runner::Case;
@@ -78,6 +79,7 @@ pub fn with_mtls(long: bool) -> Vec<Case> {
         outage::only_sealed_writes_are_refused,
         outage::secrets_left_sealed_do_not_notice,
         outage::what_is_going_away_goes,
+        total::namespaces_do_not_notice_without_the_aggregation_layer,
         programs::what_the_user_brings_is_taken,
         programs::one_command_starts_the_lab_and_one_enters_it,
     ];
@@ -88,8 +90,8 @@ pub fn with_mtls(long: bool) -> Vec<Case> {
 }
 
 /// Through the aggregation layer.
-pub fn aggregated(_long: bool) -> Vec<Case> {
-    cases![
+pub fn aggregated(long: bool) -> Vec<Case> {
+    let mut all = cases![
         callers::only_the_api_server_s_own_call_opens,
         callers::people_get_nothing_directly_or_through_the_api_server,
         hosts::a_farm_outside_is_reached_by_an_external_name,
@@ -110,7 +112,12 @@ pub fn aggregated(_long: bool) -> Vec<Case> {
         outage::annotated_secrets_do_not_notice,
         outage::only_sealed_writes_are_refused,
         callers::a_total_outage_passes,
-    ]
+        total::namespaces_wait_for_the_webhook_and_go_by_themselves,
+    ];
+    if long {
+        all.extend(cases![total::namespaces_go_after_long_outages_too]);
+    }
+    all
 }
 
 /// With the webhook on the API server's own host.

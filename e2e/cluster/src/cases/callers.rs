@@ -295,7 +295,11 @@ pub fn a_total_outage_passes(lab: &Lab) -> Result<()> {
             Ok(())
         },
     );
-    let printed = lab.kubectl("admin").run(&["api-resources"], "")?;
+    // Without what kubectl remembers of better days.
+    let fresh = lab.folder.join("cache-total").display().to_string();
+    let printed = lab
+        .kubectl("admin")
+        .run(&["--cache-dir", &fresh, "api-resources"], "")?;
     let plain = lab.namespace("total").and_then(|ns| {
         admin
             .create(&secret(&ns, "plain", &[("a", "b")]))?
