@@ -1,12 +1,15 @@
 //! One file: the Secrets in it, and what is wrong with them.
-use std::collections::BTreeSet;
+mod plain;
+mod say;
 
-use jwe_envelope::{Envelope, ParseError, Recognized, recognize};
+use jwe_envelope::{Recognized, recognize};
 use secret_walker::{
-    ANNOTATION_PREFIX, Field, Located, Manifest, ManifestSecret, Section, WalkError, validate_key,
+    ANNOTATION_PREFIX, Field, Located, Manifest, ManifestSecret, Section, validate_key,
 };
 
-use super::finding::{Finding, Tally, excerpt};
+pub use self::plain::is_public;
+use self::say::{Spot, label, quoted, spot};
+use super::finding::{Finding, Tally};
 use super::judge::{Judge, Seat};
 use super::kustomize::Placement;
 use super::rules::RuleId;
@@ -77,15 +80,6 @@ struct FileCheck<'c, 's> {
     source: &'c str,
     findings: Vec<Finding>,
     tally: Tally,
-}
-
-/// Where a finding is.
-#[derive(Clone, Copy)]
-struct Spot<'s> {
-    secret: &'s str,
-    field: Option<&'s str>,
-    line: usize,
-    column: usize,
 }
 
 impl FileCheck<'_, '_> {
@@ -250,78 +244,6 @@ impl FileCheck<'_, '_> {
         }
     }
 
-    fn plain(&mut self, value: &[u8], in_data: bool, spot: Spot<'_>) {
-        if value.trim_ascii().is_empty() || is_public(value) {
-            return;
-        }
-        let bare = value.strip_prefix("\u{feff}".as_bytes()).unwrap_or(value);
-        if Envelope::parse(bare).is_ok() {
-            self.add(
-                RuleId::SlipsPastFilter,
-                "an envelope with blanks before it, which the webhook takes for a plain value and stores as it is",
-                None,
-                spot,
-            );
-            return;
-        }
-        if is_encoded_envelope(value) {
-            let next = if in_data {
-                "take one layer of base64 away, or move the envelope to `stringData` as it is"
-            } else {
-                "write the envelope itself under `stringData`, or this text under `data`"
-            };
-            self.add(
-                RuleId::SlipsPastFilter,
-                "an envelope in base64 once too often, which would be stored as it is",
-                Some(next.to_owned()),
-                spot,
-            );
-            return;
-        }
-        let message = if in_data {
-            "the value is not sealed; it is merely base64, which hides nothing"
-        } else {
-            "the value is not sealed"
-        };
-        let file = crate::text::shell_word(self.subject.name);
-        let next = format!(
-            "privy seal -i {file}, and change the value where it is in use: version control does not forget"
-        );
-        self.add(RuleId::Plaintext, message, Some(next), spot);
-    }
-
-    fn damaged(&mut self, error: &ParseError, spot: Spot<'_>) {
-        if let ParseError::TooLarge { len, limit } = error {
-            let message = format!("the envelope has {len} bytes; {limit} are the most");
-            self.add(
-                RuleId::Oversize,
-                message,
-                Some("split the value".to_owned()),
-                spot,
-            );
-            return;
-        }
-        self.add(
-            RuleId::Damaged,
-            format!("damaged envelope: {}", printable(&error.to_string(), 200)),
-            None,
-            spot,
-        );
-    }
-
-    fn not_base64(&mut self, text: &str, error: &WalkError, spot: Spot<'_>) {
-        if !matches!(recognize(text.trim().as_bytes()), Recognized::Plain) {
-            self.add(
-                RuleId::BareEnvelope,
-                "an envelope as it is, and `data` wants base64",
-                None,
-                spot,
-            );
-            return;
-        }
-        self.unreadable_as(RuleId::NotBase64, error, Some(spot.secret), spot.field);
-    }
-
     /// Checks the annotation layout and says how many bytes its values may have once opened.
     fn annotations(
         &mut self,
@@ -388,74 +310,6 @@ impl FileCheck<'_, '_> {
         }
         most
     }
-
-    fn unreadable(&mut self, error: &WalkError, secret: Option<&str>, field: Option<&str>) {
-        let Some(fault) = error.manifest() else {
-            return self.unreadable_as(RuleId::InvalidYaml, error, secret, field);
-        };
-        let rule = match fault.fault() {
-            secret_walker::Fault::TooLong { .. } => RuleId::Oversize,
-            _ if fault.hint().is_some_and(|hint| hint.contains("template")) => RuleId::Template,
-            _ => RuleId::InvalidYaml,
-        };
-        self.unreadable_as(rule, error, secret, field);
-    }
-
-    fn unreadable_as(
-        &mut self,
-        rule: RuleId,
-        error: &WalkError,
-        secret: Option<&str>,
-        field: Option<&str>,
-    ) {
-        let mut finding = Finding::new(rule, self.subject.name, error.to_string());
-        if let Some(fault) = error.manifest() {
-            finding.message = fault.fault().to_string();
-            finding.line = fault.line().max(1);
-            finding.column = fault.column().max(1);
-            finding.excerpt = rendered(&fault.render());
-            if let Some(hint) = fault.hint().filter(|_| rule != RuleId::Template) {
-                hint.clone_into(&mut finding.next);
-            }
-        }
-        finding.secret = secret.map(str::to_owned);
-        finding.field = field.map(str::to_owned);
-        self.push(finding);
-    }
-
-    fn add(
-        &mut self,
-        rule: RuleId,
-        message: impl Into<String>,
-        next: Option<String>,
-        spot: Spot<'_>,
-    ) {
-        if !self.subject.setup.checks(rule) {
-            return;
-        }
-        let mut finding = Finding::new(rule, self.subject.name, message);
-        if let Some(next) = next {
-            finding.next = next;
-        }
-        finding.line = spot.line;
-        finding.column = spot.column;
-        finding.secret = Some(spot.secret.to_owned()).filter(|secret| !secret.is_empty());
-        finding.field = spot.field.map(str::to_owned);
-        finding.excerpt = excerpt(self.source, spot.line, spot.column);
-        self.push(finding);
-    }
-
-    fn push(&mut self, mut finding: Finding) {
-        if !self.subject.setup.checks(finding.rule) || self.findings.contains(&finding) {
-            return;
-        }
-        finding.suppressed = self
-            .subject
-            .governing
-            .reason_for(finding.rule)
-            .map(str::to_owned);
-        self.findings.push(finding);
-    }
 }
 
 /// A sealed value that the webhook would open.
@@ -467,33 +321,11 @@ pub struct Opened {
     pub most: usize,
 }
 
-fn spot<'s>(label: &'s str, field: &Field<'_>, path: &'s str) -> Spot<'s> {
-    Spot {
-        secret: label,
-        field: Some(path),
-        line: field.line(),
-        column: field.column(),
-    }
-}
-
 /// Whether the Secret asks for this field to be left closed.
 fn is_left(secret: &ManifestSecret<'_>, key: &str) -> bool {
     secret
         .annotation(LEAVE)
         .is_some_and(|named| named.text.split(',').any(|name| name.trim() == key))
-}
-
-/// `namespace/name` as the manifest has them.
-fn label(secret: &ManifestSecret<'_>) -> String {
-    let name = match (secret.name(), secret.generate_name()) {
-        (Some(name), _) => printable(name.text, 100),
-        (None, Some(prefix)) => format!("{}*", printable(prefix.text, 100)),
-        (None, None) => "?".to_owned(),
-    };
-    match secret.namespace() {
-        Some(namespace) => format!("{}/{name}", printable(namespace.text, 100)),
-        None => name,
-    }
 }
 
 /// Findings that do not keep the webhook from opening a value.
@@ -527,51 +359,6 @@ fn fits_annotation(key: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Certificates and public keys are no secrets.
-pub fn is_public(value: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(value) else {
-        return false;
-    };
-    let mut labels = BTreeSet::new();
-    let mut inside = None;
-    for line in text.lines().map(str::trim) {
-        if let Some(label) = line
-            .strip_prefix("-----BEGIN ")
-            .and_then(|rest| rest.strip_suffix("-----"))
-        {
-            labels.insert(label);
-            inside = Some(label);
-        } else if let Some(label) = line
-            .strip_prefix("-----END ")
-            .and_then(|rest| rest.strip_suffix("-----"))
-        {
-            if inside.take() != Some(label) {
-                return false;
-            }
-        } else if inside.is_none() && !line.is_empty() && !line.starts_with('#') {
-            return false;
-        }
-    }
-    inside.is_none()
-        && !labels.is_empty()
-        && labels.iter().all(|label| {
-            matches!(
-                *label,
-                "CERTIFICATE" | "TRUSTED CERTIFICATE" | "PUBLIC KEY" | "X509 CRL" | "DH PARAMETERS"
-            )
-        })
-}
-
-fn is_encoded_envelope(value: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(value) else {
-        return false;
-    };
-    let text = text.trim();
-    (text.starts_with("ZXlK") || text.starts_with("eyJ"))
-        && secret_walker::decode(text)
-            .is_ok_and(|inner| !matches!(recognize(inner.trim_ascii()), Recognized::Plain))
-}
-
 /// The most bytes that the value of an envelope can have, by the length of its ciphertext.
 fn opened_len(text: &[u8]) -> usize {
     let text = text.trim_ascii();
@@ -588,34 +375,9 @@ fn opened_len(text: &[u8]) -> usize {
     ciphertext / 4 * 3 + ciphertext % 4
 }
 
-fn quoted(key: &str) -> String {
-    if validate_key(key).is_ok() {
-        format!("`{key}`")
-    } else {
-        format!("{:?}", printable(key, 64))
-    }
-}
-
-/// The excerpt of the walker's own rendering: `N | text` and the caret below it.
-fn rendered(text: &str) -> Option<(String, usize)> {
-    let mut lines = text
-        .lines()
-        .skip_while(|line| !line.trim_end().ends_with(" |"));
-    lines.next()?;
-    let shown = lines.next()?.split_once(" | ")?.1.to_owned();
-    let caret = lines
-        .next()?
-        .split_once(" | ")?
-        .1
-        .chars()
-        .take_while(|letter| *letter == ' ')
-        .count();
-    Some((shown, caret))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{is_public, may_hold_secret, opened_len, rendered};
+    use super::{may_hold_secret, opened_len};
 
     #[test]
     fn a_look_tells_files_without_secrets() {
@@ -627,33 +389,9 @@ mod tests {
     }
 
     #[test]
-    fn certificates_are_public_and_keys_are_not() {
-        let block = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
-        assert!(is_public(block("CERTIFICATE").as_bytes()));
-        assert!(is_public(
-            format!("# chain\n{0}{0}", block("CERTIFICATE")).as_bytes()
-        ));
-        assert!(!is_public(
-            format!("{}{}", block("CERTIFICATE"), block("PRIVATE KEY")).as_bytes()
-        ));
-        assert!(!is_public(
-            format!("hunter2\n{}", block("CERTIFICATE")).as_bytes()
-        ));
-        assert!(!is_public(b"-----BEGIN CERTIFICATE-----\nAAAA\n"));
-        assert!(!is_public(b"hunter2"));
-    }
-
-    #[test]
     fn the_length_of_a_value_is_bounded_by_its_ciphertext() {
         assert_eq!(opened_len(b"a.b.c.AAAA.e"), 3);
         assert_eq!(opened_len(b"a.b.c..e"), 0);
         assert_eq!(opened_len(br#"{"ciphertext":"AAAAAA"}"#), 5);
-    }
-
-    #[test]
-    fn the_walkers_excerpt_is_taken_over() {
-        let text = "line 2, column 4: not YAML: x\n  |\n2 | a: …\n  |    ^\nhint: y";
-        assert_eq!(rendered(text), Some(("a: …".to_owned(), 3)));
-        assert_eq!(rendered("line 1: x"), None);
     }
 }

@@ -1,17 +1,19 @@
 //! What an envelope says of itself, held against keys, policy and place: by the webhook's own decision.
+mod keys;
+mod kind;
+mod width;
+mod words;
+
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
-use jwe_envelope::{Binding, Envelope, KeyManagement, ObjectName, Recognized, Scope};
-use secret_walker::{AdmittedSecret, ManifestSecret};
-use webhook_bin::decide::{
-    Change, Code, Decision, Leave, Policy, Refusal, Reservation, Site, Use, decide,
-};
+use jwe_envelope::{Binding, ObjectName, Recognized};
+use secret_walker::ManifestSecret;
+use webhook_bin::decide::{Change, Code, Decision, Leave, Policy, Reservation, Site, Use, decide};
 use webhook_bin::filter::{EXEMPT_NAMESPACES, EXEMPT_TYPES, forwards};
-use webhook_bin::secret_type;
-use webhook_bin::width::Width;
 
-use super::check::{Opened, Subject};
+use self::width::plausible;
+use self::words::{no_namespace, through, unbound, verdict};
+use super::check::Subject;
 use super::kustomize::Placement;
 use super::rules::RuleId;
 use crate::text::printable;
@@ -67,88 +69,6 @@ impl<'j, 's> Judge<'j, 's> {
     /// For this file.
     pub fn new(subject: &'j Subject<'s>) -> Self {
         Self { subject }
-    }
-
-    /// What the keys of an envelope give cause to say, wherever it stands.
-    pub fn keys(&self, envelope: &Envelope<'_>) -> Vec<Verdict> {
-        let mut found = Vec::new();
-        let setup = self.subject.setup;
-        let kids = || {
-            envelope
-                .recipients()
-                .iter()
-                .filter_map(|recipient| recipient.key_id())
-        };
-        let cards: Vec<_> = kids().filter_map(|kid| setup.cards.get(kid)).collect();
-        if let Some(card) = cards
-            .first()
-            .filter(|_| cards.iter().all(|card| card.retired))
-        {
-            found.push((
-                RuleId::RetiredKey,
-                format!(
-                    "sealed for the key {:?}, which its card calls retired",
-                    printable(&card.name, 64)
-                ),
-                None,
-            ));
-        }
-        for card in cards.iter().filter(|card| !card.retired) {
-            if let Some(end) = card.not_after.filter(|end| setup.now > *end) {
-                found.push((
-                    RuleId::ExpiredKey,
-                    format!(
-                        "sealed for the key {:?}, which its card wants nobody to use after {}",
-                        printable(&card.name, 64),
-                        crate::time::format(end)
-                    ),
-                    None,
-                ));
-            }
-        }
-        if let Some((rule, allowed)) = self.subject.governing.rule
-            && let Some(card) = cards.first()
-            && !allowed.is_empty()
-            && !kids().any(|kid| allowed.iter().any(|known| known == kid))
-        {
-            found.push((
-                RuleId::OtherKey,
-                format!(
-                    "sealed for the key {:?}, and `.privy.yaml` has {} for this path",
-                    printable(&card.name, 64),
-                    rule.keys.join(", ")
-                ),
-                None,
-            ));
-        }
-        for recipient in envelope.recipients() {
-            if recipient.algorithm() == KeyManagement::RsaOaep.as_str() {
-                found.push((
-                    RuleId::WeakAlgorithm,
-                    "sealed with RSA-OAEP, which rests on SHA-1".to_owned(),
-                    None,
-                ));
-                break;
-            }
-        }
-        if let Err(error) = envelope.content_encryption() {
-            found.push((
-                RuleId::Unsupported,
-                printable(&error.to_string(), 200),
-                None,
-            ));
-        } else if !setup.knows_keys() {
-            let strange = envelope
-                .recipients()
-                .iter()
-                .all(|recipient| recipient.algorithm().parse::<KeyManagement>().is_err());
-            if strange && let Some(recipient) = envelope.recipients().first() {
-                let algorithm = printable(recipient.algorithm(), 64);
-                let message = format!("key management {algorithm:?} is not opened by any key");
-                found.push((RuleId::Unsupported, message, None));
-            }
-        }
-        found
     }
 
     /// What is wrong with an envelope where it stands, in every place that Kustomize gives it.
@@ -262,62 +182,6 @@ impl<'j, 's> Judge<'j, 's> {
         through(found, target)
     }
 
-    /// What holds for the Secret as a whole: its type, and values whose Secret is never forwarded.
-    pub fn secret(&self, secret: &ManifestSecret<'_>, sealed: &[Opened]) -> Vec<(RuleId, String)> {
-        if sealed.is_empty() {
-            return Vec::new();
-        }
-        // Types of others hold anything.
-        let kind = secret.secret_type().map(|kind| kind.text);
-        let Some(kind) = kind.filter(|kind| kind.starts_with("kubernetes.io/")) else {
-            return Vec::new();
-        };
-        let data: serde_json::Map<_, _> = secret
-            .fields()
-            .iter()
-            .map(|field| {
-                let empty = field.value().is_ok_and(|value| value.is_empty());
-                (
-                    field.key().to_owned(),
-                    if empty { "" } else { "QQ==" }.into(),
-                )
-            })
-            .chain(
-                sealed
-                    .iter()
-                    .map(|opened| (opened.key.clone(), "QQ==".into())),
-            )
-            .collect();
-        let annotations: serde_json::Map<_, _> = secret
-            .annotations()
-            .map(|(name, value)| (name.to_owned(), value.text.into()))
-            .collect();
-        let object = serde_json::json!({
-            "type": kind, "metadata": { "name": "x", "annotations": annotations }, "data": data,
-        })
-        .to_string();
-        let Ok(admitted) = AdmittedSecret::from_json(&object) else {
-            return Vec::new();
-        };
-        let empty: &[u8] = b"";
-        let opened = |key: &str| {
-            sealed
-                .iter()
-                .find(|opened| opened.key == key && opened.most == 0)
-                .map(|_| empty)
-        };
-        secret_type::check(&admitted, opened)
-            .into_iter()
-            .map(|fault| {
-                let kind = printable(kind, 100);
-                (
-                    RuleId::TypeCheck,
-                    format!("`{}` {} (type {kind:?})", fault.field, fault.reason),
-                )
-            })
-            .collect()
-    }
-
     /// Where the manifest's Secret goes when it is built so.
     fn target<'t>(
         &self,
@@ -384,45 +248,6 @@ impl<'j, 's> Judge<'j, 's> {
         found
     }
 
-    /// Whether it opens in more places than the configuration allows.
-    pub fn width(&self, envelope: &Envelope<'_>) -> Option<Verdict> {
-        let binding = envelope.binding()?;
-        let rule = self.subject.governing.rule.map(|(rule, _)| rule);
-        let width = width(binding, rule.and_then(|rule| rule.namespace.as_deref()));
-        let widest = self.subject.governing.widest();
-        if width > widest {
-            return Some((
-                RuleId::WideScope,
-                format!(
-                    "the envelope opens in {}, and the widest that is allowed here is `{}`",
-                    describe(binding),
-                    widest.as_str()
-                ),
-                None,
-            ));
-        }
-        let Scope::Namespace(namespace) = binding.scope() else {
-            return None;
-        };
-        let card = envelope
-            .recipients()
-            .iter()
-            .find_map(|recipient| self.subject.setup.cards.get(recipient.key_id()?))?;
-        let meant = card.namespaces.as_ref()?;
-        let literal = plausible(binding)?;
-        (!meant.contains(&literal)).then(|| {
-            (
-                RuleId::WideScope,
-                format!(
-                    "the envelope opens in the namespace {:?}, which the card of the key {:?} does not name",
-                    printable(namespace.as_str(), 64),
-                    printable(&card.name, 64)
-                ),
-                Some("ask the key manager which key is meant for this namespace".to_owned()),
-            )
-        })
-    }
-
     /// The webhook's policy in this namespace; without one, the cluster is any that the envelope names.
     fn policy(&self, binding: Option<&Binding>, namespace: &str) -> Cow<'_, Policy> {
         let setup = self.subject.setup;
@@ -485,108 +310,4 @@ impl<'j, 's> Judge<'j, 's> {
         }
         found
     }
-}
-
-fn verdict(refusal: Refusal) -> Verdict {
-    let kid = refusal
-        .kid
-        .map(|kid| format!(" (key {:?})", printable(&kid, 64)));
-    (
-        rule_of(refusal.code),
-        format!(
-            "{}{}",
-            printable(&refusal.message, 400),
-            kid.unwrap_or_default()
-        ),
-        Some(refusal.next_step),
-    )
-}
-
-/// Most of the webhook's words are rules of the same name.
-fn rule_of(code: Code) -> RuleId {
-    match code {
-        Code::AdmissionOnly | Code::WrongServiceAccount => RuleId::RunTimeOnly,
-        Code::Ambiguous => RuleId::BothSections,
-        Code::TooLarge => RuleId::Oversize,
-        Code::TooWide => RuleId::WideScope,
-        Code::WrongKeyAlgorithm => RuleId::Unsupported,
-        other => RuleId::find(other.as_str()).unwrap_or(RuleId::Unsupported),
-    }
-}
-
-fn unbound() -> Verdict {
-    (
-        RuleId::Unbound,
-        "the envelope is bound to no place".to_owned(),
-        None,
-    )
-}
-
-fn no_namespace(target: &Target<'_>) -> Verdict {
-    (
-        RuleId::NoNamespace,
-        format!(
-            "nothing says into which namespace the Secret {:?} goes",
-            printable(&target.name, 100)
-        ),
-        None,
-    )
-}
-
-/// Says which kustomization a verdict is about.
-fn through(mut found: Vec<Verdict>, target: &Target<'_>) -> Vec<Verdict> {
-    let Some(through) = target.through else {
-        return found;
-    };
-    for (rule, message, _) in &mut found {
-        if matches!(
-            rule,
-            RuleId::WrongPlace | RuleId::NamespaceNotAllowed | RuleId::SlipsPastFilter
-        ) {
-            let namespace = target.namespace.as_deref().unwrap_or("?");
-            let mark = if target.generated { "*" } else { "" };
-            let _ = write!(
-                message,
-                " (as `{through}` makes it: {namespace}/{}{mark})",
-                printable(&target.name, 100)
-            );
-        }
-    }
-    found
-}
-
-/// A namespace that the binding allows, where nothing else names one.
-fn plausible(binding: &Binding) -> Option<String> {
-    match binding.scope() {
-        Scope::Any => None,
-        Scope::Namespace(pattern) => Some(match pattern.literal() {
-            Some(_) => format!("{}x", pattern.as_str().trim_end_matches('*')),
-            None => pattern.as_str().to_owned(),
-        }),
-    }
-}
-
-/// How wide it is; a pattern of namespaces is none where the file's own rule asks for that very pattern.
-fn width(binding: &Binding, rule_namespace: Option<&str>) -> Width {
-    match binding.scope() {
-        Scope::Namespace(pattern) if rule_namespace == Some(pattern.as_str()) => {
-            Width::within_namespace(binding)
-        }
-        Scope::Any | Scope::Namespace(_) => Width::of(binding),
-    }
-}
-
-fn describe(binding: &Binding) -> String {
-    let part = |part: Option<&jwe_envelope::Pattern>| {
-        part.map_or("*".to_owned(), |pattern| printable(pattern.as_str(), 100))
-    };
-    let namespace = match binding.scope() {
-        Scope::Any => "every namespace".to_owned(),
-        Scope::Namespace(pattern) => printable(pattern.as_str(), 100),
-    };
-    format!(
-        "{namespace}/{}/{}",
-        part(binding.name()),
-        part(binding.key())
-    )
 }

@@ -1,0 +1,66 @@
+//! What the type of a Secret asks of its values.
+use secret_walker::{AdmittedSecret, ManifestSecret};
+use webhook_bin::secret_type;
+
+use super::Judge;
+use crate::commands::lint::check::Opened;
+use crate::commands::lint::rules::RuleId;
+use crate::text::printable;
+
+impl Judge<'_, '_> {
+    /// What holds for the Secret as a whole: its type, and values whose Secret is never forwarded.
+    pub fn secret(&self, secret: &ManifestSecret<'_>, sealed: &[Opened]) -> Vec<(RuleId, String)> {
+        if sealed.is_empty() {
+            return Vec::new();
+        }
+        // Types of others hold anything.
+        let kind = secret.secret_type().map(|kind| kind.text);
+        let Some(kind) = kind.filter(|kind| kind.starts_with("kubernetes.io/")) else {
+            return Vec::new();
+        };
+        let data: serde_json::Map<_, _> = secret
+            .fields()
+            .iter()
+            .map(|field| {
+                let empty = field.value().is_ok_and(|value| value.is_empty());
+                (
+                    field.key().to_owned(),
+                    if empty { "" } else { "QQ==" }.into(),
+                )
+            })
+            .chain(
+                sealed
+                    .iter()
+                    .map(|opened| (opened.key.clone(), "QQ==".into())),
+            )
+            .collect();
+        let annotations: serde_json::Map<_, _> = secret
+            .annotations()
+            .map(|(name, value)| (name.to_owned(), value.text.into()))
+            .collect();
+        let object = serde_json::json!({
+            "type": kind, "metadata": { "name": "x", "annotations": annotations }, "data": data,
+        })
+        .to_string();
+        let Ok(admitted) = AdmittedSecret::from_json(&object) else {
+            return Vec::new();
+        };
+        let empty: &[u8] = b"";
+        let opened = |key: &str| {
+            sealed
+                .iter()
+                .find(|opened| opened.key == key && opened.most == 0)
+                .map(|_| empty)
+        };
+        secret_type::check(&admitted, opened)
+            .into_iter()
+            .map(|fault| {
+                let kind = printable(kind, 100);
+                (
+                    RuleId::TypeCheck,
+                    format!("`{}` {} (type {kind:?})", fault.field, fault.reason),
+                )
+            })
+            .collect()
+    }
+}
