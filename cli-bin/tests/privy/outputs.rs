@@ -26,12 +26,7 @@ pub(crate) fn fits_in(name: &str, value: &Value, folder: &str) {
 fn every_schema_is_used_and_valid() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/cli");
     let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/privy");
-    let sources: String = std::fs::read_dir(tests)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|end| end == "rs"))
-        .map(|path| std::fs::read_to_string(path).unwrap())
-        .collect();
+    let sources = sources(std::path::Path::new(tests));
     let document =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ci.md")).unwrap();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -46,6 +41,19 @@ fn every_schema_is_used_and_valid() {
             "no test holds an output against {name}"
         );
     }
+}
+
+/// Every source file of a folder and of those below it.
+fn sources(folder: &std::path::Path) -> String {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| match path.extension() {
+            _ if path.is_dir() => sources(&path),
+            Some(end) if end == "rs" => std::fs::read_to_string(path).unwrap(),
+            _ => String::new(),
+        })
+        .collect()
 }
 
 #[test]
