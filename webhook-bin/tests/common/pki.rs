@@ -57,6 +57,14 @@ impl Pki {
         self.sign(&params)
     }
 
+    /// A certificate that is valid in these years alone.
+    pub fn server_pair_of_years(&self, from: i32, to: i32) -> Pair {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        params.not_after = rcgen::date_time_ymd(to, 1, 1);
+        self.sign(&params)
+    }
+
     /// A client certificate with this common name.
     pub fn client_pair(&self, name: &str) -> Pair {
         let mut params = CertificateParams::default();
