@@ -279,6 +279,26 @@ fn what_may_not_be_read_is_unknown_and_never_well() {
     assert_eq!(cluster.check("stored sealed", &[]).0, "unknown");
     cluster.0.write("clock.err", FORBIDDEN);
     assert_eq!(cluster.check("clock", &[]).0, "unknown");
+    // Nor is a dry run that the API server itself refuses a fault of the webhook.
+    let forbidden = FORBIDDEN.replace("list resource \"x\"", "create resource \"secrets\"");
+    std::fs::remove_file(cluster.0.path("opens")).unwrap();
+    for file in ["reaches.err", "opens.err"] {
+        let before = cluster.0.path(file).exists().then(|| cluster.0.read(file));
+        cluster.0.write(file, &forbidden);
+        for (check, own) in [("network path", "reaches.err"), ("opening", "opens.err")] {
+            if own == file {
+                let (state, text) = cluster.check(check, &["--card", "payments.card.json"]);
+                assert_eq!(state, "unknown", "{text}");
+                assert!(
+                    text.contains("you may not create Secrets in namespace default"),
+                    "{text}"
+                );
+            }
+        }
+        if let Some(before) = before {
+            cluster.0.write(file, before);
+        }
+    }
     // Without a look at the registration, the way is tried all the same.
     let path = api(&format!("{ADMISSION}/mutatingwebhookconfigurations"));
     std::fs::remove_file(cluster.0.path(&path)).unwrap();

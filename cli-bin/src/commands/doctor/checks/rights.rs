@@ -50,9 +50,16 @@ const DRY_RUNS: [(&str, &str, &str); 2] = [
 pub(super) fn held(args: &Args, cluster: &Cluster) -> anyhow::Result<Finding> {
     const CHECK: &str = "rights";
     let namespace = args.test_namespace.as_str();
-    let everywhere = CLUSTER_WIDE.map(|right| (right, "in all namespaces", "--all-namespaces"));
+    let everywhere = CLUSTER_WIDE.map(|right| {
+        let place = if right.1 == "secrets" {
+            " in all namespaces"
+        } else {
+            ""
+        };
+        (right, place, "--all-namespaces")
+    });
     let namespaced = format!("--namespace={namespace}");
-    let place = format!("in namespace {namespace}");
+    let place = format!(" in namespace {namespace}");
     let there = DRY_RUNS.map(|right| (right, place.as_str(), namespaced.as_str()));
     let mut lacking = Vec::new();
     for ((verb, resource, what), place, flag) in everywhere.into_iter().chain(there) {
@@ -60,7 +67,7 @@ pub(super) fn held(args: &Args, cluster: &Cluster) -> anyhow::Result<Finding> {
         match said.out.split_whitespace().next() {
             Some("yes") => {}
             // With the reason behind it, where an authorizer gives one.
-            Some("no") => lacking.push(format!("{verb} {resource} {place}: {what}")),
+            Some("no") => lacking.push(format!("{verb} {resource}{place}: {what}")),
             _ => {
                 return Ok(Finding::unknown(
                     CHECK,

@@ -26,6 +26,22 @@ fn secret(args: &Args, value: &str) -> Value {
     })
 }
 
+/// The API server's own refusal of somebody who may not create Secrets there: no webhook was asked.
+fn not_allowed(check: &'static str, args: &Args, said: &Said) -> Option<Finding> {
+    said.err
+        .contains("cannot create resource \"secrets\"")
+        .then(|| {
+            Finding::unknown(
+                check,
+                format!(
+                    "you may not create Secrets in namespace {}, not even in a dry run",
+                    args.test_namespace
+                ),
+                "run it as somebody who may, or name another namespace with --test-namespace",
+            )
+        })
+}
+
 /// A damaged envelope in a dry run: the webhook's own refusal shows that it was reached.
 pub(super) fn reaches(args: &Args, cluster: &Cluster, callers: Callers) -> anyhow::Result<Finding> {
     const CHECK: &str = "network path";
@@ -46,6 +62,9 @@ pub(super) fn reaches(args: &Args, cluster: &Cluster, callers: Callers) -> anyho
             "look whether the namespace is exempt, or another webhook stands in the way; name another with --test-namespace",
         ));
     };
+    if let Some(finding) = not_allowed(CHECK, args, &said) {
+        return Ok(finding);
+    }
     let text = said.err.as_str();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     Ok(if has(&["damaged"]) {
@@ -225,6 +244,9 @@ pub(super) fn opens(
         }
         Tried::Refused(said) => said,
     };
+    if let Some(finding) = not_allowed(CHECK, args, &said) {
+        return Ok(finding);
+    }
     let has = |word: &str| said.err.contains(word);
     Ok(
         if has("expired") || has("not-yet-valid") || has("not valid before") {
