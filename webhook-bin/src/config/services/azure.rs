@@ -74,7 +74,14 @@ impl Loader<'_> {
             }
             (None, Some(field), None) => {
                 let members = field.members(self.problems, &["clientId"])?;
-                let client_id = self.optional_text(members.optional("clientId"));
+                let client_id = match members.optional("clientId") {
+                    None => None,
+                    some => Some(self.word_like(
+                        some,
+                        is_client_id,
+                        "a client ID such as `00000000-1111-2222-3333-444444444444`",
+                    )?),
+                };
                 Some(AzureIdentity::ManagedIdentity(client_id))
             }
             (None, None, Some(field)) => {
@@ -87,4 +94,9 @@ impl Loader<'_> {
             }
         }
     }
+}
+
+fn is_client_id(text: &str) -> bool {
+    let lengths: Vec<_> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }

@@ -126,3 +126,76 @@ fn authorities_are_looked_into() {
     let (_, problems) = read_in(folder.path(), "keyServices: {azure: {caFile: long.pem}}");
     assert!(problems[0].contains("is longer than"), "{problems:?}");
 }
+
+#[test]
+fn each_identity_is_chosen_by_name_and_none_is_fallen_back_to() {
+    use kms_backends::azure::AzureIdentity;
+
+    let identity = |auth: &str| {
+        let services = accepted(&format!("keyServices: {{azure: {{{auth}}}}}"));
+        services.options.azure.identity
+    };
+    assert_eq!(identity(""), AzureIdentity::Platform);
+    assert_eq!(identity("auth: {platform: {}}"), AzureIdentity::Platform);
+    assert_eq!(
+        identity("auth: {managedIdentity: {}}"),
+        AzureIdentity::ManagedIdentity(None)
+    );
+    let id = "00000000-1111-2222-3333-444444444444";
+    assert_eq!(
+        identity(&format!("auth: {{managedIdentity: {{clientId: {id}}}}}")),
+        AzureIdentity::ManagedIdentity(Some(id.to_owned()))
+    );
+    assert_eq!(
+        identity("auth: {environment: {}}"),
+        AzureIdentity::Environment
+    );
+    let services = accepted("keyServices: {azure: {auth: {environment: {}}}}");
+    assert_eq!(services.warnings.len(), 1, "{:?}", services.warnings);
+    assert!(
+        services.warnings[0].starts_with("azure: ")
+            && services.warnings[0].contains("leaves nothing to steal"),
+        "{:?}",
+        services.warnings
+    );
+
+    let auth = "keyServices.azure.auth";
+    each_is_refused(&[
+        (
+            "keyServices: {azure: {auth: {}}}",
+            auth,
+            "must name one way; say who we are: `platform`",
+            Schema::Refuses,
+        ),
+        (
+            "keyServices: {azure: {auth: {platform: {}, environment: {}}}}",
+            auth,
+            "must name one way",
+            Schema::Refuses,
+        ),
+        (
+            "keyServices: {azure: {auth: platform}}",
+            auth,
+            "must be a mapping, not a text",
+            Schema::Refuses,
+        ),
+        (
+            "keyServices: {azure: {auth: {clientSecret: x}}}",
+            auth,
+            "unknown member \"clientSecret\"",
+            Schema::Refuses,
+        ),
+        (
+            "keyServices: {azure: {auth: {managedIdentity: {clientId: privy}}}}",
+            "keyServices.azure.auth.managedIdentity.clientId",
+            "must be a client ID such as `00000000-1111-2222-3333-444444444444`, not \"privy\"",
+            Schema::Refuses,
+        ),
+        (
+            "keyServices: {azure: {auth: {environment: {secret: x}}}}",
+            "keyServices.azure.auth.environment",
+            "unknown member",
+            Schema::Refuses,
+        ),
+    ]);
+}
