@@ -1,7 +1,10 @@
 //! What clients of key services have in common: bounds around a call, words after it.
 
 use std::fmt;
+use std::fs::File;
 use std::future::Future;
+use std::io::{self, Read as _};
+use std::path::Path;
 
 #[cfg(feature = "gcp")]
 use jwe_envelope::SecretBytes;
@@ -13,6 +16,8 @@ use crate::error::{Category, UnwrapError};
 
 /// More of a service's own words than this says nothing more.
 const LONGEST_WORDS: usize = 300;
+/// Longer than any bundle of authorities.
+const MOST_CA_BYTES: u64 = 4 << 20;
 
 /// Ends `call` at the deadline; `key` is the reference, for people.
 pub(crate) async fn answer_by<T>(
@@ -24,6 +29,15 @@ pub(crate) async fn answer_by<T>(
         let message = format!("the key service of {key} did not answer in time");
         Err(UnwrapError::new(Category::Unavailable, message))
     })
+}
+
+/// A bundle of authorities, in PEM.
+pub(crate) fn read_ca(file: &Path) -> io::Result<Vec<u8>> {
+    let mut pem = Vec::new();
+    File::open(file)?
+        .take(MOST_CA_BYTES)
+        .read_to_end(&mut pem)?;
+    Ok(pem)
 }
 
 /// A fault that only a person can mend.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fakes::aws::FakeAws;
-use fakes::client::{self, Client, request_of, seal, unwrap_by};
+use fakes::client::{self, Client, all_words, request_of, seal, unwrap_by};
 use fakes::http::{Answer, Fault, answering};
 use jwe_envelope::{Curve, KeyKind, KeyManagement, RecipientKey, UnwrapRequest};
 use kms_backends::aws::{AwsIdentity, AwsOptions, StaticCredentials};
@@ -228,12 +228,7 @@ mod trouble {
         let mut words = vec![format!("{connector:?} {connector:#?} {holder:?}")];
         for _ in 0..2 {
             let error = unwrap(&holder, &recipient).await.unwrap_err();
-            words.push(format!("{error:?} {error}"));
-            let mut cause = std::error::Error::source(&error);
-            while let Some(error) = cause {
-                words.push(format!("{error:?} {error}"));
-                cause = error.source();
-            }
+            words.push(all_words(&error));
         }
         let words = words.join("\n");
         for needle in [

@@ -190,23 +190,7 @@ fn a_redirect_is_not_followed() {
 fn each_answer_has_its_category() {
     as_a_pod("each_answer_has_its_category", async {
         let Bench { fake, client, .. } = &Bench::new().await;
-        for row in fakes::table::rows("azure") {
-            let fault = Fault::of_row(&row.code);
-            fake.control.set(fault.clone());
-            let error = client.unwrap().await.unwrap_err();
-            assert_eq!(error.category(), row.category, "{fault:?}");
-            assert_eq!(
-                row.category == Category::Unavailable,
-                row.retried,
-                "{fault:?}"
-            );
-            assert!(!error.to_string().contains("The fake says so"), "{error}");
-        }
-        for fault in [Fault::Cut, Fault::Half] {
-            fake.control.set(fault.clone());
-            assert_eq!(client.category().await, Category::Unavailable, "{fault:?}");
-        }
-        fake.control.set(Fault::None);
+        client::each_answer_has_its_category("azure", &fake.control, client).await;
         fake.set_operations(1, &["wrapKey"]);
         assert_eq!(client.category().await, Category::Misconfigured);
         assert_eq!(

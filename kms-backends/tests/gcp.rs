@@ -145,23 +145,7 @@ async fn a_damaged_answer_is_asked_for_again() {
 async fn each_answer_has_its_category() {
     let fake = FakeGcp::generated(2048);
     let (client, _server) = started(&fake).await;
-    for row in fakes::table::rows("gcp") {
-        let fault = Fault::of_row(&row.code);
-        fake.control.set(fault.clone());
-        let error = client.unwrap().await.unwrap_err();
-        assert_eq!(error.category(), row.category, "{fault:?}");
-        assert_eq!(
-            row.category == Category::Unavailable,
-            row.retried,
-            "{fault:?}"
-        );
-        assert!(!error.to_string().contains("The fake says so"), "{error}");
-    }
-    for fault in [Fault::Cut, Fault::Half] {
-        fake.control.set(fault.clone());
-        assert_eq!(client.category().await, Category::Unavailable, "{fault:?}");
-    }
-    fake.control.set(Fault::None);
+    client::each_answer_has_its_category("gcp", &fake.control, &client).await;
     fake.set_state(1, "DISABLED");
     assert_eq!(client.category().await, Category::Denied);
 }

@@ -261,7 +261,7 @@ async fn unknown_kids_bring_a_new_version_soon_and_the_key_service_little_to_do(
     let text = sealed(&vault.recipient(2));
     assert!(open(&keyring, &text).await.is_none());
     assert!(keyring.registry().present().misses("payments"));
-    assert!((25..=30).contains(&waited(&keyring).await));
+    assert!((10..=30).contains(&waited(&keyring).await));
     assert_eq!(lists(), 1, "nothing is asked in the path of a review");
     keyring.refresh(5 * SECOND).await;
     assert!(open(&keyring, &text).await.unwrap().is_ok());

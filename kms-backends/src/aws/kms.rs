@@ -24,12 +24,9 @@ use crate::connect::ConnectError;
 use crate::error::{Category, UnwrapError};
 use crate::key_unwrap::KeyUnwrap;
 use crate::key_uri::{AwsKey, KeyUri, Target};
-use crate::remote::answer_by;
+use crate::remote::{answer_by, read_ca};
 use crate::service::{KeyService, Repertoire, Suited, suited};
 use crate::sync::lock;
-
-/// Longer than any bundle of authorities.
-const MOST_CA_BYTES: u64 = 4 << 20;
 
 const REPERTOIRE: Repertoire<EncryptionAlgorithmSpec> = Repertoire {
     service: "aws",
@@ -310,15 +307,6 @@ fn http_client(options: &AwsOptions) -> Result<SharedHttpClient, ConnectError> {
         ))
         .tls_context(context)
         .build_https())
-}
-
-fn read_ca(file: &std::path::Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut pem = Vec::new();
-    std::fs::File::open(file)?
-        .take(MOST_CA_BYTES)
-        .read_to_end(&mut pem)?;
-    Ok(pem)
 }
 
 /// `https://host…`, or `http://` on this machine.

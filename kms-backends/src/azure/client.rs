@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use super::Azure;
 use super::identity::{self, AzureIdentity, variable};
 use crate::connect::ConnectError;
+use crate::remote::read_ca;
 use crate::service::{CallLimits, KeyService};
 
 /// How Azure Key Vault is reached.
@@ -172,7 +173,7 @@ fn transport(
         builder = builder.resolve(host, address);
     }
     if let Some(path) = &options.ca_file {
-        let pem = std::fs::read(path).map_err(|error| {
+        let pem = read_ca(path).map_err(|error| {
             ConnectError::settings(
                 "azure",
                 format!("authorities in {} cannot be read: {error}", path.display()),

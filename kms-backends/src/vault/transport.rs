@@ -12,11 +12,10 @@ use zeroize::Zeroizing;
 
 use super::options::VaultOptions;
 use crate::connect::ConnectError;
+use crate::remote::read_ca;
 
 /// A key with a hundred versions stays far below it.
 const MOST_BYTES: usize = 1 << 20;
-/// Longer than any bundle of authorities.
-const MOST_CA_BYTES: u64 = 4 << 20;
 
 pub(super) struct Transport {
     http: Client,
@@ -158,15 +157,6 @@ fn http(error: reqwest::Error) -> Broken {
 
 fn settings(message: impl Into<String>) -> ConnectError {
     ConnectError::settings("vault", message)
-}
-
-fn read_ca(file: &std::path::Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut pem = Vec::new();
-    std::fs::File::open(file)?
-        .take(MOST_CA_BYTES)
-        .read_to_end(&mut pem)?;
-    Ok(pem)
 }
 
 /// `https://host[:port]`, or `http://` on this machine.

@@ -125,6 +125,24 @@ pub async fn no_lie_is_believed(
     }
 }
 
+/// Every row of the table `<!-- answers: SERVICE -->` whose codes are those of [`Fault::of_row`], and broken connections.
+pub async fn each_answer_has_its_category(service: &str, control: &Control, client: &Client) {
+    for row in table::rows(service) {
+        let fault = Fault::of_row(&row.code);
+        control.set(fault.clone());
+        let error = client.unwrap().await.unwrap_err();
+        assert_eq!(error.category(), row.category, "{fault:?}");
+        let retried = row.category == Category::Unavailable;
+        assert_eq!(retried, row.retried, "{fault:?}");
+        assert!(!error.to_string().contains("The fake says so"), "{error}");
+    }
+    for fault in [Fault::Cut, Fault::Half] {
+        control.set(fault.clone());
+        assert_eq!(client.category().await, Category::Unavailable, "{fault:?}");
+    }
+    control.set(Fault::None);
+}
+
 /// What does not fit the key is refused here: it costs no call, no quota and no login.
 pub async fn misfits_cost_no_call(client: &Client, control: &Control) {
     let key = &client.recipient;
@@ -206,6 +224,17 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
+}
+
+/// The same, with all that `Debug` says.
+pub fn all_words(error: &dyn std::error::Error) -> String {
+    let mut words = format!("{error:?} {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words} {error:?} {error}");
         cause = error.source();
     }
     words

@@ -1,7 +1,7 @@
 //! Errors, outages, settings.
 
 use super::*;
-use crate::fakes::client::chain;
+use crate::fakes::client::{all_words, chain};
 use crate::fakes::http::Answer;
 
 /// As `docs/key-services.md` has it: status, category, retried?
@@ -122,12 +122,7 @@ async fn tokens_and_content_keys_are_in_no_words() {
         .then([Fault::json(503, r#"{"errors":["Vault is sealed"]}"#)]);
     for _ in 0..2 {
         let error = unwrap(&holder, &ciphertext).await.unwrap_err();
-        words.push(format!("{error:?} {error}"));
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            words.push(format!("{error:?} {error}"));
-            cause = error.source();
-        }
+        words.push(all_words(&error));
     }
     let words = words.join("\n");
     for needle in ["hvs.", "projected-1", "Y2FuYXJ5", "canary"] {
