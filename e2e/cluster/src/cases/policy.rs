@@ -133,7 +133,7 @@ pub fn a_policy_of_the_api_server_can_ask_for_annotations(lab: &Lab) -> Result<(
         "",
     )?;
     let result = (|| {
-        let refused = eventually("the sample is in force", Duration::from_secs(60), || {
+        let refused = eventually("the sample is in force", Duration::from_mins(1), || {
             admin
                 .create_dry(&plain(&asked, "a"))?
                 .refused("not sealed: f")

@@ -121,14 +121,12 @@ fn outage(lab: &Lab, lasting: Duration) -> Result<()> {
     let before = healthy
         .gone("", healthy.delete("")?, 120)
         .with_context(|| manager.last_words())?;
-    let early = Tenant::new(lab, "early")?;
     let waiting = Tenant::new(lab, "waiting")?;
     let collected = Tenant::new(lab, "collected")?;
     lab.stop_webhook();
     let stopped = Instant::now();
     let result = (|| -> Result<()> {
-        // What the API server remembers of the group holds for up to a minute: so long nothing waits.
-        let soon = early.gone("", early.delete("")?, 20)?;
+        // The API server remembers the group for a while.
         eventually("discovery misses the group", Duration::from_mins(3), || {
             discovery(lab, false)
         })?;
@@ -156,7 +154,7 @@ fn outage(lab: &Lab, lasting: Duration) -> Result<()> {
         std::thread::sleep(lasting.saturating_sub(stopped.elapsed()));
         ensure!(waiting.status("")? == 200, "it did not wait");
         println!(
-            "    a namespace is gone in {before:.1} s while all is well, in {soon:.1} s at the beginning of the outage\n    \
+            "    a namespace is gone in {before:.1} s while all is well\n    \
              discovery misses the group after {noticed:.1} s\n    \
              from then on a namespace is empty in {emptied:.1} s and stays, garbage is collected in {swept:.1} s"
         );
