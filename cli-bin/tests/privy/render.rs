@@ -421,3 +421,46 @@ fn the_guide_to_key_services_names_the_identity_that_is_rendered() {
         assert!(guide.contains(&expected), "{expected}");
     }
 }
+
+/// The patch that gives the webhook a token for Vault fits what is rendered, and the token lives for minutes.
+#[test]
+fn the_guides_token_for_vault_fits_the_rendered_deployment() {
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/key-services.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let patch = guide.split("```yaml\nspec:").nth(1).unwrap();
+    let patch = format!("spec:{}", patch.split("```").next().unwrap());
+    let patch: Value = serde_saphyr::from_str(&patch).unwrap();
+    let patch = &patch["spec"]["template"]["spec"];
+    let rendered = documents(&render(&bench(), &["--ca", "ca.crt"]).succeeded().stdout);
+    let pod = &find(&rendered, "Deployment")["spec"]["template"]["spec"];
+    assert_eq!(patch["containers"][0]["name"], pod["containers"][0]["name"]);
+    let taken = pod["volumes"].as_array().unwrap();
+    assert!(
+        taken
+            .iter()
+            .all(|volume| volume["name"] != patch["volumes"][0]["name"])
+    );
+    let source = &patch["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"];
+    assert_eq!(source["expirationSeconds"], 600);
+    assert_eq!(source["audience"], "vault");
+    assert!(guide.contains("tokenFile: /var/run/secrets/tokens/vault"));
+}
+
+/// No token that lives for long, no kubeconfig: in what is rendered, whoever calls.
+#[test]
+fn nothing_that_is_rendered_holds_a_credential() {
+    for callers in ["aggregated", "mtls"] {
+        let flags = ["--ca", "ca.crt", "--callers", callers];
+        let rendered = documents(&render(&bench(), &flags).succeeded().stdout);
+        for document in &rendered {
+            let text = document.to_string();
+            assert_ne!(document["kind"], "Secret", "{text}");
+            for word in ["current-context", "client-key", "bearer"] {
+                assert!(!text.contains(word), "{word}: {text}");
+            }
+        }
+        let account = find(&rendered, "ServiceAccount");
+        assert_eq!(account["automountServiceAccountToken"], false);
+        assert!(account.get("secrets").is_none(), "{account}");
+    }
+}

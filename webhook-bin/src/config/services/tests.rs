@@ -271,3 +271,57 @@ fn the_schema_states_the_defaults_of_the_code() {
         "5m"
     );
 }
+
+/// What docs/key-services.md tells people to write is taken, member for member, and each service is told of in full.
+#[cfg(all(
+    feature = "aws",
+    feature = "azure",
+    feature = "gcp",
+    feature = "kms-plugin",
+    feature = "pkcs11",
+    feature = "vault"
+))]
+#[test]
+fn the_guide_is_accepted_as_it_stands_and_leaves_nothing_out() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/key-services.md");
+    let guide = std::fs::read_to_string(path).expect("the guide");
+    let folder = tempfile::tempdir().expect("a folder");
+    let authority = rcgen::generate_simple_self_signed(["a".to_owned()]).expect("a certificate");
+    std::fs::write(folder.path().join("vault-ca.pem"), authority.cert.pem()).expect("a file");
+    let examples: Vec<_> = guide
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .filter(|block| block.starts_with("keyServices:"))
+        .collect();
+    // A plugin needs none.
+    assert_eq!(examples.len(), SECTIONS.len() - 1);
+    for example in examples {
+        accepted_in(folder.path(), example);
+    }
+    for (heading, scheme) in [
+        ("## Vault and OpenBao", "vault-transit://"),
+        ("## AWS KMS", "aws-kms://"),
+        ("## Google Cloud KMS", "gcp-kms://"),
+        ("## Azure Key Vault and Managed HSM", "azure-kv://"),
+        ("## A PKCS#11 token", "pkcs11:"),
+        ("## A Kubernetes KMS plugin", "kms-plugin:"),
+    ] {
+        let section = guide
+            .split(heading)
+            .nth(1)
+            .unwrap_or_else(|| panic!("{heading}"));
+        let section = section.split("\n## ").next().expect("a first part");
+        for told in [
+            scheme,
+            "```sh",
+            "dentity",
+            "**Firewall**",
+            "**HSM**",
+            "rice**",
+            "<!-- answers:",
+        ] {
+            assert!(section.contains(told), "{heading}: {told}");
+        }
+    }
+}
