@@ -491,6 +491,10 @@ fn each_break_of_the_way_has_its_words() {
             "firewalls",
         ),
         (
+            "failed calling webhook: failed to call webhook: the server is currently unable to handle the request",
+            "the APIService's `caBundle`",
+        ),
+        (
             "field `data/value` would be stored sealed: the webhook did not open it",
             "namespaceSelector",
         ),

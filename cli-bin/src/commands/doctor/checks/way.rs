@@ -111,7 +111,12 @@ pub(super) fn reaches(args: &Args, cluster: &Cluster, callers: Callers) -> anyho
                 "the API server does not reach the webhook: {}",
                 said.error()
             ),
-            "look at the webhook's pods, its Service, and firewalls between the API server and port 10250",
+            if has(&["currently unable to handle the request"]) {
+                // What the aggregation layer of older API servers says of every fault of this way.
+                "look at the webhook's pods, its Service, firewalls between the API server and port 10250, and whether the APIService's `caBundle` is the authority of the webhook's certificate (privy render --ca FILE)"
+            } else {
+                "look at the webhook's pods, its Service, and firewalls between the API server and port 10250"
+            },
         )
     } else if has(&["may not `unseal`"]) {
         Finding::unknown(
