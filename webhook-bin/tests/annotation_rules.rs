@@ -399,6 +399,24 @@ async fn a_secret_that_may_not_change_keeps_every_value() {
             ),
         }
     }
+    // A label alone is none of our business, and a dead key no obstacle.
+    for text in [old.clone(), dead()] {
+        let bench = Bench::new();
+        let review = Review::update(&value, &value)
+            .annotated("password", &text)
+            .stored_annotated("password", &text)
+            .with("/metadata/labels", json!({"a": "b"}))
+            .with("/immutable", true.into())
+            .stored_with("/immutable", true.into());
+        let reply = bench.review(&review).await;
+        assert!(
+            reply.allowed() && reply.patch().is_empty(),
+            "{}",
+            reply.text
+        );
+        assert!(reply.record.fields.is_empty() && reply.warnings().is_empty());
+        assert_eq!(bench.calls(), 0);
+    }
     // It may not change from now on: this request still sets it.
     for review in [
         Review::create(&[]).annotated("password", &new),
