@@ -152,4 +152,4 @@ pub use seal::Sealer;
 pub use secret::{ContentKey, Plaintext, SecretBytes};
 #[cfg(feature = "local")]
 pub use signature::LocalSigner;
-pub use signature::{SignatureError, SignedCard, SignerKey};
+pub use signature::{SignatureError, SignedCard, SignedEnvelope, SignerKey};

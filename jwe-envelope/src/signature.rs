@@ -1,11 +1,16 @@
-//! Signed key cards: the key manager vouches for a card, so that a custodian who knows the manager's key need not compare
-//! the fingerprint of every card.
+//! Signatures by people: a key manager vouches for a key card, a custodian for a sealed value.
 //!
-//! A signature is a compact JWS ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515)) whose payload is the card, byte for
-//! byte, kept beside it as `CARD.jws`. Its header is `{"alg":…,"typ":"privy-card","kid":…,"iat":…}`: `typ` keeps signatures
-//! made for anything else from counting, `kid` is the signer's RFC 7638 thumbprint, and `iat` lets a reader refuse a
-//! signed card that is older than one it has seen. Which signer counts is the caller's to know; nothing in the JWS says.
+//! Anybody with a public key can seal, and nothing in an envelope proves who did. A signature does: whoever configured or
+//! trusts the signer's public key knows that the holder of the private one made it.
+//!
+//! Both kinds are compact JWS ([RFC 7515](https://www.rfc-editor.org/rfc/rfc7515)) with the header
+//! `{"alg":…,"typ":…,"kid":…,"iat":…}`: [`card`] says what `privy-card` is over, [`envelope`] what `privy-envelope` is.
+//! `typ` keeps a signature made for one thing from counting for another, `kid` is the signer's RFC 7638 thumbprint, `iat`
+//! says when it was made, and a header with `crit` is refused. Which signer counts is the caller's to know; nothing in the
+//! JWS says.
 
+pub mod card;
+pub mod envelope;
 #[cfg(feature = "local")]
 mod local;
 
@@ -18,6 +23,8 @@ use aws_lc_rs::signature::{
 };
 use spki::SubjectPublicKeyInfoRef;
 
+pub use card::{LONGEST_SIGNATURE, SignedCard, TYPE, claimed_signer};
+pub use envelope::SignedEnvelope;
 #[cfg(feature = "local")]
 pub use local::LocalSigner;
 
@@ -31,17 +38,11 @@ use crate::pem;
 use crate::public_key::{PublicKey, sha256};
 use crate::strict_json::{self, Members, Node};
 
-/// The longest JWS that is looked at: a card of the largest size in base64url, and a header.
-pub const LONGEST_SIGNATURE: usize = 128 * 1024;
-
-/// `typ` of our signatures.
-pub const TYPE: &str = "privy-card";
-
 const ED25519_OID: &str = "1.3.101.112";
 /// Complete encoding of the object identifier of Ed25519, RFC 8410 §3.
 const OID_ED25519: &[u8] = &[6, 3, 0x2b, 0x65, 0x70];
 
-/// The public key of whoever signs key cards: Ed25519, P-256 or RSA.
+/// The public key of whoever signs: Ed25519, P-256 or RSA.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignerKey {
     public: Public,
@@ -55,15 +56,6 @@ enum Public {
     Other(PublicKey),
 }
 
-/// A card that a signer vouched for.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SignedCard {
-    /// The card's bytes, as they were signed.
-    pub card: Vec<u8>,
-    /// `iat`: when it was signed, Unix seconds.
-    pub signed_at: u64,
-}
-
 /// Why a signature does not count.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -75,7 +67,7 @@ pub enum SignatureError {
     #[error("it does not verify with the signer's key")]
     Bad,
     /// It is no compact JWS of ours.
-    #[error("it is no signature of a key card: {0}")]
+    #[error("it is no signature of this kind: {0}")]
     Malformed(&'static str),
     /// `kid` names another signer.
     #[error("it is of another signer, whose key id is {0:?}")]
@@ -83,6 +75,7 @@ pub enum SignatureError {
 }
 
 /// What the header of a signature says, before anything is verified.
+#[derive(Debug)]
 struct Header {
     algorithm: String,
     key_id: String,
@@ -201,20 +194,18 @@ impl SignerKey {
         }
     }
 
-    /// Verifies a signature and hands out the card that it is for.
-    ///
-    /// Whether that is the card at hand, and whether it is the newest, is the caller's to compare.
-    ///
-    /// # Errors
-    /// [`SignatureError`], for anything but a signature of this very key over a card.
-    pub fn verify_card(&self, jws: &[u8]) -> Result<SignedCard, SignatureError> {
-        let (text, [header, payload, signature]) = parts(jws)?;
-        let decoded = Header::parse(header)?;
-        if decoded.key_id != self.kid() {
-            return Err(SignatureError::OtherSigner(cut(&decoded.key_id)));
+    /// Whether this very key made `signature` over `signed`, as the header says.
+    fn verify(
+        &self,
+        header: &Header,
+        signed: &[u8],
+        signature: &str,
+    ) -> Result<(), SignatureError> {
+        if header.key_id != self.kid() {
+            return Err(SignatureError::OtherSigner(cut(&header.key_id)));
         }
         let algorithm: &'static dyn VerificationAlgorithm =
-            match (&self.public, decoded.algorithm.as_str()) {
+            match (&self.public, header.algorithm.as_str()) {
                 (Public::Ed25519(_), "EdDSA" | "Ed25519") => &ED25519,
                 (Public::Other(PublicKey::Point { .. }), "ES256") => &ECDSA_P256_SHA256_FIXED,
                 (Public::Other(PublicKey::Rsa { .. }), "RS256") => &RSA_PKCS1_2048_8192_SHA256,
@@ -228,16 +219,9 @@ impl SignerKey {
             Public::Other(PublicKey::Point { bytes, .. }) => bytes.clone(),
             Public::Other(public @ PublicKey::Rsa { .. }) => public.to_spki_der(),
         };
-        // What is signed is the text as it was received, RFC 7515 §5.2.
-        let signed = &text[..header.len() + 1 + payload.len()];
         UnparsedPublicKey::new(algorithm, key)
-            .verify(signed.as_bytes(), &signature)
-            .map_err(|_| SignatureError::Bad)?;
-        Ok(SignedCard {
-            card: base64url::decode(payload)
-                .ok_or(SignatureError::Malformed("its payload is not base64url"))?,
-            signed_at: decoded.signed_at,
-        })
+            .verify(signed, &signature)
+            .map_err(|_| SignatureError::Bad)
     }
 }
 
@@ -250,27 +234,10 @@ impl fmt::Debug for SignerKey {
     }
 }
 
-impl fmt::Debug for SignedCard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignedCard")
-            .field("signed_at", &self.signed_at)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The `kid` that a signature bears: a claim, good to look a signer up with and for nothing else.
-///
-/// # Errors
-/// [`SignatureError::Malformed`] for what is no signature of a card.
-pub fn claimed_signer(jws: &[u8]) -> Result<String, SignatureError> {
-    let (_, [header, ..]) = parts(jws)?;
-    Ok(Header::parse(header)?.key_id)
-}
-
 /// The three parts of a compact JWS, and the text that they are parts of.
-fn parts(jws: &[u8]) -> Result<(&str, [&str; 3]), SignatureError> {
+fn parts(jws: &[u8], longest: usize) -> Result<(&str, [&str; 3]), SignatureError> {
     let malformed = SignatureError::Malformed;
-    if jws.len() > LONGEST_SIGNATURE {
+    if jws.len() > longest {
         return Err(malformed("it is too long"));
     }
     let text = std::str::from_utf8(jws.trim_ascii()).map_err(|_| malformed("it is not text"))?;
@@ -284,7 +251,7 @@ fn parts(jws: &[u8]) -> Result<(&str, [&str; 3]), SignatureError> {
 }
 
 impl Header {
-    fn parse(encoded: &str) -> Result<Self, SignatureError> {
+    fn parse(encoded: &str, kind: &str) -> Result<Self, SignatureError> {
         let malformed = SignatureError::Malformed;
         let decoded = base64url::decode(encoded)
             .and_then(|bytes| String::from_utf8(bytes).ok())
@@ -301,8 +268,8 @@ impl Header {
         };
         let algorithm = text("alg", "its header lacks `alg`")?;
         let key_id = text("kid", "its header lacks `kid`")?;
-        if text("typ", "its header lacks `typ`")? != TYPE {
-            return Err(malformed("its `typ` is not that of a signed card"));
+        if text("typ", "its header lacks `typ`")? != kind {
+            return Err(malformed("its `typ` is that of something else"));
         }
         let signed_at = take(&mut members, "iat")
             .and_then(|node| node.integer())

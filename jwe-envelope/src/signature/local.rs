@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
 };
 use zeroize::Zeroizing;
 
-use super::{Public, SignerKey, TYPE};
+use super::{Public, SignerKey};
 use crate::algorithm::Curve;
 use crate::base64url;
 use crate::error::KeyError;
@@ -18,7 +18,7 @@ use crate::jwk::LONGEST;
 use crate::pem;
 use crate::public_key::PublicKey;
 
-/// A private key that signs key cards: Ed25519, P-256 (ES256) or RSA (PS256). The provider wipes it when dropped.
+/// A private key that signs key cards and envelopes: Ed25519, P-256 (ES256) or RSA (PS256). The provider wipes it when dropped.
 pub struct LocalSigner {
     public: SignerKey,
     pair: Pair,
@@ -124,29 +124,28 @@ impl LocalSigner {
         &self.public
     }
 
-    /// A compact JWS over a card's bytes, signed at this time (Unix seconds).
-    ///
-    /// # Errors
-    /// [`KeyError::Generate`] when the provider does not sign.
-    pub fn sign_card(&self, card: &[u8], signed_at: u64) -> Result<String, KeyError> {
+    /// Header, payload and signature, each in base64url.
+    pub(super) fn sign_parts(
+        &self,
+        kind: &str,
+        signed_at: u64,
+        payload: &[u8],
+    ) -> Result<[String; 3], KeyError> {
         let algorithm = match &self.pair {
             Pair::Ecdsa(_) => "ES256",
             Pair::Ed25519(_) => "EdDSA",
             Pair::Rsa(_) => "PS256",
         };
         let header = format!(
-            r#"{{"alg":"{algorithm}","typ":"{TYPE}","kid":"{}","iat":{signed_at}}}"#,
+            r#"{{"alg":"{algorithm}","typ":"{kind}","kid":"{}","iat":{signed_at}}}"#,
             self.public.kid()
         );
-        let mut text = format!(
-            "{}.{}",
-            base64url::encode(header.as_bytes()),
-            base64url::encode(card)
-        );
-        let signature = self.sign(text.as_bytes()).ok_or(KeyError::Generate)?;
-        text.push('.');
-        text.push_str(&base64url::encode(&signature));
-        Ok(text)
+        let header = base64url::encode(header.as_bytes());
+        let payload = base64url::encode(payload);
+        let signature = self
+            .sign(format!("{header}.{payload}").as_bytes())
+            .ok_or(KeyError::Generate)?;
+        Ok([header, payload, base64url::encode(&signature)])
     }
 
     fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
