@@ -1,6 +1,7 @@
 //! What a command may touch: streams, terminal, environment and clock, as values.
 
 pub mod files;
+mod hidden;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Read, Write};
@@ -133,7 +134,7 @@ pub fn with_process(command: impl FnOnce(&mut Io<'_>) -> Exit) -> Exit {
         stdout: &mut stdout,
         stderr: &mut stderr,
         terminal,
-        hidden: &mut |question| rpassword::prompt_password(question).map(Zeroizing::new),
+        hidden: &mut hidden::ask,
         environment: &|name| std::env::var_os(name),
         now: SystemTime::now()
             .duration_since(UNIX_EPOCH)
