@@ -2,6 +2,7 @@
 
 pub mod edit;
 pub mod groups;
+pub mod sign;
 
 use std::path::PathBuf;
 
@@ -52,6 +53,8 @@ pub enum Command {
     Seal(SealArgs),
     /// Open a manifest in your editor, and seal what is new in it
     Edit(edit::EditArgs),
+    /// Vouch for what is sealed already, with a private key of your own
+    Sign(sign::SignArgs),
     /// Show what an envelope or a manifest says of itself; needs no private key
     Inspect(InspectArgs),
     /// Tell what became of sealed values, between commits, files, or files and a cluster
@@ -155,6 +158,8 @@ Examples:
       every manifest of this folder and of those below it
   privy seal --key payments.card.json < secret.yaml > sealed.yaml
       a manifest in, a manifest out
+  privy seal -i --sign me.pem prod/db.yaml
+      signed as well, for a webhook that opens only what custodians signed
 
 With --field (or --for) the input is one value, byte for byte, and the result is one envelope. Without, the input is manifests: every plain value of every Secret in them is sealed for the place where it stands. Values that are sealed already, comments and layout stay as they are, byte for byte.
 
@@ -411,7 +416,7 @@ pub struct TrustArgs {
     /// The fingerprint as you heard it, where nobody can be asked
     #[arg(long, value_name = "DIGITS")]
     pub fingerprint: Option<String>,
-    /// The file is the public key of somebody who signs key cards (`privy key sign`)
+    /// The file is the public key of somebody who signs key cards (`privy key sign`) or sealed values (`privy sign`)
     #[arg(long)]
     pub signer: bool,
     /// Trust this key in place of another that has its name
@@ -443,7 +448,7 @@ pub enum Kind {
     P521,
     #[value(name = "x25519")]
     X25519,
-    /// Signs key cards, and cannot be sealed for
+    /// Signs key cards and sealed values, and cannot be sealed for
     #[value(name = "ed25519")]
     Ed25519,
 }

@@ -6,6 +6,8 @@ use secret_walker::{ANNOTATION_PREFIX, EditValue, Edits, FieldPath, ManifestSecr
 use crate::cli::groups::Layout;
 use crate::manifest::fault;
 use crate::report::Failure;
+use crate::sealing::Sealed;
+use crate::signing;
 use crate::text::printable;
 
 /// The longest key that an annotation's name has room for: 63 characters without `data.`.
@@ -71,6 +73,8 @@ pub struct Writer<'w, 'm, 'a> {
     /// Names and values of the annotations as they will be.
     annotations: usize,
     annotated: bool,
+    /// What became of old signatures.
+    warnings: Vec<String>,
 }
 
 impl<'w, 'm, 'a> Writer<'w, 'm, 'a> {
@@ -90,21 +94,24 @@ impl<'w, 'm, 'a> Writer<'w, 'm, 'a> {
             edits,
             annotations,
             annotated: false,
+            warnings: Vec::new(),
         }
     }
 
-    /// Writes the envelope of a key; `section` is where a new field goes.
+    /// Writes the envelope of a key, and its signature; `section` is where a new field goes.
     ///
     /// # Errors
     /// Exit 1 or 2 when the file cannot be edited so.
     pub fn put(
         &mut self,
         key: &str,
-        text: &str,
+        sealed: &Sealed,
         layout: Layout,
         section: Section,
     ) -> Result<(), Failure> {
         check(key, layout, self.form)?;
+        self.sign(key, sealed.signature.as_deref())?;
+        let text = &sealed.text;
         let name = annotation_of(key);
         let old = self.secret.annotation(&name);
         let field = [Section::StringData, Section::Data]
@@ -145,13 +152,42 @@ impl<'w, 'm, 'a> Writer<'w, 'm, 'a> {
         Ok(())
     }
 
-    /// Looks whether the annotations are not too large now.
+    /// Writes the signature of a key, or removes the one of the value before.
+    ///
+    /// # Errors
+    /// Exit 1 or 2 when the file cannot be edited so.
+    pub fn sign(&mut self, key: &str, signature: Option<&str>) -> Result<(), Failure> {
+        let name = signing::annotation_of(key);
+        let old = self.secret.annotation(&name);
+        if let Some(old) = old {
+            self.annotations -= name.len() + old.text.len();
+        }
+        let Some(signature) = signature else {
+            if old.is_some() {
+                self.edits
+                    .remove_annotation(self.secret, &name)
+                    .map_err(fault)?;
+                self.warnings.push(signing::dropped(key));
+            }
+            return Ok(());
+        };
+        signing::check_key(key)?;
+        self.annotations += name.len() + signature.len();
+        self.annotated = true;
+        let value = EditValue::word(signature).map_err(fault)?;
+        self.edits
+            .set_annotation(self.secret, &name, value)
+            .map_err(fault)?;
+        Ok(())
+    }
+
+    /// Looks whether the annotations are not too large now, and says what people should know.
     ///
     /// # Errors
     /// Exit 1 when they are.
-    pub fn finish(self) -> Result<(), Failure> {
+    pub fn finish(self) -> Result<Vec<String>, Failure> {
         if !self.annotated || self.annotations <= MOST_ANNOTATIONS {
-            return Ok(());
+            return Ok(self.warnings);
         }
         Err(Failure::refused(anyhow!(
             "the annotations of the Secret on line {} would be larger than 256 KiB together, the most that Kubernetes takes",

@@ -24,6 +24,7 @@ pub mod project;
 pub mod report;
 pub mod sealing;
 pub mod services;
+pub mod signing;
 pub mod text;
 pub mod time;
 pub mod trust;
@@ -91,5 +92,6 @@ fn dispatch(cli: Cli, io: &mut Io<'_>) -> Result<Exit, Failure> {
         Command::Render(args) => commands::render::run(&args, io),
         Command::Seal(args) => commands::seal::run(&args, io),
         Command::Set(args) => commands::set::run(&args, io),
+        Command::Sign(args) => commands::sign::run(&args, io),
     }
 }

@@ -8,6 +8,7 @@ use crate::layout::{self, Writer};
 use crate::place::{Limits, Part, Target, named_namespace};
 use crate::report::Failure;
 use crate::sealing::Manner;
+use crate::signing;
 use crate::text::printable;
 use crate::value::{self, VALUE_LIMIT};
 
@@ -216,14 +217,17 @@ pub fn seal_plain_values<'a>(
         }
         let layout = layout::of_key(secret, field.key(), sealing.layout);
         layout::check(field.key(), layout, sealing.manner.form()).map_err(at)?;
+        if sealing.manner.signer().is_some() {
+            signing::check_key(field.key()).map_err(at)?;
+        }
         let binding = sealing.placing.bind(secret, field.key())?;
-        let text = act.seal(&value, &binding).map_err(at)?;
+        let envelope = act.seal(&value, &binding).map_err(at)?;
         writer
-            .put(field.key(), &text, layout, field.section())
+            .put(field.key(), &envelope, layout, field.section())
             .map_err(at)?;
         sealed += 1;
     }
-    writer.finish()?;
+    warnings.extend(writer.finish()?);
     Ok(sealed)
 }
 

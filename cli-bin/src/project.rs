@@ -50,6 +50,8 @@ pub struct Rule {
     pub layout: Option<Layout>,
     /// File of the public key whose owner must have signed the cards of the keys, from the same folder.
     pub signer: Option<String>,
+    /// Whether every value must be signed by a custodian.
+    pub signed: bool,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +84,8 @@ struct Written {
     layout: Option<WrittenLayout>,
     #[serde(default, deserialize_with = "present")]
     signer: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    signed: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -230,6 +234,7 @@ fn check(rule: Written) -> anyhow::Result<Rule> {
             WrittenLayout::Field => Layout::Field,
         }),
         signer: rule.signer,
+        signed: rule.signed.unwrap_or(false),
     })
 }
 

@@ -1,10 +1,14 @@
 //! One act of sealing: the keys, the claim and the form that its values share.
+use std::sync::Arc;
+
 use anyhow::anyhow;
 use jwe_envelope::{Binding, Provenance, RecipientKey, Sealer, Serialization};
 
 use crate::cli::groups::{Form, SealingArgs};
+use crate::io::Io;
 use crate::keys::Choice;
 use crate::report::Failure;
+use crate::signing::SigningKey;
 
 /// How values are sealed.
 #[derive(Debug)]
@@ -14,19 +18,31 @@ pub struct Manner {
     form: Serialization,
     /// An envelope for a service account never shares its content key.
     alone: bool,
+    signer: Option<Arc<SigningKey>>,
+    now: u64,
+}
+
+/// A sealed value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// The envelope.
+    pub text: String,
+    /// Its signature, where somebody signs.
+    pub signature: Option<String>,
 }
 
 impl Manner {
     /// With these keys; `alone` when no two values may share a content key.
     ///
     /// # Errors
-    /// Exit 2 when the flags do not fit the keys.
+    /// Exit 2 when the flags do not fit the keys, and when nobody signs what `.privy.yaml` wants signed.
     pub fn new(
         choice: &Choice,
         args: &SealingArgs,
         alone: bool,
-        now: u64,
+        io: &mut Io<'_>,
     ) -> Result<Self, Failure> {
+        let now = io.now;
         let provenance =
             Provenance::new(now, args.by.as_deref(), args.why.as_deref()).map_err(|error| {
                 Failure::usage(anyhow::Error::new(error).context("cannot note who seals and why"))
@@ -48,12 +64,19 @@ impl Manner {
             provenance,
             form,
             alone,
+            signer: SigningKey::choose(args.sign.as_deref(), choice.signed, io)?,
+            now,
         })
     }
 
     /// How the envelopes are written.
     pub fn form(&self) -> Serialization {
         self.form
+    }
+
+    /// Who signs what is sealed, if somebody does.
+    pub fn signer(&self) -> Option<&SigningKey> {
+        self.signer.as_deref()
     }
 
     /// Starts an act: one content key for the values that follow.
@@ -84,11 +107,11 @@ pub struct Act<'m> {
 }
 
 impl Act<'_> {
-    /// Seals one value and returns the envelope's text.
+    /// Seals one value, and signs it where somebody does.
     ///
     /// # Errors
     /// Exit 1 when the value is refused.
-    pub fn seal(&mut self, value: &[u8], binding: &Binding) -> Result<String, Failure> {
+    pub fn seal(&mut self, value: &[u8], binding: &Binding) -> Result<Sealed, Failure> {
         if self.manner.alone {
             self.sealer = None;
         }
@@ -96,11 +119,15 @@ impl Act<'_> {
             Some(sealer) => sealer,
             empty => empty.insert(self.manner.sealer()?),
         };
-        sealer
-            .seal(value, binding)
-            .map(|envelope| envelope.to_string())
-            .map_err(|error| {
-                Failure::refused(anyhow::Error::new(error).context("cannot seal the value"))
-            })
+        let envelope = sealer.seal(value, binding).map_err(|error| {
+            Failure::refused(anyhow::Error::new(error).context("cannot seal the value"))
+        })?;
+        let signer = self.manner.signer();
+        Ok(Sealed {
+            text: envelope.to_string(),
+            signature: signer
+                .map(|signer| signer.sign(&envelope, self.manner.now))
+                .transpose()?,
+        })
     }
 }

@@ -1,10 +1,12 @@
 //! The keys that a user trusts: pinned by name in the user's own configuration, never in the repository.
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use jwe_envelope::{RecipientKey, SignerKey};
 use serde::{Deserialize, Serialize};
+use webhook_bin::signatures::{Signatures, Signer as VerifiedSigner};
 
 use crate::io::Io;
 use crate::io::files::{self, Audience, Existing};
@@ -256,6 +258,17 @@ impl Store {
         &self.signers
     }
 
+    /// The signers as the webhook's code knows them. One whose key is damaged is left out: nothing is signed by them.
+    pub fn signatures(&self) -> Signatures {
+        let signers = self.signers.iter();
+        let known =
+            signers.filter_map(|one| Some(VerifiedSigner::new(&*one.name, one.key().ok()?)));
+        Signatures {
+            signers: Arc::new(known.collect()),
+            ..Signatures::default()
+        }
+    }
+
     /// The signer with this key.
     pub fn signer(&self, kid: &str) -> Option<&Signer> {
         self.signers.iter().find(|signer| signer.kid == kid)
@@ -321,7 +334,8 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Document> {
     Ok(document)
 }
 
-fn folder(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+/// The folder of the user's own configuration, if the environment names one.
+pub fn folder(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let variable = |name| {
         environment(name)
             .filter(|value| !value.is_empty())

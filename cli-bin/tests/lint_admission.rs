@@ -17,7 +17,10 @@ use cli_bin::commands::lint::check::{Subject, check};
 use cli_bin::commands::lint::finding::Finding;
 use cli_bin::commands::lint::kustomize::Placement;
 use cli_bin::commands::lint::setup::Setup;
-use jwe_envelope::{Binding, CardKey, Curve, KeyCard, KeyKind, LocalKey, Sealer, Serialization};
+use jwe_envelope::{
+    Binding, CardKey, Curve, Envelope, KeyCard, KeyKind, LocalKey, LocalSigner, Sealer,
+    Serialization,
+};
 use kms_backends::local::LocalBackend;
 use kms_backends::{KeyEntry, NamespaceSet, Registry};
 use proptest::prelude::*;
@@ -43,12 +46,17 @@ keys:
     namespaces: [\"*\"]
     allowUnbound: true
     default: true
+    onlyFrom: [ops, dba]
     unwrap: [\"file:nobody.pem\"]
+signers:
+  - { name: dba, publicKey: dba.pub.pem }
+  - { name: ops, publicKey: ops.pub.pem }
 policy:
+  onlyFrom: SIGNERS
   foreign: FOREIGN
   expired: EXPIRED
   namespaces:
-    - { match: [\"team-*\"], foreign: OTHERWISE, expired: deny }
+    - { match: [\"team-*\"], foreign: OTHERWISE, expired: deny, onlyFrom: [ops, dba] }
 ";
 
 /// One field of a generated manifest.
@@ -66,6 +74,8 @@ struct Field {
     form: Serialization,
     layout: usize,
     twist: usize,
+    /// By whom: nobody, `dba`, `ops`, somebody unknown, `dba` for another envelope, and rubbish.
+    signed: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -116,12 +126,13 @@ fn field() -> impl Strategy<Value = Field> {
         prop_oneof![10 => Just(0_usize), 1 => 1_usize..10],
         prop_oneof![8 => Just(0_usize), 1 => Just(1), 1 => Just(2)],
         mostly("password", &["token", "tls.crt", "pass-word"]),
+        mostly(1, &[0, 2, 3, 4, 5]),
     );
     (place, limits, shape).prop_map(
         |(
             (namespace, name, bound_key, bound),
             (cluster, service_account, times),
-            (form, layout, twist, recipient, key),
+            (form, layout, twist, recipient, key, signed),
         )| Field {
             key,
             recipient,
@@ -135,6 +146,7 @@ fn field() -> impl Strategy<Value = Field> {
             form,
             layout,
             twist,
+            signed,
         },
     )
 }
@@ -175,7 +187,9 @@ fn case() -> impl Strategy<Value = Case> {
 
 /// The keys of the test: two that are served, one that is not.
 struct Keys {
-    keys: Vec<LocalKey>,
+    pairs: Vec<LocalKey>,
+    /// `dba`, `ops` and somebody whom nobody knows.
+    signers: Vec<LocalSigner>,
     folder: tempfile::TempDir,
 }
 
@@ -196,6 +210,11 @@ impl Keys {
             )
             .unwrap();
         }
+        let signers: Vec<LocalSigner> = (0..3).map(|_| LocalSigner::generate().unwrap()).collect();
+        for (name, signer) in ["dba", "ops"].iter().zip(&signers) {
+            let path = folder.path().join(format!("{name}.pub.pem"));
+            std::fs::write(path, signer.public().to_pem()).unwrap();
+        }
         for (file, foreign, expired) in [
             ("strict.yaml", "deny", "deny"),
             ("lenient.yaml", "warn", "warn"),
@@ -203,10 +222,38 @@ impl Keys {
             let text = CONFIG
                 .replace("FOREIGN", foreign)
                 .replace("EXPIRED", expired)
+                .replace(
+                    "SIGNERS",
+                    if foreign == "deny" {
+                        "[dba]"
+                    } else {
+                        "[\"*\"]"
+                    },
+                )
                 .replace("OTHERWISE", if foreign == "deny" { "warn" } else { "deny" });
             std::fs::write(folder.path().join(file), text).unwrap();
         }
-        Self { keys, folder }
+        Self {
+            pairs: keys,
+            signers,
+            folder,
+        }
+    }
+
+    /// What stands in the annotation of the signature, if anything does.
+    fn signature(&self, field: &Field, value: &str) -> Option<String> {
+        let by = |signer: usize, text: &str| {
+            let envelope = Envelope::parse(text.as_bytes()).ok()?;
+            self.signers[signer]
+                .sign_envelope(&envelope.digest(), NOW)
+                .ok()
+        };
+        match field.signed {
+            0 => None,
+            1..=3 => by(field.signed - 1, value),
+            4 => by(0, &self.seal(field)?),
+            _ => Some("rubbish".to_owned()),
+        }
     }
 
     fn file(&self, lenient: bool) -> String {
@@ -229,7 +276,7 @@ impl Keys {
     fn reviewer(&self, lenient: bool) -> Reviewer {
         let rules = Rules::load(std::path::Path::new(&self.file(lenient))).unwrap();
         let mut builder = Registry::builder();
-        for (rule, key) in rules.keys.iter().zip(&self.keys) {
+        for (rule, key) in rules.keys.iter().zip(&self.pairs) {
             assert_eq!(rule.recipient.kid(), key.recipient().kid());
             let key = LocalKey::from_bytes(key.to_pkcs8_pem().as_bytes(), None).unwrap();
             let mut entry = KeyEntry::builder(rule.name.clone(), rule.recipient.clone())
@@ -271,7 +318,7 @@ impl Keys {
         if let Some(end) = field.times.1 {
             binding = binding.expiring_at(end).ok()?;
         }
-        let recipient = self.keys[field.recipient].recipient().clone();
+        let recipient = self.pairs[field.recipient].recipient().clone();
         let sealer = Sealer::new(&[recipient])
             .ok()?
             .serialization(field.form)
@@ -318,7 +365,7 @@ fn twisted(text: &str, field: &Field) -> String {
 }
 
 /// The manifest as a person writes it, and the object as an API server hands it on.
-fn written(case: &Case, values: &[String]) -> (String, Value) {
+fn written(case: &Case, values: &[String], signatures: &[Option<String>]) -> (String, Value) {
     let mut metadata = Map::new();
     metadata.insert(
         if case.generated {
@@ -345,6 +392,12 @@ fn written(case: &Case, values: &[String]) -> (String, Value) {
                 value.as_str().into(),
             ),
         };
+    }
+    for (field, signature) in case.fields.iter().zip(signatures) {
+        if let Some(signature) = signature {
+            let name = format!("privyseal.dev/sig.{}", field.key);
+            annotations.insert(name, signature.as_str().into());
+        }
     }
     if !annotations.is_empty() {
         metadata.insert("annotations".to_owned(), annotations.into());
@@ -410,7 +463,11 @@ fn what_lint_passes_is_not_denied() {
             let Some(values) = values else {
                 return Ok(());
             };
-            let (manifest, object) = written(&case, &values);
+            let signed = case.fields.iter().zip(&values);
+            let signatures: Vec<_> = signed
+                .map(|(field, value)| keys.signature(field, value))
+                .collect();
+            let (manifest, object) = written(&case, &values, &signatures);
             let setup = &setups[usize::from(case.lenient)];
             let subject = Subject {
                 name: "case.json",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keys as key_pairs
 import peers
+import signatures
 
 FORMS = ("compact", "flattened", "general")
 ENCODINGS = ("A256GCM", "A128CBC-HS256")
@@ -265,6 +266,8 @@ def main(program, names):
                 tally.skip(name, str(missing))
                 continue
             suite.run(peer)
+            if name in signatures.PEERS:
+                signatures.run(peer, program, folder, tally)
             peer.close()
     failed = tally.failed.total()
     print(f"{tally.passed.total()} passed, {failed} failed, {tally.skipped.total()} skipped")

@@ -59,6 +59,12 @@ class Script:
     def open(self, envelope, key):
         return base64.b64decode(self.ask(do="open", envelope=envelope, key=key)["value"])
 
+    def sign(self, header, payload, pem):
+        return self.ask(do="sign", header=header, payload=base64.b64encode(payload).decode(), pem=pem)["jws"]
+
+    def verify(self, jws, payload, pem):
+        return self.ask(do="verify", jws=jws, payload=base64.b64encode(payload).decode(), pem=pem)["header"]
+
     def close(self):
         self.process.kill()
         self.process.wait()

@@ -180,8 +180,8 @@ fn signatures_for_anything_else_do_not_count() {
     let (signer, pair) = raw_signer();
     let kid = signer.public().kid();
     let sign = |header: &str| {
-        let signed = format!("{}.{}", b64(header), b64(digest.as_bytes()));
-        format!("{}..{}", b64(header), b64(pair.sign(signed.as_bytes())))
+        let input = format!("{}.{}", b64(header), b64(digest.as_bytes()));
+        format!("{}..{}", b64(header), b64(pair.sign(input.as_bytes())))
     };
     let verify = |jws: &str| signer.public().verify_envelope(jws.as_bytes(), &digest);
     let good = format!(r#"{{"alg":"EdDSA","typ":"privy-envelope","kid":"{kid}","iat":1}}"#);
@@ -249,8 +249,8 @@ fn a_signature_is_bounded_before_it_is_read() {
             r#"{{"alg":"EdDSA","typ":"privy-envelope","kid":"{kid}","iat":1,"x":"{}"}}"#,
             "x".repeat(filler)
         );
-        let signed = format!("{}.{}", b64(&header), b64(digest.as_bytes()));
-        format!("{}..{}", b64(&header), b64(pair.sign(signed.as_bytes())))
+        let input = format!("{}.{}", b64(&header), b64(digest.as_bytes()));
+        format!("{}..{}", b64(&header), b64(pair.sign(input.as_bytes())))
     };
     let fits = signed_with(1_300);
     assert!(fits.len() <= LONGEST_ENVELOPE_SIGNATURE);

@@ -1,7 +1,7 @@
 //! The annotation layout: an envelope stands in an annotation whose name ends in the key of `data` that it is for.
 
-use crate::ANNOTATION_PREFIX;
 use crate::admitted::AdmittedSecret;
+use crate::{ANNOTATION_PREFIX, SIGNATURE_PREFIX};
 
 /// An annotation that holds a sealed value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,8 +34,17 @@ impl AdmittedSecret<'_> {
 
     /// The text of the annotation that holds the value of this key.
     pub fn sealed_annotation(&self, key: &str) -> Option<&str> {
-        let mut name = String::with_capacity(ANNOTATION_PREFIX.len() + key.len());
-        name.push_str(ANNOTATION_PREFIX);
+        self.annotation_of(ANNOTATION_PREFIX, key)
+    }
+
+    /// The text of the annotation that holds the signature of the value of this key.
+    pub fn signature(&self, key: &str) -> Option<&str> {
+        self.annotation_of(SIGNATURE_PREFIX, key)
+    }
+
+    fn annotation_of(&self, prefix: &str, key: &str) -> Option<&str> {
+        let mut name = String::with_capacity(prefix.len() + key.len());
+        name.push_str(prefix);
         name.push_str(key);
         self.annotation(&name)
     }
@@ -50,7 +59,7 @@ mod tests {
         let secret = AdmittedSecret::from_json(
             r#"{"metadata":{"annotations":{
                 "privyseal.dev/data..dockerconfigjson":"a","privyseal.dev/data.":"b","privyseal.dev/data.a.b":null,
-                "privyseal.dev/leave":"x","data.password":"y","PRIVYSEAL.dev/data.z":"z"}}}"#,
+                "privyseal.dev/sig.a.b":"s","privyseal.dev/leave":"x","data.password":"y","PRIVYSEAL.dev/data.z":"z"}}}"#,
         )
         .unwrap();
         let found: Vec<_> = secret
@@ -60,5 +69,7 @@ mod tests {
         assert_eq!(found, [(".dockerconfigjson", "a"), ("", "b"), ("a.b", "")]);
         assert_eq!(secret.sealed_annotation("a.b"), Some(""));
         assert_eq!(secret.sealed_annotation("leave"), None);
+        assert_eq!(secret.signature("a.b"), Some("s"));
+        assert_eq!(secret.signature(".dockerconfigjson"), None);
     }
 }

@@ -113,3 +113,7 @@ pub use reader::JsonReader;
 /// Prefix of the annotation that holds a sealed value in the *annotation layout*: what follows it is the key of
 /// `data` that the value belongs to.
 pub const ANNOTATION_PREFIX: &str = "privyseal.dev/data.";
+
+/// Prefix of the annotation that holds the signature of a sealed value, in either layout: what follows it is the key of
+/// `data` that the value belongs to.
+pub const SIGNATURE_PREFIX: &str = "privyseal.dev/sig.";

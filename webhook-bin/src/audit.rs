@@ -10,6 +10,7 @@ use crate::decide::Code;
 use crate::json_out::{
     push_any_member, push_flag, push_member, push_number, push_string, push_text,
 };
+use crate::signatures::SignedBy;
 
 /// One review, as the audit log and the metrics see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,6 +158,8 @@ pub struct FieldRecord {
     pub code: Option<Code>,
     /// Where the content key came from.
     pub source: Option<KeySource>,
+    /// Who signed it, where the configuration names that signer.
+    pub signer: Option<SignedBy>,
 }
 
 /// What became of one field.
@@ -317,6 +320,11 @@ impl FieldRecord {
         if let Some(source) = self.source {
             push_text(out, "source", source.as_str());
         }
+        if let Some(signer) = &self.signer {
+            push_text(out, "signer", &signer.name);
+            push_text(out, "signerKid", &signer.key_id);
+            push_number(out, "signedAt", signer.at);
+        }
         out.push(b'}');
     }
 }
@@ -447,6 +455,11 @@ mod tests {
             outcome: FieldOutcome::Refused,
             code: Some(Code::WrongPlace),
             source: Some(KeySource::Unwrapped),
+            signer: Some(SignedBy {
+                name: "dba".into(),
+                key_id: "s".into(),
+                at: 7,
+            }),
         }];
         let text = line(&record);
         assert_eq!(text.find('\n'), Some(text.len() - 1));
@@ -460,7 +473,8 @@ mod tests {
                 "extra": {"authentication.kubernetes.io/pod-name": ["p"], "q\"\n": []}, "caller": "kube-apiserver",
                 "outcome": "denied", "code": "wrong-place",
                 "fields": [{"field": "password", "kid": "k", "key": "payments", "outcome": "refused",
-                    "code": "wrong-place", "source": "unwrapped"}],
+                    "code": "wrong-place", "source": "unwrapped",
+                    "signer": "dba", "signerKid": "s", "signedAt": 7}],
                 "unwraps": 1, "micros": 42,
             })
         );

@@ -105,6 +105,11 @@ fn write_summary(out: &mut String, config: &Config) -> std::fmt::Result {
                 writeln!(out, "  submitters   {submitters}")?;
             }
         }
+        for (name, only_from) in config.policy.signatures.keys.iter() {
+            if *name == key.name {
+                writeln!(out, "  only from    {only_from}")?;
+            }
+        }
     }
     Ok(())
 }
@@ -116,6 +121,14 @@ fn write_rules(out: &mut String, config: &Config) -> std::fmt::Result {
     }
     if let Some(submitters) = &config.rulebook.submitters {
         writeln!(out, "submitters   {submitters}")?;
+    }
+    let signatures = &config.policy.signatures;
+    for signer in signatures.signers.iter() {
+        let (name, kind) = (signer.name(), signer.key().kind());
+        writeln!(out, "signer       {name}, {kind}, kid {}", signer.key_id())?;
+    }
+    for only_from in &signatures.only_from {
+        writeln!(out, "only from    {only_from}")?;
     }
     let rules = config.rulebook.namespaces.iter();
     let rules = rules.map(|rule| ("namespaces", rule));
@@ -143,6 +156,9 @@ fn write_rules(out: &mut String, config: &Config) -> std::fmt::Result {
         }
         if let Some(submitters) = &rule.submitters {
             write!(out, " submitters {submitters}")?;
+        }
+        if let Some(only_from) = &rule.only_from {
+            write!(out, " onlyFrom {only_from}")?;
         }
         writeln!(out)?;
     }

@@ -7,6 +7,7 @@ use kms_backends::{KeyEntry, Registry};
 
 use crate::refusal::refused;
 pub use crate::refusal::{Code, Refusal};
+use crate::signatures::{Signatures, Signed};
 use crate::width::Width;
 
 /// Seconds by which clocks may differ when a value is introduced.
@@ -25,6 +26,8 @@ pub struct Policy {
     pub keys: Option<KeyNames>,
     /// The widest that an envelope may be bound.
     pub widest: Option<Width>,
+    /// Whose signatures count, and where one is asked for.
+    pub signatures: Signatures,
 }
 
 /// Keys by their configured names. A key that is named without a version serves each version as `name#version`.
@@ -73,6 +76,8 @@ pub struct Site<'a> {
     pub name: ObjectName<'a>,
     /// The key within `data`.
     pub key: &'a str,
+    /// The signature beside it: the text of its annotation, if it has one.
+    pub signature: Option<&'a str>,
     /// Who opens it.
     pub caller: Use<'a>,
 }
@@ -118,6 +123,8 @@ pub enum Decision<O> {
         opening: O,
         /// What stands against it, and yet is no reason to refuse it now.
         reservation: Option<Reservation>,
+        /// Who vouched for it.
+        signed: Signed,
     },
 }
 
@@ -258,11 +265,12 @@ fn judge<'e>(
         None => None,
     };
 
+    let signed = policy.signatures.look_at(envelope, site.signature);
     let mut first_refusal = None;
     let mut attempts = candidates
         .filter_map(|candidate| {
             candidate
-                .attempt(envelope, binding, site, policy)
+                .attempt(envelope, binding, site, (policy, &signed))
                 .map_err(|refusal| first_refusal.get_or_insert(refusal).code)
                 .ok()
         })
@@ -274,6 +282,7 @@ fn judge<'e>(
         (Some(first), _) => Ok(Decision::Unwrap {
             opening: Attempts { first, second },
             reservation,
+            signed,
         }),
         (None, Some(refusal)) => Err(refusal),
         (None, None) => unreachable!("there is a candidate, and it became an attempt or a refusal"),
@@ -340,7 +349,7 @@ impl<'e> Candidate<'e> {
         envelope: &'e Envelope<'e>,
         binding: Option<&Binding>,
         site: &Site<'_>,
-        policy: &Policy,
+        (policy, signed): (&Policy, &Signed),
     ) -> Result<Attempt<'e>, Refusal> {
         let Self {
             recipient,
@@ -364,6 +373,10 @@ impl<'e> Candidate<'e> {
         {
             return Err(Refusal::too_wide(width, widest, site.namespace).for_key(kid));
         }
+        policy
+            .signatures
+            .check(signed, entry.name(), site)
+            .map_err(|refusal| refusal.for_key(kid))?;
         let opening = envelope
             .opening(recipient, entry.recipient())
             .map_err(|error| refused(&error, entry, kid))?;

@@ -6,6 +6,7 @@
 pub mod decide;
 pub mod filter;
 mod refusal;
+pub mod signatures;
 pub mod unseal;
 pub mod width;
 

@@ -50,6 +50,8 @@ pub enum Code {
     NotYetValid,
     /// Opened at run time alone, by the service account that it names.
     RunTimeOnly,
+    /// Signed by somebody whose signature does not open it.
+    SignerNotAllowed,
     /// Policy lets others submit it.
     SubmitterNotAllowed,
     /// More bytes or envelopes than a Secret may hold.
@@ -64,6 +66,8 @@ pub enum Code {
     Unbound,
     /// No key of ours.
     UnknownKey,
+    /// Not signed, where a signature is asked for.
+    Unsigned,
     /// Well-formed, and outside the profile.
     Unsupported,
     /// Meant for other clusters.
@@ -74,11 +78,13 @@ pub enum Code {
     WrongPlace,
     /// Bound to another service account.
     WrongServiceAccount,
+    /// Its signature is damaged, or not for this envelope.
+    WrongSignature,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::AdmissionOnly,
         Self::Ambiguous,
         Self::Damaged,
@@ -95,6 +101,7 @@ impl Code {
         Self::NotSealed,
         Self::NotYetValid,
         Self::RunTimeOnly,
+        Self::SignerNotAllowed,
         Self::SubmitterNotAllowed,
         Self::TooLarge,
         Self::TooWide,
@@ -102,11 +109,13 @@ impl Code {
         Self::Unavailable,
         Self::Unbound,
         Self::UnknownKey,
+        Self::Unsigned,
         Self::Unsupported,
         Self::WrongCluster,
         Self::WrongKeyAlgorithm,
         Self::WrongPlace,
         Self::WrongServiceAccount,
+        Self::WrongSignature,
     ];
 
     /// The word.
@@ -128,6 +137,7 @@ impl Code {
             Self::NotSealed => "not-sealed",
             Self::NotYetValid => "not-yet-valid",
             Self::RunTimeOnly => "run-time-only",
+            Self::SignerNotAllowed => "signer-not-allowed",
             Self::SubmitterNotAllowed => "submitter-not-allowed",
             Self::TooLarge => "too-large",
             Self::TooWide => "too-wide",
@@ -135,11 +145,13 @@ impl Code {
             Self::Unavailable => "unavailable",
             Self::Unbound => "unbound",
             Self::UnknownKey => "unknown-key",
+            Self::Unsigned => "unsigned",
             Self::Unsupported => "unsupported",
             Self::WrongCluster => "wrong-cluster",
             Self::WrongKeyAlgorithm => "wrong-key-algorithm",
             Self::WrongPlace => "wrong-place",
             Self::WrongServiceAccount => "wrong-service-account",
+            Self::WrongSignature => "wrong-signature",
         }
     }
 

@@ -9,6 +9,7 @@ use crate::decide::{Code, Refusal, is_key};
 use crate::decide::{Expired, Foreign, KeyNames, Policy};
 #[cfg(feature = "server")]
 use crate::refusal::cut;
+use crate::signatures::OnlyFrom;
 use crate::submitters::Submitters;
 use crate::width::Width;
 
@@ -38,6 +39,8 @@ pub struct NamespaceRule {
     pub must_be_sealed: Option<bool>,
     /// Who may submit sealed values here.
     pub submitters: Option<Submitters>,
+    /// Whose signature opens values here.
+    pub only_from: Option<OnlyFrom>,
     /// The keys that may be used here.
     pub keys: Option<KeyNames>,
     /// The widest that an envelope may be bound here.
@@ -53,6 +56,7 @@ impl NamespaceRule {
             expired: None,
             must_be_sealed: None,
             submitters: None,
+            only_from: None,
             keys: None,
             widest: None,
         }
@@ -64,6 +68,9 @@ impl NamespaceRule {
         policy.expired = self.expired.unwrap_or(policy.expired);
         policy.keys = self.keys.clone().or(policy.keys.take());
         policy.widest = self.widest.or(policy.widest);
+        if let Some(only_from) = &self.only_from {
+            policy.signatures.only_from = vec![only_from.clone()];
+        }
     }
 
     /// Leaves what both let pass.
@@ -77,6 +84,7 @@ impl NamespaceRule {
         if let Some(widest) = self.widest {
             policy.widest = Some(policy.widest.map_or(widest, |other| other.min(widest)));
         }
+        policy.signatures.only_from.extend(self.only_from.clone());
         if let Some(keys) = &self.keys {
             policy.keys = Some(match policy.keys.take() {
                 Some(others) => KeyNames(
@@ -96,6 +104,7 @@ impl NamespaceRule {
             || self.expired.is_some()
             || self.keys.is_some()
             || self.widest.is_some()
+            || self.only_from.is_some()
     }
 }
 

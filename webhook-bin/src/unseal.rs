@@ -117,6 +117,7 @@ pub async fn open_value(
         Decision::Unwrap {
             opening,
             reservation: None | Some(Reservation::Warned(_)),
+            ..
         } => opening,
         // Nothing is stored that one value could be compared with.
         Decision::Unwrap {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::client::Client;
 use common::keys::patched;
-use common::site::{BASE, Site};
+use common::site::{BASE, SIGNERS, Site};
 use common::{CANARY, PATIENCE, plain_review};
 use jwe_envelope::{Binding, Place, Sealer};
 
@@ -219,6 +219,27 @@ fn refuses_to_start_without_a_way_for_callers_to_prove_themselves() {
                 .contains("\nprivy_callers_unauthenticated 1\n")
         );
     });
+}
+
+#[test]
+fn check_config_says_whose_signatures_are_asked_for() {
+    let site = Site::new();
+    let text = BASE
+        .replace("keys:", SIGNERS)
+        .replace("cluster: prod-eu", "policy:\n  onlyFrom: [dba]\n  namespaces:\n    - { match: [\"team-*\"], onlyFrom: [\"*\"] }")
+        .replace("    unwrap: [\"file:payments", "    onlyFrom: [dba]\n    unwrap: [\"file:payments");
+    std::fs::write(site.config(), text).unwrap();
+    let done = run(program().arg("check-config").arg(site.config()));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    for line in [
+        "signer       dba, Ed25519, kid ",
+        "only from    dba\n",
+        "namespaces   team-*: onlyFrom *\n",
+        "  only from    dba\n",
+        "warning      no `onlyFrom` names signer `ops`",
+    ] {
+        assert!(done.stdout.contains(line), "{line}\n{}", done.stdout);
+    }
 }
 
 #[test]

@@ -7,10 +7,11 @@ mod common;
 
 use std::path::Path;
 
-use common::site::{BASE, SECOND_KEY, Site};
+use common::site::{BASE, SECOND_KEY, SIGNERS, Site};
 use jsonschema::Validator;
 use webhook_bin::caller::{Aggregated, CallerMode};
 use webhook_bin::config::{Config, Overrides};
+use webhook_bin::signatures::{OnlyFrom, Signer};
 
 /// What the schema says of a file that the code refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +124,19 @@ mistakes! {
     submitters_that_are_nobody: Refuses, "cluster: prod-eu" => "cluster: prod-eu\npolicy: { submitters: [] }";
     submitters_without_a_kind: Refuses, "cluster: prod-eu" => "cluster: prod-eu\npolicy:\n  submitters:\n    - group:deployers\n    - alice\n    - \"user:a*b\"";
     submitters_of_a_key_in_another_form: Refuses, "    namespaces" => "    submitters: [\"serviceAccount:flux\"]\n    namespaces";
+    signers_that_are_nobody: Refuses, "keys:" => "signers: []\nkeys:";
+    a_signer_with_nothing_in_it: Refuses, "keys:" => "signers: [{}]\nkeys:";
+    a_signer_with_a_secret: Refuses, "keys:" => "signers: [{ name: dba, privateKey: dba.pem }]\nkeys:";
+    a_signer_twice: CannotKnow, "keys:" => SIGNERS, "{ name: ops" => "{ name: dba";
+    two_signers_with_one_key: CannotKnow, "keys:" => SIGNERS, "ops.pub.pem" => "dba.pub.pem";
+    a_signer_whose_key_is_not_there: CannotKnow, "keys:" => SIGNERS, "dba.pub.pem" => "missing.pem";
+    a_signer_whose_key_is_private: CannotKnow, "keys:" => SIGNERS, "dba.pub.pem" => "payments.pem";
+    a_signer_whose_key_cannot_sign: CannotKnow, "keys:" => SIGNERS, "dba.pub.pem" => "shipping.pub.pem";
+    a_signer_whose_key_is_too_long: CannotKnow, "keys:" => SIGNERS, "dba.pub.pem" => "long.pem";
+    signatures_from_nobody: Refuses, "keys:" => SIGNERS, "cluster: prod-eu" => "cluster: prod-eu\npolicy: { onlyFrom: [] }";
+    signatures_from_somebody_unknown: CannotKnow, "keys:" => SIGNERS, "cluster: prod-eu" => "cluster: prod-eu\npolicy:\n  onlyFrom: [dba, dbo]\n  namespaces:\n    - { match: [\"*\"], onlyFrom: [nobody] }", "    namespaces: [\"payments\"" => "    onlyFrom: [ghost]\n    namespaces: [\"payments\"";
+    signatures_from_anybody_and_somebody: Refuses, "keys:" => SIGNERS, "cluster: prod-eu" => "cluster: prod-eu\npolicy: { onlyFrom: [dba, \"*\"] }";
+    signatures_without_signers: CannotKnow, "cluster: prod-eu" => "cluster: prod-eu\npolicy: { onlyFrom: [dba] }";
     a_rule_for_no_namespace: Refuses, "cluster: prod-eu" => "cluster: prod-eu\npolicy:\n  namespaces:\n    - foreign: deny";
     a_rule_of_nobody: Refuses, "cluster: prod-eu" => "cluster: prod-eu\npolicy:\n  namespaces:\n    - match: [payments]\n      mustBeSealed: always";
     an_access_review_by_halves: Refuses, "cluster: prod-eu" => "cluster: prod-eu\nsubjectAccessReview: sometimes";
@@ -310,6 +324,51 @@ fn accepts_rules_for_those_who_submit() {
     assert_eq!(rules.keys[0].0, "payments");
     assert_eq!(config.access_reviews, Some(Aggregated::default()));
     assert_eq!(accepted(&[]).access_reviews, None);
+}
+
+#[test]
+fn accepts_signers_and_where_they_are_asked_for() {
+    let named = |names: &[&str]| OnlyFrom::Signers(names.iter().map(|n| (*n).to_owned()).collect());
+    let config = accepted(&[
+        ("keys:", SIGNERS),
+        (
+            "cluster: prod-eu",
+            "cluster: prod-eu\npolicy:\n  onlyFrom: [dba, ops, dba]\n  namespaces:\n    - match: [\"team-*\"]\n      onlyFrom: [\"*\"]\n    - match: [\"*\"]",
+        ),
+        (
+            "    namespaces: [\"payments\"",
+            "    onlyFrom: [ops]\n    namespaces: [\"payments\"",
+        ),
+    ]);
+    let signatures = &config.policy.signatures;
+    let signers = signatures.signers.iter().map(Signer::name);
+    assert_eq!(signers.collect::<Vec<_>>(), ["dba", "ops"]);
+    assert_eq!(signatures.only_from, [named(&["dba", "ops"])]);
+    assert_eq!(*signatures.keys, [("payments".to_owned(), named(&["ops"]))]);
+    assert_eq!(
+        config.rulebook.namespaces[0].only_from,
+        Some(OnlyFrom::Anybody)
+    );
+    assert_eq!(config.rulebook.namespaces[1].only_from, None);
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    // A signer whom nothing asks for is allowed, and said.
+    let config = accepted(&[
+        ("keys:", SIGNERS),
+        (
+            "cluster: prod-eu",
+            "cluster: prod-eu\npolicy: { onlyFrom: [dba] }",
+        ),
+    ]);
+    assert_eq!(config.warnings.len(), 1);
+    assert!(
+        config.warnings[0].contains("signer `ops`"),
+        "{:?}",
+        config.warnings
+    );
+    assert_eq!(
+        accepted(&[]).policy.signatures,
+        webhook_bin::signatures::Signatures::default()
+    );
 }
 
 #[test]

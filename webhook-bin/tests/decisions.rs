@@ -29,6 +29,7 @@ fn site(caller: Use<'_>) -> Site<'_> {
         namespace: "payments",
         name: ObjectName::Named("db"),
         key: "password",
+        signature: None,
         caller,
     }
 }
@@ -387,6 +388,7 @@ fn codes_are_words_that_never_change() {
             "not-sealed",
             "not-yet-valid",
             "run-time-only",
+            "signer-not-allowed",
             "submitter-not-allowed",
             "too-large",
             "too-wide",
@@ -394,11 +396,13 @@ fn codes_are_words_that_never_change() {
             "unavailable",
             "unbound",
             "unknown-key",
+            "unsigned",
             "unsupported",
             "wrong-cluster",
             "wrong-key-algorithm",
             "wrong-place",
             "wrong-service-account",
+            "wrong-signature",
         ]
     );
 }

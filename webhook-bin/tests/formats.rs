@@ -9,6 +9,7 @@ use support::*;
 use tokio::time::Instant;
 use webhook_bin::admission::Reviewer;
 use webhook_bin::decide::{Code, Decision, Leave, Refusal, Site, Use};
+use webhook_bin::signatures::Signed;
 use webhook_bin::unseal::{
     BoxFuture, Context, Facts, Jwe, OpenRefusal, Opener, SealedFormat, SealedValue,
 };
@@ -57,6 +58,7 @@ impl SealedValue for Mirrored<'_> {
         Decision::Unwrap {
             opening: Box::new(Mirrored { ..*self }),
             reservation: None,
+            signed: Signed::default(),
         }
     }
 }

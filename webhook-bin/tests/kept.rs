@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::json;
 use support::*;
 use webhook_bin::audit::ReviewOutcome;
+use webhook_bin::signatures::{OnlyFrom, Signatures, Signer};
 
 /// Opened once, so that the reviewer knows it, at `payments/db` under `password`.
 async fn known(bench: &Bench, envelope: &str) {
@@ -77,6 +78,34 @@ async fn its_time_is_compared_each_time() {
         .review(&Review::create(&[("password", &envelope)]))
         .await;
     assert_eq!(reply.record.outcome, ReviewOutcome::Denied);
+}
+
+#[tokio::test]
+async fn its_signature_is_looked_at_each_time() {
+    let signer = jwe_envelope::LocalSigner::generate().unwrap();
+    let mut setup = Setup::default();
+    setup.policy.signatures = Signatures {
+        signers: Arc::new(vec![Signer::new("dba", signer.public().clone())]),
+        only_from: vec![OnlyFrom::Signers(vec!["dba".to_owned()])],
+        ..Signatures::default()
+    };
+    let bench = setup.build();
+    let envelope = sealed("hunter2", "password");
+    let unsigned = Review::create(&[("password", &envelope)]);
+    let good = signature(&signer, &envelope);
+    let vouched = unsigned.clone().signed("password", &good);
+    for _ in 0..2 {
+        let reply = bench.review(&vouched).await;
+        assert_eq!(reply.record.outcome, ReviewOutcome::Opened);
+        let other = signature(&signer, &sealed("x", "password"));
+        let borrowed = unsigned.clone().signed("password", &other);
+        for review in [&unsigned, &borrowed] {
+            let reply = bench.review(review).await;
+            assert_eq!(reply.record.outcome, ReviewOutcome::Denied);
+            assert!(reply.patch().is_empty());
+        }
+    }
+    assert_eq!(bench.calls(), 1);
 }
 
 #[tokio::test]

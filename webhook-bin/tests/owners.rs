@@ -6,13 +6,14 @@ mod support;
 
 use std::path::Path;
 
-use common::site::{BASE, Site};
+use common::site::{BASE, SIGNERS, Site};
 use kms_backends::NamespaceSet;
 use serde_json::{Value, json};
 use support::*;
 use webhook_bin::config::Rules;
 use webhook_bin::decide::{Expired, Foreign, KeyNames};
 use webhook_bin::rulebook::{NamespaceRule, Rulebook};
+use webhook_bin::signatures::OnlyFrom;
 use webhook_bin::submitters::Submitters;
 use webhook_bin::width::Width;
 
@@ -200,9 +201,13 @@ async fn owners_narrow_who_submits_and_what_may_be_plain_and_widen_neither() {
 
 /// The rules of a configuration whose owners' file says this.
 fn load(owners: &str) -> Result<Rules, String> {
+    load_with(BASE, owners)
+}
+
+fn load_with(base: &str, owners: &str) -> Result<Rules, String> {
     let site = Site::new();
     site.write("owners.yaml", owners);
-    let text = BASE.replace(
+    let text = base.replace(
         "cluster: prod-eu",
         "cluster: prod-eu\npolicy:\n  widest: namespace\n  owners:\n    - match: [payments]\n      file: owners.yaml",
     );
@@ -248,6 +253,22 @@ fn an_owners_file_is_read_with_the_configuration() {
 }
 
 #[test]
+fn owners_ask_for_signatures_of_the_administrators_signers() {
+    let text = "version: 1\nonlyFrom: [dba]\n";
+    assert!(schema_accepts(text));
+    let rules = load_with(&BASE.replace("keys:", SIGNERS), text).unwrap();
+    let asked = |namespace| {
+        let policy = rules.rulebook.policy(&rules.policy, namespace);
+        policy.signatures.only_from.clone()
+    };
+    assert_eq!(
+        asked("payments"),
+        [OnlyFrom::Signers(vec!["dba".to_owned()])]
+    );
+    assert_eq!(asked("team-a"), []);
+}
+
+#[test]
 fn an_owners_file_that_would_widen_or_cannot_be_read_is_refused_with_its_line() {
     for (text, words, known_to_the_schema) in [
         (
@@ -284,6 +305,16 @@ fn an_owners_file_that_would_widen_or_cannot_be_read_is_refused_with_its_line() 
             "version: 1\nmatch: [\"*\"]",
             "owners.yaml:2: unknown member \"match\"",
             true,
+        ),
+        (
+            "version: 1\nonlyFrom: [\"*\"]",
+            "owners.yaml:2: onlyFrom: only narrows",
+            true,
+        ),
+        (
+            "version: 1\nonlyFrom: [dba]",
+            "owners.yaml:2: onlyFrom[0]: \"dba\" is none of the `signers`",
+            false,
         ),
         ("foreign: deny", "owners.yaml:1: `version` is missing", true),
         ("version: [", "owners.yaml", true),

@@ -97,6 +97,10 @@ pub struct SealingArgs {
     /// How the envelope is written [default: compact; general for several keys]
     #[arg(long, value_enum, value_name = "FORM")]
     pub serialization: Option<Form>,
+    /// Sign what is sealed with this private key (PKCS#8 PEM of Ed25519, P-256 or RSA), for webhooks that open
+    /// only what custodians signed [default: named by `sign-with` in your own configuration]
+    #[arg(long, value_name = "PRIVATE.pem")]
+    pub sign: Option<PathBuf>,
 }
 
 /// Where envelopes stand in a manifest.

@@ -14,3 +14,4 @@ pub mod open;
 pub mod render;
 pub mod seal;
 pub mod set;
+pub mod sign;

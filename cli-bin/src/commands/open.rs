@@ -122,6 +122,7 @@ fn attempt(args: &OpenArgs, io: &mut Io<'_>) -> Result<(Plaintext, u64), Refused
         namespace: place.namespace,
         name: ObjectName::Named(place.name),
         key: place.field,
+        signature: None,
         caller: match &args.sa {
             Some(service_account) => Use::RunTime { service_account },
             None => Use::Admission {

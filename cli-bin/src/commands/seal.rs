@@ -10,7 +10,8 @@ use crate::io::files::{self, Audience, Existing};
 use crate::keys::Chooser;
 use crate::place::{Limits, Target};
 use crate::report::{Exit, Failure};
-use crate::sealing::Manner;
+use crate::sealing::{Manner, Sealed};
+use crate::signing::{self, SigningKey};
 use crate::value;
 
 /// Seals a value when a field is named, manifests otherwise.
@@ -33,12 +34,6 @@ fn one_value(args: &SealArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
             "give the value on standard input or with --value-file FILE; to write it into a manifest, use `privy set FILE FIELD`",
         ));
     }
-    if args.output == ReportFormat::Json {
-        return Err(Failure::usage(anyhow!(
-            "--output json reports on manifests, and the input is one value"
-        ))
-        .hint("leave it out; the result is the envelope"));
-    }
     if args.layout.layout.is_some() {
         return Err(Failure::usage(anyhow!(
             "--layout is for manifests, and the input is one value"
@@ -56,15 +51,19 @@ fn one_value(args: &SealArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let target = Target::of_value(&args.place, choice.fallback())?;
     let limits = Limits::of(&args.bounds, &choice.clusters(), io.now)?;
     let binding = target.bind(&limits)?;
-    let manner = Manner::new(
-        &choice,
-        &args.sealing,
-        limits.service_account.is_some(),
-        io.now,
-    )?;
+    let manner = Manner::new(&choice, &args.sealing, limits.service_account.is_some(), io)?;
+    let key = target.field.exact();
+    if manner.signer().is_some()
+        && let Some(key) = key
+    {
+        signing::check_key(key)?;
+    }
     let value = value::read(&args.value, &target.describe(), io)?;
-    let mut text = manner.begin().seal(&value, &binding)?;
-    text.push('\n');
+    let sealed = manner.begin().seal(&value, &binding)?;
+    if args.output == ReportFormat::Json {
+        let report = json(args, &target, &sealed, manner.signer());
+        return deliver(format!("{report:#}\n").as_bytes(), args, io);
+    }
     if args.dry_run {
         io.say(format_args!(
             "would seal {} bytes for {}; nothing was written",
@@ -73,7 +72,34 @@ fn one_value(args: &SealArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         ));
         return Ok(Exit::Done);
     }
-    deliver(text.as_bytes(), args, io)
+    deliver(format!("{}\n", sealed.text).as_bytes(), args, io)?;
+    if let Some(signature) = &sealed.signature {
+        // One line of YAML, to stand among the annotations of the Secret.
+        let name = signing::annotation_of(key.unwrap_or("FIELD"));
+        io.say(format_args!("{name}: {signature}"));
+    }
+    Ok(Exit::Done)
+}
+
+/// The value for programs: `schemas/cli/seal-value.schema.json` describes it.
+fn json(
+    args: &SealArgs,
+    target: &Target,
+    sealed: &Sealed,
+    signer: Option<&SigningKey>,
+) -> serde_json::Value {
+    let signature = signer.zip(sealed.signature.as_ref());
+    serde_json::json!({
+        "version": 1,
+        "dryRun": args.dry_run,
+        "place": target.describe(),
+        "envelope": (!args.dry_run).then_some(&sealed.text),
+        "signature": signature.filter(|_| !args.dry_run).map(|(signer, signature)| serde_json::json!({
+            "annotation": target.field.exact().map(signing::annotation_of),
+            "kid": signer.key_id(),
+            "value": signature,
+        })),
+    })
 }
 
 /// Writes the result to `--out` or standard output.

@@ -16,6 +16,7 @@ use crate::manifest::{Placing, Room, fault, refuse_keys_in_both};
 use crate::place::{Limits, Part, Target};
 use crate::report::{Exit, Failure};
 use crate::sealing::Manner;
+use crate::signing;
 use crate::text::printable;
 use crate::value;
 
@@ -142,12 +143,7 @@ fn edit(
     let manifest = Manifest::parse(before).map_err(fault)?;
     let secret = choose(&manifest, asked)?;
     let limits = Limits::of(&args.bounds, &choice.clusters(), io.now)?;
-    let manner = Manner::new(
-        choice,
-        &args.sealing,
-        limits.service_account.is_some(),
-        io.now,
-    )?;
+    let manner = Manner::new(choice, &args.sealing, limits.service_account.is_some(), io)?;
     let placing = Placing {
         anywhere: args.anywhere,
         namespace: args.namespace.as_deref(),
@@ -161,6 +157,9 @@ fn edit(
     refuse_keys_in_both(secret)?;
     let layout = layout_for(secret, wanted, choice, args)?;
     layout::check(&wanted.key, layout, manner.form())?;
+    if manner.signer().is_some() {
+        signing::check_key(&wanted.key)?;
+    }
     if secret.immutable() {
         io.say("warning: the Secret is immutable: the cluster takes a changed value only in a Secret of another name");
     }
@@ -169,12 +168,14 @@ fn edit(
     }
     let value = value::read(&args.value, &format!("`{}`", wanted.key), io)?;
     check_room(secret, &wanted.key, value.len())?;
-    let text = manner.begin().seal(&value, &binding)?;
+    let sealed = manner.begin().seal(&value, &binding)?;
     let mut edits = manifest.edits();
     let mut writer = Writer::new(secret, manner.form(), &mut edits);
     let section = wanted.section.unwrap_or_else(|| section_for(secret));
-    writer.put(&wanted.key, &text, layout, section)?;
-    writer.finish()?;
+    writer.put(&wanted.key, &sealed, layout, section)?;
+    for warning in writer.finish()? {
+        io.say(format_args!("warning: {warning}"));
+    }
     edits.apply().map_err(fault)
 }
 

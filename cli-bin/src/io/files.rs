@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use tempfile::TempPath;
 use zeroize::Zeroizing;
 
-use crate::io::read_bounded;
+use crate::io::{Io, read_bounded};
 use crate::parallel;
 use crate::report::Failure;
 use crate::text::shell_word;
@@ -65,6 +65,25 @@ fn unreadable(path: &Path, error: io::Error) -> Failure {
     }
     failure
 }
+
+/// The webhook refuses a private key file that others may read. A person who uses one is told.
+#[cfg(unix)]
+pub fn warn_if_shared(path: &Path, io: &mut Io<'_>) {
+    use std::os::unix::fs::PermissionsExt as _;
+    if std::fs::metadata(path)
+        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o077 != 0)
+    {
+        let path = path.display().to_string();
+        let word = shell_word(&path);
+        io.say(format_args!(
+            "warning: others may read the private key `{path}`; close it with: chmod 600 {word}"
+        ));
+    }
+}
+
+/// Windows has other ways to say who may read.
+#[cfg(not(unix))]
+pub fn warn_if_shared(_: &Path, _: &mut Io<'_>) {}
 
 /// Who may read a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

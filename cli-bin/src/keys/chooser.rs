@@ -26,6 +26,8 @@ pub struct Choice {
     pub name: Option<String>,
     /// Where envelopes stand in the manifest, where no flag says.
     pub layout: Option<Layout>,
+    /// Whether the rule wants what is sealed to be signed.
+    pub signed: bool,
     rule_clusters: Vec<String>,
 }
 
@@ -36,6 +38,7 @@ impl Choice {
             namespace: rule.and_then(|rule| rule.namespace.clone()),
             name: rule.and_then(|rule| rule.name.clone()),
             layout: rule.and_then(|rule| rule.layout),
+            signed: rule.is_some_and(|rule| rule.signed),
             rule_clusters: rule.map(|rule| rule.clusters.clone()).unwrap_or_default(),
         }
     }

@@ -76,6 +76,7 @@ fn every_rule_has_a_test() {
         include_str!("lint/projects.rs"),
         include_str!("lint/reports.rs"),
         include_str!("lint/values.rs"),
+        include_str!("signing.rs"),
     ]
     .concat();
     for rule in cli_bin::commands::lint::rules::RuleId::ALL {

@@ -6,6 +6,7 @@ mod diff;
 #[cfg(unix)]
 mod doctor;
 mod edit;
+mod hidden;
 mod inspect;
 mod integrations;
 mod key;
@@ -22,6 +23,7 @@ mod schema;
 mod seal;
 mod set;
 mod signed;
+mod signing;
 mod support;
 mod terminal;
 mod wider;

@@ -320,6 +320,27 @@ fn configuration_and_cards_arrive_byte_for_byte() {
 }
 
 #[test]
+fn public_keys_of_signers_stand_beside_the_configuration() {
+    let bench = bench();
+    bench.write("webhook.yaml", "version: 1\n");
+    let generate = ["key", "generate", "--kind", "ed25519", "--out", "dba.pem"];
+    bench.run(&generate, "").succeeded();
+    let show = ["key", "show", "dba.pem", "--output", "pem"];
+    let public = bench.run(&show, "").succeeded().stdout;
+    bench.write("dba.pub.pem", public);
+    let flags = ["--ca", "ca.crt", "--config", "webhook.yaml", "--signer"];
+    let ended = render(&bench, &[&flags[..], &["dba.pub.pem"]].concat()).succeeded();
+    assert!(ended.text().contains("  dba.pub.pem: |\n"));
+    for line in bench.text("dba.pub.pem").lines() {
+        assert!(ended.text().contains(&format!("    {line}\n")), "{line}");
+    }
+    // A private key would be everybody's who may read ConfigMaps.
+    render(&bench, &[&flags[..], &["dba.pem"]].concat())
+        .failed(2, "cannot use the signer's key `dba.pem`")
+        .hints("keep the private key away");
+}
+
+#[test]
 fn the_examples_are_what_it_prints() {
     let example = |name: &str| {
         std::fs::read_to_string(format!(

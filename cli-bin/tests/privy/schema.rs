@@ -27,6 +27,7 @@ fn both_accept_what_is_valid() {
         json!({ "paths": ["a"], "key": "k", "layout": "field" }),
         json!({ "paths": ["a"], "key": "k", "layout": "annotation" }),
         json!({ "paths": ["a"], "key": "k", "signer": "keys/manager.pub.pem" }),
+        json!({ "paths": ["a"], "key": "k", "signed": true }),
     ] {
         let document = with(&rule);
         assert!(schema.is_valid(&document), "{document}");

@@ -54,6 +54,7 @@ pub fn with_mtls(long: bool) -> Vec<Case> {
         beside::what_it_seals_is_opened_or_refused_and_never_stored,
         policy::only_those_who_may_submit_are_served,
         policy::the_right_is_checked_a_second_time,
+        policy::only_what_custodians_signed_is_opened,
         policy::a_policy_of_the_api_server_can_ask_for_annotations,
         gitops::flux_sees_no_drift_in_either_layout,
         gitops::flux_stops_at_one_refusal_and_deletes_nothing,

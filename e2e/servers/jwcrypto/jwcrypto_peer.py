@@ -2,6 +2,8 @@
 
 seal: {"do", "alg", "enc", "form", "value", "keys": [public JWK], "protected": more members}  ->  {"envelope"}
 open: {"do", "envelope", "key": private JWK}  ->  {"value"}
+sign: {"do", "header", "payload", "pem": private}  ->  {"jws"}, its payload detached
+verify: {"do", "jws", "payload", "pem": public}  ->  {"header"}
 What the library raises is answered as {"error"}.
 """
 
@@ -9,7 +11,7 @@ import base64
 import json
 import sys
 
-from jwcrypto import jwe, jwk
+from jwcrypto import jwe, jwk, jws
 from jwcrypto.common import JWSEHeaderParameter
 
 # The library refuses to write a `crit` that it does not understand itself; we make it believe.
@@ -41,10 +43,27 @@ def open_(request):
     return {"value": base64.b64encode(token.payload).decode()}
 
 
+def sign(request):
+    token = jws.JWS(base64.b64decode(request["payload"]))
+    header = request["header"]
+    token.add_signature(jwk.JWK.from_pem(request["pem"].encode()), header["alg"], json.dumps(header))
+    token.detach_payload()
+    return {"jws": token.serialize(compact=True)}
+
+
+def verify(request):
+    token = jws.JWS()
+    token.deserialize(request["jws"])
+    token.verify(jwk.JWK.from_pem(request["pem"].encode()), detached_payload=base64.b64decode(request["payload"]))
+    return {"header": token.jose_header}
+
+
+ACTS = {"open": open_, "seal": seal, "sign": sign, "verify": verify}
+
 for line in sys.stdin:
     request = json.loads(line)
     try:
-        answer = seal(request) if request["do"] == "seal" else open_(request)
+        answer = ACTS[request["do"]](request)
     except Exception as error:  # whatever it is, it is the answer
         answer = {"error": f"{type(error).__name__}: {error}"}
     print(json.dumps(answer), flush=True)

@@ -39,11 +39,30 @@ async function open(request) {
   return { value: Buffer.from(opened.plaintext).toString('base64') }
 }
 
+async function sign(request) {
+  const key = await jose.importPKCS8(request.pem, request.header.alg)
+  const payload = Buffer.from(request.payload, 'base64')
+  const signed = await new jose.FlattenedSign(payload).setProtectedHeader(request.header).sign(key)
+  return { jws: `${signed.protected}..${signed.signature}` }
+}
+
+async function verify(request) {
+  const [header, nothing, signature] = request.jws.split('.')
+  if (nothing !== '') throw new Error('the payload is not detached')
+  const { alg } = jose.decodeProtectedHeader(request.jws)
+  const payload = Buffer.from(request.payload, 'base64').toString('base64url')
+  const key = await jose.importSPKI(request.pem, alg)
+  const verified = await jose.flattenedVerify({ protected: header, payload, signature }, key)
+  return { header: verified.protectedHeader }
+}
+
+const acts = { open, seal, sign, verify }
+
 for await (const line of createInterface({ input: process.stdin })) {
   const request = JSON.parse(line)
   let answer
   try {
-    answer = await (request.do === 'seal' ? seal : open)(request)
+    answer = await acts[request.do](request)
   } catch (error) {
     answer = { error: `${error.name}: ${error.message}` }
   }

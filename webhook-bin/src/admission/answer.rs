@@ -241,6 +241,21 @@ fn push_annotations(out: &mut Vec<u8>, record: &AuditRecord) {
             }),
         );
     }
+    let mut signers: Vec<String> = Vec::new();
+    for signer in record
+        .fields
+        .iter()
+        .filter_map(|field| field.signer.as_ref())
+    {
+        let text = format!("{}={}", signer.name, signer.key_id);
+        if !signers.contains(&text) {
+            signers.push(text);
+        }
+    }
+    if !signers.is_empty() {
+        push_member(out, "signer");
+        push_list(out, signers.iter().map(String::as_str));
+    }
     if record.fields.iter().any(|field| field.envelope.is_some()) {
         push_member(out, "envelope");
         push_digests(out, record);

@@ -101,6 +101,7 @@ impl Reviewer {
                 outcome: FieldOutcome::Refused,
                 code: Some(Code::NotSealed),
                 source: None,
+                signer: None,
             })
             .collect();
         let parts = plain.iter().map(|field| (field.as_str(), &refusal));

@@ -55,6 +55,7 @@ pub(super) fn examine(
             namespace: subject.namespace,
             name: subject.name,
             key: "",
+            signature: None,
             caller: Use::Admission {
                 change: Change::Created,
                 leave: false,
@@ -87,6 +88,7 @@ pub(super) fn examine(
                     .map_or(Code::Foreign, |refusal| refusal.code),
             ),
             source: None,
+            signer: None,
         });
         match refusal {
             None => findings.warnings.push(format!(

@@ -15,7 +15,7 @@ use super::rules::{KeyRule, Loader, read_bounded};
 use super::serving::KeyConfig;
 
 /// Longer than any key card (64 KiB).
-const MAX_KEY_FILE: u64 = 64 << 10;
+pub(super) const MAX_KEY_FILE: u64 = 64 << 10;
 /// Far more than one cluster needs.
 const MAX_KEYS: usize = 1_000;
 
@@ -29,6 +29,7 @@ const KNOWN: &[&str] = &[
     "allowUnbound",
     "default",
     "submitters",
+    "onlyFrom",
     "unwrap",
 ];
 
@@ -201,6 +202,9 @@ impl Loader<'_> {
         if let (Some(name), Some(Some(submitters))) = (&name, self.submitters(&members)) {
             self.key_submitters.push((name.clone(), submitters));
         }
+        if let (Some(name), Some(Some(only_from))) = (&name, self.only_from(&members)) {
+            self.key_only_from.push((name.clone(), only_from));
+        }
         Some(Written {
             name,
             recipient: self.recipient(&members),
@@ -212,7 +216,7 @@ impl Loader<'_> {
         })
     }
 
-    fn key_name(&mut self, field: &Field<'_>) -> Option<String> {
+    pub(super) fn key_name(&mut self, field: &Field<'_>) -> Option<String> {
         let text = field.text(self.problems)?;
         let legal = text.len() <= 63
             && text

@@ -25,6 +25,7 @@ mod rules;
 mod services;
 #[cfg(feature = "server")]
 mod serving;
+mod signers;
 
 pub use problem::{Problem, Problems};
 pub use rules::{KeyRule, Overrides, Rules};

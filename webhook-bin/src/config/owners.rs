@@ -9,6 +9,7 @@ use super::reader::Field;
 use super::rules::{Loader, document_of};
 use crate::decide::{Expired, Foreign};
 use crate::rulebook::NamespaceRule;
+use crate::signatures::OnlyFrom;
 
 /// The members of an owners' file.
 const MEMBERS: &[&str] = &[
@@ -17,6 +18,7 @@ const MEMBERS: &[&str] = &[
     "expired",
     "mustBeSealed",
     "submitters",
+    "onlyFrom",
     "keys",
     "widest",
 ];
@@ -37,6 +39,7 @@ impl Loader<'_> {
         let rule = document.and_then(|root: Node| {
             let mut loader = Loader::new(&file, self.overrides, &mut problems);
             loader.key_names.clone_from(&self.key_names);
+            loader.signers.clone_from(&self.signers);
             let members = Field::root(&root).members(loader.problems, MEMBERS)?;
             loader.version(&members);
             let rule = loader.rule(namespaces.clone()?, &members)?;
@@ -44,6 +47,7 @@ impl Loader<'_> {
                 ("foreign", rule.foreign == Some(Foreign::Warn)),
                 ("expired", rule.expired == Some(Expired::Warn)),
                 ("mustBeSealed", rule.must_be_sealed == Some(false)),
+                ("onlyFrom", rule.only_from == Some(OnlyFrom::Anybody)),
             ] {
                 if let Some(field) = members.optional(name).filter(|_| widens) {
                     field.problem(

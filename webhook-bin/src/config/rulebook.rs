@@ -88,6 +88,7 @@ impl Loader<'_> {
             "submitters",
             "keys",
             "widest",
+            "onlyFrom",
         ];
         let members = field.members(self.problems, KNOWN)?;
         let namespaces = self.matching(&members)?;
@@ -148,6 +149,7 @@ impl Loader<'_> {
             expired,
             must_be_sealed,
             submitters: self.submitters(members)?,
+            only_from: self.only_from(members)?,
             keys,
             widest,
             ..NamespaceRule::new(namespaces)

@@ -12,6 +12,7 @@ use super::problem::Problems;
 use super::reader::{Field, Members};
 use crate::decide::{Expired, Foreign, Policy};
 use crate::rulebook::Rulebook;
+use crate::signatures::{OnlyFrom, Signer};
 use crate::submitters::Submitters;
 use crate::width::Width;
 
@@ -91,6 +92,10 @@ pub(super) struct Loader<'p> {
     pub(super) key_submitters: Vec<(String, Submitters)>,
     /// The names of the keys, as far as they have been read.
     pub(super) key_names: Vec<String>,
+    /// Whose signatures count, once they have been read.
+    pub(super) signers: Vec<Signer>,
+    /// Whose signature opens values of which key, as far as the keys have been read.
+    pub(super) key_only_from: Vec<(String, OnlyFrom)>,
 }
 
 /// The members of the file.
@@ -108,6 +113,7 @@ pub(super) const ROOT: &[&str] = &[
     "audit",
     "keyServices",
     "kubeconfig",
+    "signers",
     "subjectAccessReview",
 ];
 
@@ -122,15 +128,19 @@ impl<'p> Loader<'p> {
             problems,
             key_submitters: Vec::new(),
             key_names: Vec::new(),
+            signers: Vec::new(),
+            key_only_from: Vec::new(),
         }
     }
 
     fn rules(mut self, root: &Field<'_>) -> Option<Rules> {
         let members = root.members(self.problems, ROOT)?;
         self.version(&members);
+        self.signers(&members);
         let policy = self.policy(&members);
         let keys = self.key_rules(&members);
         let rulebook = self.rulebook(&members);
+        let policy = policy.map(|policy| self.signed_policy(policy));
         Some(Rules {
             keys: keys?,
             policy: policy?,
@@ -171,8 +181,10 @@ impl<'p> Loader<'p> {
                     "namespaces",
                     "owners",
                     "submitters",
+                    "onlyFrom",
                 ],
             )?;
+            policy.signatures.only_from = self.only_from(&members)?.into_iter().collect();
             if let Some(field) = members.optional("foreign") {
                 policy.foreign = field.word(
                     self.problems,

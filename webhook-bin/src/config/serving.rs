@@ -152,6 +152,7 @@ impl Loader<'_> {
             .as_ref()
             .and_then(|(_, client_ca)| client_ca.clone());
         let tls = self.tls(&members, client_ca);
+        self.signers(&members);
         let policy = self.policy(&members);
         let limits = self.limits(&members);
         let cache = self.cache(&members);
@@ -160,8 +161,12 @@ impl Loader<'_> {
         let connector = Arc::new(Connector::new(services.options));
         let keys = self.keys(&members, &connector).await;
         let rulebook = self.rulebook(&members);
+        let policy = policy.map(|policy| self.signed_policy(policy));
         let access_reviews = self.access_reviews(&members, callers.as_ref().map(|(mode, _)| mode));
         let (tls, tls_poll) = tls?;
+        let (policy, rulebook) = (policy?, rulebook?);
+        let mut warnings = services.warnings;
+        warnings.extend(super::signers::unasked(&policy, &rulebook));
         Some(Config {
             file: self.file.to_owned(),
             listen: listen?,
@@ -170,15 +175,15 @@ impl Loader<'_> {
             tls_poll,
             callers: callers?.0,
             keys: keys?,
-            policy: policy?,
-            rulebook: rulebook?,
+            policy,
+            rulebook,
             access_reviews: access_reviews?,
             limits,
             cache,
             audit,
             connector,
             refresh: services.refresh,
-            warnings: services.warnings,
+            warnings,
         })
     }
 

@@ -141,12 +141,14 @@ impl SealedValue for JweValue<'_> {
             Decision::Unwrap {
                 opening,
                 reservation,
+                signed,
             } => Decision::Unwrap {
                 opening: Box::new(JweOpener {
                     attempts: opening,
                     registry,
                 }),
                 reservation,
+                signed,
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use jwe_envelope::{Curve, KeyKind, LocalKey};
+use jwe_envelope::{Curve, KeyKind, LocalKey, LocalSigner};
 
 use super::pki::Pki;
 
@@ -35,6 +35,9 @@ pub const SECOND_KEY: &str = r#"  - name: shipping
     unwrap: ["file:shipping.pem"]
 limits:"#;
 
+/// A list of signers, to stand before [`BASE`]'s keys.
+pub const SIGNERS: &str = "signers:\n  - { name: dba, publicKey: dba.pub.pem }\n  - { name: ops, publicKey: ops.pub.pem }\nkeys:";
+
 /// The folder.
 pub struct Site {
     pub pki: Pki,
@@ -56,6 +59,11 @@ impl Site {
             let private = site.write(&format!("{name}.pem"), &key.to_pkcs8_pem());
             close_to_others(&private);
         }
+        for name in ["dba", "ops"] {
+            let signer = LocalSigner::generate().unwrap();
+            site.write(&format!("{name}.pub.pem"), &signer.public().to_pem());
+        }
+        site.write("long.pem", &"x".repeat(70_000));
         site.write("webhook.yaml", BASE);
         site
     }

@@ -58,6 +58,10 @@ pub fn unb64(text: &str) -> Vec<u8> {
     STANDARD.decode(text).unwrap()
 }
 
+pub fn unb64url(text: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text).unwrap()
+}
+
 pub fn b64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -541,4 +545,19 @@ impl Reply {
 /// A key that is pinned to another algorithm than its kind's usual one.
 pub fn pinned(pem: &[u8], algorithm: KeyManagement) -> LocalKey {
     LocalKey::from_bytes(pem, Some(algorithm)).unwrap()
+}
+
+/// What a signer writes beside an envelope.
+pub fn signature(signer: &jwe_envelope::LocalSigner, envelope: &str) -> String {
+    let envelope = jwe_envelope::Envelope::parse(envelope.as_bytes()).unwrap();
+    signer.sign_envelope(&envelope.digest(), NOW).unwrap()
+}
+
+impl Review {
+    /// Puts a signature, or any text, beside the value of a key.
+    pub fn signed(mut self, key: &str, signature: &str) -> Self {
+        let metadata = &mut self.0["request"]["object"]["metadata"];
+        metadata["annotations"][format!("privyseal.dev/sig.{key}")] = signature.into();
+        self
+    }
 }

@@ -122,6 +122,14 @@ pub fn compare(before: Vec<Item>, after: Vec<Item>) -> Vec<Difference> {
         before: Some(item),
         after: None,
     }));
+    for difference in &mut differences {
+        if let (Some(before), Some(after)) = (&difference.before, &difference.after)
+            && (before.signed && !after.signed)
+            && matches!(after.state, State::Sealed(_))
+        {
+            difference.message.push_str("; its signature is gone");
+        }
+    }
     differences.sort_by(|a, b| a.subject().cmp(&b.subject()));
     differences
 }
@@ -337,6 +345,7 @@ mod tests {
             field: "data/k".to_owned(),
             key: "k".to_owned(),
             state: state(value),
+            signed: false,
         }
     }
 

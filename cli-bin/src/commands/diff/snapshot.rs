@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::commands::inspect::describe;
 use crate::commands::lint::check::may_hold_secret;
+use crate::signing;
 use crate::text::printable;
 
 /// One value.
@@ -22,6 +23,8 @@ pub struct Item {
     pub key: String,
     /// What it is.
     pub state: State,
+    /// Whether a signature stands beside it.
+    pub signed: bool,
 }
 
 /// What a value is.
@@ -118,6 +121,7 @@ pub fn items(path: &str, bytes: &[u8]) -> Result<Vec<Item>, String> {
             field: String::new(),
             key: String::new(),
             state,
+            signed: false,
         }]);
     }
     if !may_hold_secret(bytes) {
@@ -127,6 +131,7 @@ pub fn items(path: &str, bytes: &[u8]) -> Result<Vec<Item>, String> {
     let mut items = Vec::new();
     for secret in manifest.secrets() {
         let name = label(secret);
+        let signed = |key: &str| secret.annotation(&signing::annotation_of(key)).is_some();
         for field in secret.fields() {
             let state = field
                 .value()
@@ -137,6 +142,7 @@ pub fn items(path: &str, bytes: &[u8]) -> Result<Vec<Item>, String> {
                 field: printable(&field.path().to_string(), 300),
                 key: field.key().to_owned(),
                 state,
+                signed: signed(field.key()),
             });
         }
         for (annotation, value) in secret.annotations() {
@@ -147,6 +153,7 @@ pub fn items(path: &str, bytes: &[u8]) -> Result<Vec<Item>, String> {
                     field: printable(annotation, 300),
                     key: key.to_owned(),
                     state: state(value.text.as_bytes()),
+                    signed: signed(key),
                 });
             }
         }

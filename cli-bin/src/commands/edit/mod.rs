@@ -42,7 +42,7 @@ pub fn run(args: &EditArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let choice = Chooser::new(&args.key.key).keys_and_place(Some(&args.file), io)?;
     let limits = Limits::of(&args.bounds, &choice.clusters(), io.now)?;
     let alone = limits.service_account.is_some();
-    let manner = Manner::new(&choice, &args.sealing, alone, io.now)?;
+    let manner = Manner::new(&choice, &args.sealing, alone, io)?;
     let target = args.place.as_deref().map(Target::parse).transpose()?;
     if let Some(target) = &target {
         target.bind(&limits)?;

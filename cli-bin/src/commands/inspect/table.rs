@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use jwe_envelope::{Envelope, ObjectName, Recognized, recognize};
 use secret_walker::{ANNOTATION_PREFIX, Field, Located, Manifest, ManifestSecret};
 use serde_json::{Value, json};
+use webhook_bin::signatures::Signed;
 
 use super::describe;
+use crate::signing;
 use crate::text::printable;
 use crate::trust::Store;
 
@@ -28,6 +30,7 @@ struct Row {
     state: State,
     note: String,
     envelope: Option<Value>,
+    signature: Option<Value>,
 }
 
 /// Where the envelope stands.
@@ -41,6 +44,8 @@ enum Layout {
 enum State {
     Damaged,
     Misplaced,
+    /// Its signature is damaged, or for another envelope.
+    Missigned,
     Plain,
     Sealed,
     Unreadable,
@@ -51,6 +56,7 @@ impl State {
         match self {
             Self::Damaged => "damaged",
             Self::Misplaced => "misplaced",
+            Self::Missigned => "missigned",
             Self::Plain => "plain",
             Self::Sealed => "sealed",
             Self::Unreadable => "unreadable",
@@ -59,7 +65,7 @@ impl State {
 
     const fn is_fault(self) -> bool {
         match self {
-            Self::Damaged | Self::Misplaced | Self::Unreadable => true,
+            Self::Damaged | Self::Misplaced | Self::Missigned | Self::Unreadable => true,
             Self::Plain | Self::Sealed => false,
         }
     }
@@ -130,6 +136,7 @@ impl Table {
                 "state": row.state.as_str(),
                 "problem": row.state.is_fault().then_some(&row.note),
                 "envelope": row.envelope,
+                "signature": row.signature,
             })
         };
         let group = |group: &Group| {
@@ -179,6 +186,7 @@ fn annotated(secret: &ManifestSecret<'_>, store: &Store) -> Vec<Row> {
             state,
             note,
             envelope,
+            signature: None,
         };
         Some(match recognize(value.text.as_bytes()) {
             Recognized::Plain => of(State::Damaged, "it is no envelope".to_owned(), None),
@@ -186,8 +194,9 @@ fn annotated(secret: &ManifestSecret<'_>, store: &Store) -> Vec<Row> {
                 of(State::Damaged, printable(&error.to_string(), 200), None)
             }
             Recognized::Sealed(envelope) => {
-                let (state, note) = judge(secret, key, &envelope, store);
-                of(state, note, Some(describe::json(&envelope, store)))
+                let (state, note, signature) = judge(secret, key, &envelope, store);
+                let row = of(state, note, Some(describe::json(&envelope, store)));
+                Row { signature, ..row }
             }
         })
     };
@@ -202,6 +211,7 @@ fn row(secret: &ManifestSecret<'_>, field: &Field<'_>, store: &Store) -> Row {
         state,
         note,
         envelope,
+        signature: None,
     };
     let value = match field.value() {
         Ok(value) => value,
@@ -213,8 +223,9 @@ fn row(secret: &ManifestSecret<'_>, field: &Field<'_>, store: &Store) -> Row {
             of(State::Damaged, printable(&error.to_string(), 200), None)
         }
         Recognized::Sealed(envelope) => {
-            let (state, note) = judge(secret, field.key(), &envelope, store);
-            of(state, note, Some(describe::json(&envelope, store)))
+            let (state, note, signature) = judge(secret, field.key(), &envelope, store);
+            let row = of(state, note, Some(describe::json(&envelope, store)));
+            Row { signature, ..row }
         }
     }
 }
@@ -224,10 +235,62 @@ fn judge(
     key: &str,
     envelope: &Envelope<'_>,
     store: &Store,
-) -> (State, String) {
-    match misplaced(secret, key, envelope) {
-        Some(problem) => (State::Misplaced, problem),
-        None => (State::Sealed, summary(envelope, store)),
+) -> (State, String, Option<Value>) {
+    let name = signing::annotation_of(key);
+    let signature = secret
+        .annotation(&name)
+        .map(|text| store.signatures().hold(envelope, text.text));
+    let json = signature.as_ref().map(vouched_json);
+    match (misplaced(secret, key, envelope), signature) {
+        (Some(problem), _) => (State::Misplaced, problem, json),
+        (None, None) => (State::Sealed, summary(envelope, store), json),
+        (None, Some(signed)) => match vouched(&signed) {
+            Ok(words) => {
+                let note = format!("{}, {words}", summary(envelope, store));
+                (State::Sealed, note, json)
+            }
+            Err(problem) => (State::Missigned, problem, json),
+        },
+    }
+}
+
+/// Who vouches for an envelope, in words; loudly where the signature is not for it.
+fn vouched(signed: &Signed) -> Result<String, String> {
+    match signed {
+        Signed::No => Ok("not signed".to_owned()),
+        Signed::By(by) => Ok(format!(
+            "signed by {:?} (kid {}) on {}",
+            printable(&by.name, 64),
+            printable(&by.key_id, 12),
+            crate::time::format(by.at)
+        )),
+        Signed::Unknown(kid) => Ok(format!(
+            "signed by an unknown key (kid {})",
+            printable(kid, 64)
+        )),
+        Signed::Wrong { .. } => Err(format!(
+            "THE SIGNATURE DOES NOT FIT: {}",
+            printable(&signed.fault().unwrap_or_default(), 200)
+        )),
+    }
+}
+
+/// The same for programs.
+fn vouched_json(signed: &Signed) -> Value {
+    match signed {
+        Signed::No => json!({ "state": "unknown" }),
+        Signed::By(by) => json!({
+            "state": "good",
+            "signer": printable(&by.name, 64),
+            "kid": by.key_id,
+            "signedAt": by.at,
+        }),
+        Signed::Unknown(kid) => json!({ "state": "unknown", "kid": kid }),
+        Signed::Wrong { signer, .. } => json!({
+            "state": "wrong",
+            "signer": signer.as_deref().map(|name| printable(name, 64)),
+            "problem": printable(&signed.fault().unwrap_or_default(), 200),
+        }),
     }
 }
 

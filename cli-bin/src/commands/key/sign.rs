@@ -31,6 +31,7 @@ pub fn run(args: &SignArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         )
     };
     let signer = LocalSigner::from_pkcs8_pem(&private).map_err(cannot_sign)?;
+    files::warn_if_shared(&args.with, io);
     let mut jws = signer.sign_card(&card, io.now).map_err(cannot_sign)?;
     jws.push('\n');
     let out = args.out.clone().unwrap_or_else(|| signature_of(&args.card));

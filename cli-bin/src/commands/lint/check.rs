@@ -4,7 +4,8 @@ mod say;
 
 use jwe_envelope::{Recognized, recognize};
 use secret_walker::{
-    ANNOTATION_PREFIX, Field, Located, Manifest, ManifestSecret, Section, validate_key,
+    ANNOTATION_PREFIX, Field, Located, Manifest, ManifestSecret, SIGNATURE_PREFIX, Section,
+    validate_key,
 };
 
 pub use self::plain::is_public;
@@ -156,6 +157,7 @@ impl FileCheck<'_, '_> {
             );
         }
         let annotated = self.annotations(secret, &label, &mut sealed);
+        self.signatures_of_nothing(secret, &label);
         if bytes + annotated > LARGEST_SECRET {
             let message = format!(
                 "opened, the Secret's values may be {} bytes; a Secret holds {LARGEST_SECRET}",
@@ -309,6 +311,37 @@ impl FileCheck<'_, '_> {
             most += self.value(value.text.as_bytes(), false, seat, spot, sealed);
         }
         most
+    }
+
+    /// A signature without its envelope was left behind, or its envelope was taken away.
+    fn signatures_of_nothing(&mut self, secret: &ManifestSecret<'_>, label: &str) {
+        let is_sealed = |value: &[u8]| !matches!(recognize(value), Recognized::Plain);
+        let has_envelope = |key: &str| {
+            let fields = secret.fields().iter();
+            let mut values = fields.filter(|field| field.key() == key);
+            values.any(|field| field.value().is_ok_and(|value| is_sealed(&value)))
+                || secret
+                    .annotation(&format!("{ANNOTATION_PREFIX}{key}"))
+                    .is_some()
+        };
+        for (name, value) in secret.annotations() {
+            let Some(key) = name.strip_prefix(SIGNATURE_PREFIX) else {
+                continue;
+            };
+            if has_envelope(key) {
+                continue;
+            }
+            let shown = printable(name, 100);
+            let spot = Spot {
+                secret: label,
+                field: Some(&shown),
+                line: value.line,
+                column: value.column,
+            };
+            let message = format!("a signature of {}, which is not sealed here", quoted(key));
+            let next = "remove the annotation, or put the envelope back".to_owned();
+            self.add(RuleId::WrongSignature, message, Some(next), spot);
+        }
     }
 }
 

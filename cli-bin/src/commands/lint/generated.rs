@@ -139,6 +139,7 @@ impl GeneratorCheck<'_, '_> {
                         },
                         generated: self.generated.hashed,
                         key,
+                        signature: None,
                         through: placement.through.as_deref(),
                     };
                     found.extend(judge.target_verdicts(&recognized, &target));

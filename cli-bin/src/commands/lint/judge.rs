@@ -1,6 +1,7 @@
 //! What an envelope says of itself, held against keys, policy and place: by the webhook's own decision.
 mod keys;
 mod kind;
+mod signature;
 mod width;
 mod words;
 
@@ -16,6 +17,7 @@ use self::words::{no_namespace, through, unbound, verdict};
 use super::check::Subject;
 use super::kustomize::Placement;
 use super::rules::RuleId;
+use crate::signing;
 use crate::text::printable;
 
 /// A rule, what is wrong, and the next step where it is not the rule's own.
@@ -45,6 +47,8 @@ pub struct Target<'t> {
     pub generated: bool,
     /// The key.
     pub key: &'t str,
+    /// The annotation with its signature, if it has one.
+    pub signature: Option<&'t str>,
     /// The kustomization that makes it so.
     pub through: Option<&'t str>,
 }
@@ -95,6 +99,8 @@ impl<'j, 's> Judge<'j, 's> {
                 }
             }
         }
+        let signature = self.signature(envelope, seat, &found);
+        found.extend(signature);
         found
     }
 
@@ -133,6 +139,7 @@ impl<'j, 's> Judge<'j, 's> {
             namespace: &namespace,
             name: target.name(),
             key: target.key,
+            signature: target.signature,
             caller: Use::Admission {
                 change: Change::Created,
                 leave: false,
@@ -185,7 +192,7 @@ impl<'j, 's> Judge<'j, 's> {
     /// Where the manifest's Secret goes when it is built so.
     fn target<'t>(
         &self,
-        secret: &ManifestSecret<'_>,
+        secret: &'t ManifestSecret<'_>,
         key: &'t str,
         placement: &'t Placement,
     ) -> Target<'t> {
@@ -217,6 +224,9 @@ impl<'j, 's> Judge<'j, 's> {
             name,
             generated,
             key,
+            signature: secret
+                .annotation(&signing::annotation_of(key))
+                .map(|signature| signature.text),
             through: placement.through.as_deref(),
         }
     }
@@ -256,6 +266,7 @@ impl<'j, 's> Judge<'j, 's> {
         }
         Cow::Owned(Policy {
             cluster: binding.and_then(|binding| binding.audience().first().cloned()),
+            signatures: setup.policy.signatures.clone(),
             ..Policy::default()
         })
     }

@@ -34,6 +34,7 @@ use self::setup::Setup;
 use crate::io::{Io, files, read_bounded};
 use crate::report::{Exit, Failure};
 use crate::text::printable;
+use crate::trust::Store;
 
 /// Checks what the arguments name and reports.
 ///
@@ -67,6 +68,7 @@ pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         Failure::usage(anyhow::Error::new(error).context("cannot tell the present folder"))
     })?;
     let mut setup = Setup::new(args, io.now)?;
+    setup.trust(Store::load(io)?.signatures());
     let mut found = find::find(args, io)?;
     let kustomizations = Kustomizations::read(&found.kustomizations, &here);
     follow(&mut found, &kustomizations, &here);

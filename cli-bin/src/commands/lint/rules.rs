@@ -141,6 +141,10 @@ rules! {
         "meant for one service account, and nothing asks for it to be left closed",
         "The webhook refuses an envelope with `sa` unless the Secret says to leave it.",
         "add the field to the annotation `privyseal.dev/leave`, or seal the value without --sa";
+    SignerNotAllowed = "signer-not-allowed" Error
+        "signed by somebody whose signature does not open it",
+        "The webhook's configuration names other signers for this namespace or key.",
+        "have one of them look at the value and sign it: privy sign FILE --key KEYFILE";
     SlipsPastFilter = "slips-past-filter" Error
         "an envelope that would be stored as it is",
         "The webhook is asked only about values that begin as envelopes do; this one does not, or its Secret is exempt.",
@@ -165,6 +169,10 @@ rules! {
         "a file could not be read",
         "What is in it was not checked.",
         "mend its permissions or its name";
+    Unsigned = "unsigned" Error
+        "a sealed value is not signed, and it must be",
+        "Anybody with the public key can seal a value for this place; a signature says which custodian stands behind it.",
+        "have a custodian look at the value and sign it: privy sign FILE --key KEYFILE";
     Unsupported = "unsupported" Error
         "well-formed, and outside what the webhook opens",
         "Its algorithm, compression or critical header is none that is served.",
@@ -185,6 +193,10 @@ rules! {
         "the envelope stands where it cannot be opened",
         "It was sealed for another namespace, Secret or field; the webhook refuses the whole Secret.",
         "put the value back where it was sealed for, or seal it anew for this place";
+    WrongSignature = "wrong-signature" Error
+        "a signature that does not count",
+        "It is damaged, or for another envelope: the value was changed after it was signed.",
+        "have the custodian look at the value and sign it again: privy sign FILE --key KEYFILE";
 }
 
 impl RuleId {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use webhook_bin::config::Rules;
 use webhook_bin::decide::Policy;
 use webhook_bin::rulebook::Rulebook;
+use webhook_bin::signatures::Signatures;
 use webhook_bin::width::Width;
 
 use super::args::LintArgs;
@@ -131,6 +132,13 @@ impl Setup {
             setup.by_policy = true;
         }
         Ok(setup)
+    }
+
+    /// Knows the signers whom the user trusts, where no webhook's configuration names its own.
+    pub fn trust(&mut self, signatures: Signatures) {
+        if !self.by_policy {
+            self.policy.signatures = signatures;
+        }
     }
 
     /// Reads the `.privy.yaml` that governs `folder` (absolute), once for all folders.

@@ -120,7 +120,7 @@ fn entry(
                 .hint("opening needs the private key; the public one is for sealing"),
         );
     }
-    warn_if_shared(path, io);
+    files::warn_if_shared(path, io);
     let key = LocalKey::from_bytes(&bytes, None).map_err(|error| {
         Failure::usage(
             anyhow::Error::new(error).context(format!("cannot use the key `{}`", path.display())),
@@ -149,21 +149,3 @@ fn entry(
     }
     Ok(entry.build())
 }
-
-/// The webhook refuses a key file that others may read. A person who opens one envelope is told.
-#[cfg(unix)]
-fn warn_if_shared(path: &Path, io: &mut Io<'_>) {
-    use std::os::unix::fs::PermissionsExt as _;
-    if std::fs::metadata(path)
-        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o077 != 0)
-    {
-        let path = path.display().to_string();
-        let word = crate::text::shell_word(&path);
-        io.say(format_args!(
-            "warning: others may read the private key `{path}`; close it with: chmod 600 {word}"
-        ));
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_if_shared(_: &Path, _: &mut Io<'_>) {}

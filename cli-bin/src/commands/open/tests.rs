@@ -49,6 +49,7 @@ fn refusal(category: Category) -> Refused {
         namespace: "payments",
         name: ObjectName::Named("db"),
         key: "password",
+        signature: None,
         caller: Use::Admission {
             change: Change::Created,
             leave: false,

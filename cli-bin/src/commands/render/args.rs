@@ -36,6 +36,9 @@ pub struct Args {
     /// A key card to serve; may be given several times
     #[arg(long, value_name = "FILE")]
     pub card: Vec<PathBuf>,
+    /// The public key of a signer that the configuration names, to stand beside it; may be given several times
+    #[arg(long, value_name = "FILE", requires = "config")]
+    pub signer: Vec<PathBuf>,
     /// The webhook runs outside the cluster and is called at this address (not with aggregated callers)
     #[arg(long, value_name = "URL", value_parser = inputs::url, conflicts_with = "external_name")]
     pub url: Option<String>,

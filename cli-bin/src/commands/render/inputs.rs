@@ -8,6 +8,7 @@ use jwe_envelope::KeyCard;
 
 use super::args::{Args, CallerMode, Grant, MustBeSealed};
 use crate::io::files;
+use crate::keys::signed::read_signer;
 use crate::report::Failure;
 
 const LONGEST_FILE: usize = 256 * 1024;
@@ -82,20 +83,7 @@ fn configuration(args: &Args) -> Result<Option<Files>, Failure> {
     let mut found = Vec::new();
     let mut keys = String::new();
     for path in &args.card {
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .filter(|name| {
-                name.bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-            })
-            .ok_or_else(|| {
-                Failure::usage(anyhow!(
-                    "`{}` has a name that no ConfigMap can hold",
-                    path.display()
-                ))
-                .hint("use letters, digits, `-`, `_` and `.`")
-            })?;
+        let name = file_name(path)?;
         let card_text = text(path)?;
         let card = KeyCard::parse(card_text.as_bytes()).map_err(|error| {
             Failure::usage(
@@ -106,6 +94,10 @@ fn configuration(args: &Args) -> Result<Option<Files>, Failure> {
             keys.push_str(&key_entries(&card, name, path)?);
         }
         found.push((name.to_owned(), card_text));
+    }
+    for path in &args.signer {
+        read_signer(path)?;
+        found.push((file_name(path)?.to_owned(), text(path)?));
     }
     if let Some(path) = &args.config {
         found.insert(0, ("webhook.yaml".to_owned(), text(path)?));
@@ -119,6 +111,23 @@ fn configuration(args: &Args) -> Result<Option<Files>, Failure> {
         );
     }
     Ok(Some(found).filter(|found| !found.is_empty()))
+}
+
+/// A file's name, as the ConfigMap has it.
+fn file_name(path: &Path) -> Result<&str, Failure> {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .filter(|name| {
+            name.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        })
+        .ok_or_else(|| {
+            Failure::usage(anyhow!(
+                "`{}` has a name that no ConfigMap can hold",
+                path.display()
+            ))
+            .hint("use letters, digits, `-`, `_` and `.`")
+        })
 }
 
 fn key_entries(card: &KeyCard, file: &str, path: &Path) -> Result<String, Failure> {

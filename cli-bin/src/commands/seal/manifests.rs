@@ -415,7 +415,7 @@ impl<'a> Plans<'a> {
         }
         let limits = Limits::of(&self.args.bounds, &choice.clusters(), io.now)?;
         let alone = limits.service_account.is_some();
-        let manner = Manner::new(&choice, &self.args.sealing, alone, io.now)?;
+        let manner = Manner::new(&choice, &self.args.sealing, alone, io)?;
         let plan = Arc::new(Plan {
             choice,
             limits,

@@ -2,7 +2,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use serde_json::json;
+use jwe_envelope::{Envelope, LocalSigner};
+use serde_json::{Value, json};
 
 use crate::lab::{Lab, eventually};
 use crate::sealing::{annotated, assert_value, b64, secret};
@@ -117,6 +118,67 @@ pub fn the_right_is_checked_a_second_time(lab: &Lab) -> Result<()> {
     lab.kubectl("admin").apply_text(&registration, &[])?;
     lab.wait_until_called()?;
     result
+}
+
+/// Anybody with the public key proposes a value; what a custodian signed is opened.
+pub fn only_what_custodians_signed_is_opened(lab: &Lab) -> Result<()> {
+    let (ours, other) = (lab.namespace("signed")?, lab.namespace("signed")?);
+    let dba = LocalSigner::generate()?;
+    std::fs::write(lab.folder.join("dba.pub.pem"), dba.public().to_pem())?;
+    let rules = format!(
+        "signers:\n  - name: dba\n    publicKey: dba.pub.pem\npolicy:\n  namespaces:\n    - match: [{ours}]\n      onlyFrom: [dba]\n"
+    );
+    let by_dba = |text: &str| -> Result<String> {
+        let digest = Envelope::parse(text.as_bytes())?.digest();
+        Ok(dba.sign_envelope(&digest, 1_800_000_000)?)
+    };
+    let with = |mut secret: Value, signature: &str| {
+        secret["metadata"]["annotations"]["privyseal.dev/sig.f"] = json!(signature);
+        secret
+    };
+    // A review elsewhere goes through last, so that no earlier line is still on its way.
+    let asked = || -> Result<usize> {
+        lab.reviews(&other)?;
+        Ok(lab.webhook_log()?.matches(&format!("\"{ours}\"")).count())
+    };
+    configured(lab, &rules, || {
+        let sealed = |name: &str| lab.key.seal(&format!("{ours}/{name}/f"), b"x");
+        let (first, second) = (sealed("first"), sealed("second"));
+        let in_field = secret(&ours, "first", &[("f", &first)]);
+        let in_annotation = annotated(&ours, "second", &[("f", &second)]);
+        lab.rejects(&in_field, "unsigned")?;
+        lab.rejects(&in_annotation, "unsigned")?;
+        lab.rejects(
+            &with(in_field.clone(), &by_dba(&second)?),
+            "wrong-signature",
+        )?;
+        let stored = lab.accepts(&with(in_field, &by_dba(&first)?))?;
+        assert_value(&stored, "f", "x")?;
+        let stored = lab.accepts(&with(in_annotation, &by_dba(&second)?))?;
+        assert_value(&stored, "f", "x")?;
+        // A signature that goes alone changes nothing, and nobody is asked.
+        let before = asked()?;
+        lab.kubectl("admin").ok(
+            &[
+                "-n",
+                &ours,
+                "annotate",
+                "secret",
+                "first",
+                "second",
+                "privyseal.dev/sig.f-",
+            ],
+            "",
+        )?;
+        ensure!(asked()? == before, "the webhook was asked");
+        // Nobody's signature is asked for elsewhere.
+        let elsewhere = lab.key.seal(&format!("{other}/db/f"), b"x");
+        assert_value(
+            &lab.accepts(&secret(&other, "db", &[("f", &elsewhere)]))?,
+            "f",
+            "x",
+        )
+    })
 }
 
 /// The sample in `examples/policies`: the API server itself asks for an annotation beside every field.

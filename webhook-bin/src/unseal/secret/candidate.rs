@@ -22,6 +22,8 @@ pub(super) struct Candidate<'r> {
     pub(super) text: &'r str,
     pub(super) change: Change,
     pub(super) leave: bool,
+    /// The annotation with its signature, if it has one.
+    pub(super) signature: Option<&'r str>,
     pub(super) bytes: Bytes<'r>,
 }
 
@@ -99,6 +101,7 @@ pub(super) fn candidates<'r>(
             text,
             change,
             leave: is_left(entry.key),
+            signature: secret.signature(entry.key),
             bytes: recent.get(text).map_or_else(decode, Bytes::Kept),
         });
     }
@@ -111,6 +114,7 @@ pub(super) fn candidates<'r>(
                 text,
                 change: Change::Changed,
                 leave: is_left(entry.key),
+                signature: secret.signature(entry.key),
                 bytes: Bytes::Text(Plaintext::new(value.to_vec())),
             });
         }
@@ -121,6 +125,7 @@ pub(super) fn candidates<'r>(
             text: annotated.text,
             change: annotated.change,
             leave: is_left(annotated.key),
+            signature: secret.signature(annotated.key),
             bytes: Bytes::Annotation(annotated),
         },
         Asked::Remove { key, fault } => Candidate {
@@ -128,6 +133,7 @@ pub(super) fn candidates<'r>(
             text: "",
             change: Change::Changed,
             leave: false,
+            signature: None,
             bytes: Bytes::Gone(fault),
         },
     }));

@@ -11,6 +11,7 @@ use super::Subject;
 use super::candidate::{Bytes, Candidate};
 use crate::audit::{FieldOutcome, FieldRecord};
 use crate::decide::{Code, Decision, Leave, Refusal, Reservation, Site, Use};
+use crate::signatures::Signed;
 
 /// Envelopes that one Secret may hold.
 const MOST_ENVELOPES: usize = 1024;
@@ -86,6 +87,7 @@ impl<'c> Sealed<'c> {
                     namespace: subject.namespace,
                     name: subject.name,
                     key: candidate.key,
+                    signature: candidate.signature,
                     caller: Use::Admission {
                         change: candidate.change,
                         leave: candidate.leave,
@@ -106,6 +108,8 @@ pub(super) struct Field<'c> {
     pub(super) record: FieldRecord,
     pub(super) state: State<'c>,
     pub(super) reservation: Option<Reservation>,
+    /// What is wrong with a signature that nobody asked for.
+    pub(super) signature_fault: Option<String>,
 }
 
 pub(super) enum State<'c> {
@@ -134,12 +138,14 @@ impl<'c> Field<'c> {
             outcome: FieldOutcome::Skipped,
             code: None,
             source: None,
+            signer: None,
         };
         let mut field = Self {
             candidate: sealed.candidate,
             record,
             state: State::Removed,
             reservation: None,
+            signature_fault: None,
         };
         if let Bytes::Gone(fault) = &sealed.candidate.bytes {
             if let Some(fault) = fault {
@@ -159,8 +165,13 @@ impl<'c> Field<'c> {
             Decision::Unwrap {
                 opening,
                 reservation,
+                signed,
             } => {
                 field.reservation = reservation;
+                field.signature_fault = signed.fault();
+                if let Signed::By(signer) = signed {
+                    field.record.signer = Some(signer);
+                }
                 field.record.key = Some(opening.key().to_owned());
                 field.state = State::ToOpen(opening);
             }

@@ -77,6 +77,11 @@ pub(super) fn finish(
                         "field `{key}` has the value of its annotation, not the one that was given for it"
                     ));
                 }
+                if let Some(fault) = &field.signature_fault {
+                    warnings.push(format!(
+                        "field `{key}` was opened without anybody's signature: {fault}"
+                    ));
+                }
                 if let Some(Reservation::UnlessStored(refusal) | Reservation::Warned(refusal)) =
                     &field.reservation
                 {

@@ -1,0 +1,50 @@
+//! The signature beside an envelope, as far as a file can tell: by the signers of the policy, or those whom the user trusts.
+use jwe_envelope::Envelope;
+
+use super::{Judge, Seat, Verdict};
+use crate::commands::lint::rules::RuleId;
+use crate::signing;
+use crate::text::printable;
+
+impl Judge<'_, '_> {
+    /// What is wrong with the signature of an envelope, wherever the envelope goes; unless that is said already.
+    pub(super) fn signature(
+        &self,
+        envelope: &Envelope<'_>,
+        seat: &Seat<'_, '_>,
+        found: &[Verdict],
+    ) -> Option<Verdict> {
+        let said = |(rule, _, _): &Verdict| {
+            matches!(
+                rule,
+                RuleId::SignerNotAllowed | RuleId::Unsigned | RuleId::WrongSignature
+            )
+        };
+        if found.iter().any(said) {
+            return None;
+        }
+        let name = signing::annotation_of(seat.key);
+        let Some(text) = seat.secret.annotation(&name) else {
+            let demanded = self
+                .subject
+                .governing
+                .rule
+                .is_some_and(|(rule, _)| rule.signed);
+            return demanded.then(|| {
+                (
+                    RuleId::Unsigned,
+                    "not signed, and `.privy.yaml` wants the values of this path signed".to_owned(),
+                    None,
+                )
+            });
+        };
+        let signed = self
+            .subject
+            .setup
+            .policy
+            .signatures
+            .hold(envelope, text.text);
+        let fault = printable(&signed.fault()?, 200);
+        Some((RuleId::WrongSignature, fault, None))
+    }
+}

@@ -1,0 +1,253 @@
+//! `privy sign`: a custodian vouches for what is sealed already.
+//!
+//! All files are read and signed in memory before the first is written, so that one refusal leaves all as they were.
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use jwe_envelope::{Envelope, ObjectName, Recognized, Serialization, recognize};
+use secret_walker::{ANNOTATION_PREFIX, Manifest, ManifestSecret};
+use serde_json::json;
+
+use crate::cli::ReportFormat;
+use crate::cli::sign::SignArgs;
+use crate::io::Io;
+use crate::io::files;
+use crate::layout::Writer;
+use crate::manifest::{fault, refuse_keys_in_both};
+use crate::paths;
+use crate::report::{Exit, Failure};
+use crate::signing::{self, SigningKey};
+use crate::text::printable;
+
+/// What came of one file.
+#[derive(Debug, Default)]
+struct Counts {
+    signed: usize,
+    /// Signed by this key before.
+    kept: usize,
+    /// Sealed values of other names than those that were asked for.
+    passed: usize,
+}
+
+/// Signs the sealed values of the files.
+///
+/// # Errors
+/// Exit 1 when a value cannot be signed; exit 2 for wrong usage. No file is changed then.
+pub fn run(args: &SignArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    let key = SigningKey::choose(args.key.as_deref(), false, io)?.ok_or_else(|| {
+        Failure::usage(anyhow!("no key to sign with is named")).hint(
+            "name your private key with --key FILE; `privy key generate --kind ed25519 --out me.pem` makes one",
+        )
+    })?;
+    for field in &args.field {
+        signing::check_key(field)?;
+    }
+    let mut changed: Vec<(PathBuf, Vec<u8>)> = Vec::new();
+    let mut outcomes: Vec<(PathBuf, Counts)> = Vec::new();
+    for input in paths::expand(&args.files)? {
+        let at =
+            |failure: Failure| failure.context(format!("cannot sign `{}`", input.path.display()));
+        let before = files::read(&input.path, files::MANIFEST_LIMIT)?;
+        let manifest = match Manifest::parse(&before) {
+            Ok(manifest) if manifest.secrets().is_empty() && input.named => {
+                return Err(at(Failure::usage(anyhow!("there is no Secret in it"))
+                    .hint("a signature stands in an annotation of the Secret, so it is the manifest that is named")));
+            }
+            Ok(manifest) => manifest,
+            Err(error) => return Err(at(fault(error))),
+        };
+        let mut counts = Counts::default();
+        let after = sign(&manifest, &key, args, io.now, &mut counts).map_err(at)?;
+        if counts.signed > 0 {
+            changed.push((input.path.clone(), after));
+        }
+        if input.named || counts.signed + counts.kept > 0 {
+            outcomes.push((input.path, counts));
+        }
+    }
+    refuse_nothing(args, &outcomes)?;
+    if !args.dry_run {
+        files::replace_all(&changed, &mut |_| ())?;
+    }
+    match args.output {
+        ReportFormat::Json => report_json(args, &key, &outcomes, io),
+        ReportFormat::Text => {
+            report(args, &outcomes, io);
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// A named field that stands nowhere was misspelled.
+fn refuse_nothing(args: &SignArgs, outcomes: &[(PathBuf, Counts)]) -> Result<(), Failure> {
+    let found = |counts: &Counts| counts.signed + counts.kept > 0;
+    if args.field.is_empty() || outcomes.iter().any(|(_, counts)| found(counts)) {
+        return Ok(());
+    }
+    Err(Failure::usage(anyhow!(
+        "no sealed value in these files is called {}",
+        printable(&args.field.join(", "), 200)
+    ))
+    .hint("`privy inspect FILE` lists what is sealed"))
+}
+
+fn sign(
+    manifest: &Manifest<'_>,
+    key: &SigningKey,
+    args: &SignArgs,
+    now: u64,
+    counts: &mut Counts,
+) -> Result<Vec<u8>, Failure> {
+    let mut edits = manifest.edits();
+    for secret in manifest.secrets() {
+        refuse_keys_in_both(secret)?;
+        let mut writer = Writer::new(secret, Serialization::Compact, &mut edits);
+        for (name, text, line) in sealed(secret)? {
+            if !args.field.is_empty() && !args.field.contains(&name) {
+                counts.passed += 1;
+                continue;
+            }
+            let at = |failure: Failure| {
+                failure.context(format!("`{}` on line {line}", printable(&name, 80)))
+            };
+            let envelope = Envelope::parse(&text).map_err(|error| at(Failure::refused(error)))?;
+            let old = secret.annotation(&signing::annotation_of(&name));
+            if old.is_some_and(|old| key.has_signed(&envelope, old.text)) {
+                counts.kept += 1;
+                continue;
+            }
+            signing::check_key(&name).map_err(at)?;
+            check_place(secret, &name, &envelope).map_err(at)?;
+            let signature = key.sign(&envelope, now)?;
+            writer.sign(&name, Some(&signature)).map_err(at)?;
+            counts.signed += 1;
+        }
+        writer.finish()?;
+    }
+    edits.apply().map_err(fault)
+}
+
+/// Key, envelope and line of every sealed value, in both layouts.
+fn sealed(secret: &ManifestSecret<'_>) -> Result<Vec<(String, Vec<u8>, usize)>, Failure> {
+    let mut found: Vec<(String, Vec<u8>, usize)> = Vec::new();
+    for field in secret.fields() {
+        let value = field.value().map_err(fault)?;
+        match recognize(&value) {
+            Recognized::Plain => {}
+            Recognized::Sealed(_) => {
+                found.push((field.key().to_owned(), value.to_vec(), field.line()));
+            }
+            Recognized::Malformed(error) => {
+                return Err(damaged(error, field.key(), field.line()));
+            }
+        }
+    }
+    for (name, value) in secret.annotations() {
+        let Some(key) = name.strip_prefix(ANNOTATION_PREFIX) else {
+            continue;
+        };
+        match recognize(value.text.as_bytes()) {
+            Recognized::Plain => {}
+            Recognized::Malformed(error) => return Err(damaged(error, key, value.line)),
+            Recognized::Sealed(_) if found.iter().any(|(other, _, _)| other == key) => {
+                return Err(Failure::refused(anyhow!(
+                    "`{}` is sealed twice, in its annotation on line {} and in a field",
+                    printable(key, 80),
+                    value.line
+                ))
+                .hint("keep one of the two"));
+            }
+            Recognized::Sealed(_) => {
+                found.push((key.to_owned(), value.text.as_bytes().to_vec(), value.line));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn damaged(error: jwe_envelope::ParseError, key: &str, line: usize) -> Failure {
+    Failure::refused(anyhow::Error::new(error).context(format!(
+        "`{}` on line {line} is a damaged envelope",
+        printable(key, 80)
+    )))
+    .hint("take the envelope from version control again, or give the field its value anew with `privy set`")
+}
+
+/// Nobody vouches for a value that could be opened anywhere, or that cannot be opened here.
+fn check_place(
+    secret: &ManifestSecret<'_>,
+    key: &str,
+    envelope: &Envelope<'_>,
+) -> Result<(), Failure> {
+    let Some(binding) = envelope.binding() else {
+        return Err(Failure::refused(anyhow!(
+            "the envelope is bound to no place, so its signature would be good in every place"
+        ))
+        .hint("seal the value anew with `privy set`, which binds it to its place"));
+    };
+    let (Some(namespace), name) = (secret.namespace(), secret.name()) else {
+        return Ok(());
+    };
+    let name = match (name, secret.generate_name()) {
+        (Some(name), _) => ObjectName::Named(name.text),
+        (None, Some(prefix)) => ObjectName::Generated(prefix.text),
+        (None, None) => return Ok(()),
+    };
+    binding
+        .check_place(namespace.text, name, key)
+        .map_err(|error| {
+            Failure::refused(
+                anyhow::Error::new(error).context("it cannot be opened where it stands"),
+            )
+            .hint("put the value back where it was sealed for, or seal it anew for this place")
+        })
+}
+
+fn report(args: &SignArgs, outcomes: &[(PathBuf, Counts)], io: &mut Io<'_>) {
+    let would = if args.dry_run { "would be " } else { "" };
+    for (path, counts) in outcomes {
+        let path = path.display();
+        let values = match counts.signed {
+            1 => "1 value".to_owned(),
+            number => format!("{number} values"),
+        };
+        match (counts.signed, counts.kept) {
+            (0, 0) => io.say(format_args!("{path}: nothing sealed, left as it is")),
+            (0, _) => io.say(format_args!(
+                "{path}: signed by this key already, left as it is"
+            )),
+            (_, 0) => io.say(format_args!("{path}: {values} {would}signed")),
+            (_, kept) => io.say(format_args!(
+                "{path}: {values} {would}signed, {kept} signed by this key already"
+            )),
+        }
+    }
+}
+
+/// The report for programs: `schemas/cli/sign.schema.json` describes it.
+fn report_json(
+    args: &SignArgs,
+    key: &SigningKey,
+    outcomes: &[(PathBuf, Counts)],
+    io: &mut Io<'_>,
+) -> Result<Exit, Failure> {
+    let file = |(path, counts): &(PathBuf, Counts)| {
+        json!({
+            "path": display(path),
+            "signed": counts.signed,
+            "kept": counts.kept,
+        })
+    };
+    let report = json!({
+        "version": 1,
+        "dryRun": args.dry_run,
+        "kid": key.key_id(),
+        "files": outcomes.iter().map(file).collect::<Vec<_>>(),
+    });
+    io.answer(format!("{report:#}\n").as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn display(path: &Path) -> String {
+    path.display().to_string()
+}
