@@ -422,6 +422,22 @@ async fn an_older_signed_value_of_the_same_place_passes_until_it_expires() {
     assert!(bench.review(&beside).await.allowed());
 }
 
+/// A plain value needs no signature: where everything must be signed, everything must be sealed, too.
+#[tokio::test]
+async fn plain_values_are_for_the_second_webhook_to_refuse() {
+    let people = People::new();
+    let bench = bench(people.signatures(only(&["dba"])));
+    let plain = Review::create(&[("password", "attacker")]);
+    let backup = plain
+        .clone()
+        .annotated("password", &sealed("attacker", "password"));
+    for review in [plain, backup] {
+        assert!(bench.review(&review).await.allowed());
+        let reply = Reply::new(bench.reviewer.must_be_sealed(review.body().as_bytes()));
+        assert_eq!(reply.refusal(), Some("not-sealed"));
+    }
+}
+
 #[test]
 fn words_of_each_refusal() {
     let people = People::new();
