@@ -10,8 +10,16 @@ use zeroize::Zeroizing;
 /// Asks a question on the terminal.
 pub(super) fn ask(question: &str) -> io::Result<Zeroizing<String>> {
     #[cfg(unix)]
-    let _quiet = unix::Quiet::begin()?;
-    rpassword::prompt_password(question).map(Zeroizing::new)
+    let quiet = unix::Quiet::begin()?;
+    let answer = rpassword::prompt_password(question).map(Zeroizing::new);
+    #[cfg(unix)]
+    {
+        drop(quiet);
+        if matches!(&answer, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
+            unix::end_as_interrupted();
+        }
+    }
+    answer
 }
 
 #[cfg(unix)]
@@ -70,6 +78,11 @@ mod unix {
             *QUIET.lock().unwrap_or_else(PoisonError::into_inner) = None;
             SHOWS_AGAIN.notify_all();
         }
+    }
+
+    /// Ctrl-C ends the process as the signal would have, whoever of the two threads gets there first.
+    pub(super) fn end_as_interrupted() {
+        let _ = emulate_default_handler(SIGINT);
     }
 
     /// Once for the process: a signal that is caught once is never left to the system again.
