@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
@@ -11,7 +12,7 @@ use cryptoki::object::Attribute;
 use cryptoki::session::{Session, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
-use jwe_envelope::{KeyManagement, RecipientKey, UnwrapRequest};
+use jwe_envelope::{KeyManagement, OaepHash, RecipientKey, UnwrapRequest};
 use kms_backends::{
     Category, Connector, KeyServices, KeyUnwrapExt as _, KeyUri, UnwrapError, conformance,
 };
@@ -140,6 +141,15 @@ async fn guards_the_pin(module: &Path, connector: &Connector, file: &Path, keys:
         let session = module.open_ro_session(slot).unwrap();
         session.login(UserType::User, Some(&AuthPin::new(pin.into())))
     };
+    let final_try = || module.get_token_info(slot).unwrap().user_pin_final_try();
+    // How many wrong PINs bring the token to its last try.
+    let until_the_last = || {
+        let wrong = |_: &u8| !final_try() && log_in("00000000").is_err();
+        (0..20).take_while(wrong).count()
+    };
+    let algorithm = Some(KeyManagement::RsaOaep);
+    let recipient = connector.public_key(&keys[0], algorithm, soon()).await;
+    let recipient = recipient.unwrap();
     write_pin(file, "87654321");
     for _ in 0..20 {
         for key in keys {
@@ -147,16 +157,15 @@ async fn guards_the_pin(module: &Path, connector: &Connector, file: &Path, keys:
             assert_eq!(error.category(), Category::Misconfigured, "{error:?}");
         }
     }
-    log_in(PIN).expect("forty calls with a wrong PIN do not lock the token");
-    println!("pkcs11: a wrong PIN is not repeated");
-
-    let final_try = || module.get_token_info(slot).unwrap().user_pin_final_try();
-    for _ in 0..20 {
-        if final_try() {
-            break;
-        }
-        log_in("00000000").unwrap_err();
+    many_at_once(connector, &keys[0], &recipient).await;
+    let left = until_the_last();
+    log_in(PIN).expect("a hundred calls with a wrong PIN do not lock the token");
+    let all = until_the_last();
+    if final_try() {
+        assert_eq!(all - left, 1, "one try spent, however many asked");
+        println!("pkcs11: a wrong PIN is tried once, as the token itself counts");
     }
+
     write_pin(file, PIN);
     if final_try() {
         let error = connector.public_key(&keys[0], None, soon()).await;
@@ -168,6 +177,32 @@ async fn guards_the_pin(module: &Path, connector: &Connector, file: &Path, keys:
     }
     log_in(PIN).expect("a person logs in by hand");
     connector.public_key(&keys[0], None, soon()).await.unwrap();
+}
+
+/// Several holders, each with its threads and sessions, that all find the same wrong PIN.
+async fn many_at_once(connector: &Connector, key: &KeyUri, recipient: &RecipientKey) {
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let holder = connector.connect(key, recipient).await.unwrap();
+        for _ in 0..8 {
+            let (holder, length) = (Arc::clone(&holder), recipient.modulus_len().unwrap());
+            calls.spawn(async move {
+                let ciphertext = vec![0x42; length];
+                let request = UnwrapRequest::Decrypt {
+                    padding: OaepHash::Sha1,
+                    ciphertext: &ciphertext,
+                };
+                holder
+                    .unwrap_within(&request, Duration::from_secs(10))
+                    .await
+                    .map(drop)
+            });
+        }
+    }
+    for answer in calls.join_all().await {
+        let error = answer.unwrap_err();
+        assert_eq!(error.category(), Category::Misconfigured, "{error:?}");
+    }
 }
 
 fn soon() -> Instant {
