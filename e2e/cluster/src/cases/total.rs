@@ -115,8 +115,8 @@ pub fn namespaces_go_after_long_outages_too(lab: &Lab) -> Result<()> {
 }
 
 fn outage(lab: &Lab, lasting: Duration) -> Result<()> {
-    ensure!(lab.callers == Callers::Aggregated, "another mode");
     let mut manager = controllers(lab)?;
+    ensure!(lab.callers == Callers::Aggregated, "another mode");
     let healthy = Tenant::new(lab, "healthy")?;
     let before = healthy
         .gone("", healthy.delete("")?, 120)
@@ -195,8 +195,8 @@ fn discovery(lab: &Lab, whole: bool) -> Result<()> {
 
 /// With client certificates, the same outage holds nothing of this up.
 pub fn namespaces_do_not_notice_without_the_aggregation_layer(lab: &Lab) -> Result<()> {
-    ensure!(lab.callers == Callers::Mtls, "another mode");
     let mut manager = controllers(lab)?;
+    ensure!(lab.callers == Callers::Mtls, "another mode");
     let healthy = Tenant::new(lab, "healthy")?;
     let before = healthy
         .gone("", healthy.delete("")?, 120)
