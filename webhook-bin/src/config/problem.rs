@@ -60,6 +60,7 @@ impl Problems {
         self.problems.push(problem);
     }
 
+    #[cfg(feature = "server")]
     pub(super) fn len(&self) -> usize {
         self.problems.len()
     }
