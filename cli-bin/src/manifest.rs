@@ -86,12 +86,8 @@ impl Placing<'_> {
         key: &str,
     ) -> Result<(), Failure> {
         let namespace = secret.namespace().map(|namespace| namespace.text);
-        let name = match (secret.name(), secret.generate_name()) {
-            (Some(name), _) => ObjectName::Named(name.text),
-            (None, Some(prefix)) => ObjectName::Generated(prefix.text),
-            (None, None) => return Ok(()),
-        };
-        let Some(namespace) = namespace.or(self.fallback) else {
+        let (Some(name), Some(namespace)) = (object_name(secret), namespace.or(self.fallback))
+        else {
             return Ok(());
         };
         binding.check_place(namespace, name, key).map_err(|error| {
@@ -333,6 +329,15 @@ fn explain_bare_envelope(field: &Field<'_>, error: WalkError) -> Failure {
         "field `{path}` on line {line} is an envelope as it is, and `data` wants base64"
     ))
     .hint("move the field from `data` to `stringData`, where values stand as they are")
+}
+
+/// The name that the API server will see: the manifest's own, or the beginning of a generated one.
+pub fn object_name<'s>(secret: &'s ManifestSecret<'_>) -> Option<ObjectName<'s>> {
+    match (secret.name(), secret.generate_name()) {
+        (Some(name), _) => Some(ObjectName::Named(name.text)),
+        (None, Some(prefix)) => Some(ObjectName::Generated(prefix.text)),
+        (None, None) => None,
+    }
 }
 
 /// What the walker found, with its place; exit 1.

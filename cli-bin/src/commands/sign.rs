@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use jwe_envelope::{Envelope, ObjectName, Recognized, Serialization, recognize};
+use jwe_envelope::{Envelope, Recognized, Serialization, recognize};
 use secret_walker::{ANNOTATION_PREFIX, Manifest, ManifestSecret};
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::cli::sign::SignArgs;
 use crate::io::Io;
 use crate::io::files;
 use crate::layout::Writer;
-use crate::manifest::{fault, refuse_keys_in_both};
+use crate::manifest::{fault, object_name, refuse_keys_in_both};
 use crate::paths;
 use crate::report::{Exit, Failure};
 use crate::signing::{self, SigningKey};
@@ -185,13 +185,8 @@ fn check_place(
         ))
         .hint("seal the value anew with `privy set`, which binds it to its place"));
     };
-    let (Some(namespace), name) = (secret.namespace(), secret.name()) else {
+    let (Some(namespace), Some(name)) = (secret.namespace(), object_name(secret)) else {
         return Ok(());
-    };
-    let name = match (name, secret.generate_name()) {
-        (Some(name), _) => ObjectName::Named(name.text),
-        (None, Some(prefix)) => ObjectName::Generated(prefix.text),
-        (None, None) => return Ok(()),
     };
     binding
         .check_place(namespace.text, name, key)

@@ -11,7 +11,7 @@ use crate::submitters::Submitters;
 use crate::width::Width;
 
 /// Far more than one cluster needs.
-pub(super) const MAX_RULES: usize = 1_000;
+const MAX_RULES: usize = 1_000;
 
 impl Loader<'_> {
     /// The rules of `policy`; those of keys are collected while these are read.

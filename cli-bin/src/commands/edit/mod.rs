@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use jwe_envelope::{ObjectName, Recognized, recognize};
+use jwe_envelope::{Recognized, recognize};
 use secret_walker::{ANNOTATION_PREFIX, Field, Manifest, ManifestSecret};
 use zeroize::Zeroizing;
 
@@ -17,7 +17,7 @@ use crate::cli::edit::EditArgs;
 use crate::io::Io;
 use crate::io::files::{self, Audience, Existing};
 use crate::keys::{Choice, Chooser};
-use crate::manifest::{Placing, Sealing, fault, seal_plain_values};
+use crate::manifest::{Placing, Sealing, fault, object_name, seal_plain_values};
 use crate::place::{Limits, Target};
 use crate::report::{Exit, Failure};
 use crate::sealing::Manner;
@@ -262,12 +262,7 @@ fn check_moved(secret: &ManifestSecret<'_>, known: &Known) -> Result<(), Failure
         else {
             continue;
         };
-        let name = match (secret.name(), secret.generate_name()) {
-            (Some(name), _) => ObjectName::Named(name.text),
-            (None, Some(prefix)) => ObjectName::Generated(prefix.text),
-            (None, None) => continue,
-        };
-        let Some(namespace) = secret.namespace() else {
+        let (Some(name), Some(namespace)) = (object_name(secret), secret.namespace()) else {
             continue;
         };
         binding

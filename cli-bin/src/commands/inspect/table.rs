@@ -1,12 +1,13 @@
 //! The fields of a manifest, one line each.
 use std::fmt::Write as _;
 
-use jwe_envelope::{Envelope, ObjectName, Recognized, recognize};
+use jwe_envelope::{Envelope, Recognized, recognize};
 use secret_walker::{ANNOTATION_PREFIX, Field, Located, Manifest, ManifestSecret};
 use serde_json::{Value, json};
 use webhook_bin::signatures::Signed;
 
 use super::describe;
+use crate::manifest::object_name;
 use crate::signing;
 use crate::text::printable;
 use crate::trust::Store;
@@ -297,11 +298,7 @@ fn vouched_json(signed: &Signed) -> Value {
 /// Whether the envelope stands where it cannot be opened; not known where the manifest leaves its place open.
 fn misplaced(secret: &ManifestSecret<'_>, key: &str, envelope: &Envelope<'_>) -> Option<String> {
     let namespace = secret.namespace()?.text;
-    let name = match (secret.name(), secret.generate_name()) {
-        (Some(name), _) => ObjectName::Named(name.text),
-        (None, Some(prefix)) => ObjectName::Generated(prefix.text),
-        (None, None) => return None,
-    };
+    let name = object_name(secret)?;
     let error = envelope
         .binding()?
         .check_place(namespace, name, key)
