@@ -7,28 +7,18 @@
 //!
 //! ```text
 //! arguments ─ cli ─▶ commands::<verb> ─▶ bytes for stdout or a file, written only on success
-//!                                     └▶ Failure ─ report ─▶ stderr: error, causes, hint; exit code
+//!                                     └▶ Failure ─ failure ─▶ stderr: error, causes, hint; exit code
 //! ```
 
 pub mod cli;
 pub mod commands;
-pub mod glob;
+pub mod failure;
 pub mod io;
 pub mod keys;
-pub mod layout;
-pub mod manifest;
-pub mod parallel;
-pub mod paths;
-pub mod place;
 pub mod project;
-pub mod report;
 pub mod sealing;
-pub mod services;
-pub mod signing;
 pub mod text;
 pub mod time;
-pub mod trust;
-pub mod value;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -36,9 +26,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 
+use jwe_envelope::untrusted::Lines;
+
 use crate::cli::{Cli, Command};
+use crate::failure::{Exit, Failure};
 use crate::io::Io;
-use crate::report::{Exit, Failure};
 
 /// The process: real arguments and streams.
 pub fn main() -> ExitCode {
@@ -49,7 +41,7 @@ pub fn main() -> ExitCode {
 pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> Exit {
     let cli = match parse(arguments) {
         Ok(cli) => cli,
-        Err(error) => return report::usage(&error, io),
+        Err(error) => return usage(&error, io),
     };
     match dispatch(cli, io) {
         Ok(exit) => exit,
@@ -93,5 +85,19 @@ fn dispatch(cli: Cli, io: &mut Io<'_>) -> Result<Exit, Failure> {
         Command::Seal(args) => commands::seal::run(&args, io),
         Command::Set(args) => commands::set::run(&args, io),
         Command::Sign(args) => commands::sign::run(&args, io),
+    }
+}
+
+/// Reports what clap says: help and version are answers, everything else is wrong usage.
+fn usage(error: &clap::Error, io: &mut Io<'_>) -> Exit {
+    let text = error.render();
+    if error.use_stderr() {
+        // It repeats arguments, which a shell may have made of the names of files.
+        let _ = write!(io.stderr, "{}", Lines(&text.to_string()));
+        return Exit::Usage;
+    }
+    match write!(io.stdout, "{text}").and_then(|()| io.stdout.flush()) {
+        Ok(()) => Exit::Done,
+        Err(_) => Exit::Usage,
     }
 }

@@ -1,4 +1,7 @@
 //! Dates and spans as people write them, as Unix seconds.
+use std::time::Duration;
+
+use der::DateTime;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -24,16 +27,10 @@ pub fn parse(text: &str, now: u64) -> Result<u64, MomentError> {
 
 /// RFC 3339 in UTC, to the second.
 pub fn format(unix: u64) -> String {
-    let (days, rest) = (unix / DAY, unix % DAY);
-    let Some((year, month, day)) = civil(days) else {
-        return format!("{unix} seconds after 1970");
-    };
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        rest / HOUR,
-        rest % HOUR / MINUTE,
-        rest % MINUTE
-    )
+    match DateTime::from_unix_duration(Duration::from_secs(unix)) {
+        Ok(moment) => moment.to_string(),
+        Err(_) => format!("{unix} seconds after 1970"),
+    }
 }
 
 fn span(text: &str) -> Option<u64> {
@@ -57,10 +54,17 @@ fn date_and_time(text: &str) -> Option<u64> {
         Some(time) => parts(time, ':', [2, 2, 2])?,
         None => [0; 3],
     };
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    Some(days_since_epoch(year, month, day)? * DAY + hour * HOUR + minute * MINUTE + second)
+    // Two digits each.
+    let small = |number: u64| u8::try_from(number).ok();
+    let moment = DateTime::new(
+        u16::try_from(year).ok()?,
+        small(month)?,
+        small(day)?,
+        small(hour)?,
+        small(minute)?,
+        small(second)?,
+    );
+    Some(moment.ok()?.unix_duration().as_secs())
 }
 
 fn parts(text: &str, separator: char, widths: [usize; 3]) -> Option<[u64; 3]> {
@@ -78,54 +82,6 @@ fn parts(text: &str, separator: char, widths: [usize; 3]) -> Option<[u64; 3]> {
 fn digits(text: &str) -> Option<u64> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok())?
-}
-
-fn is_leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-fn month_lengths(year: u64) -> [u64; 12] {
-    let february = if is_leap(year) { 29 } else { 28 };
-    [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-}
-
-/// Leap days from year 1 up to and without `year`.
-fn leap_days_before(year: u64) -> u64 {
-    let last = year - 1;
-    last / 4 - last / 100 + last / 400
-}
-
-fn days_before_year(year: u64) -> u64 {
-    (year - 1970) * 365 + leap_days_before(year) - leap_days_before(1970)
-}
-
-fn days_since_epoch(year: u64, month: u64, day: u64) -> Option<u64> {
-    let lengths = month_lengths(year);
-    let month = usize::try_from(month).ok()?.checked_sub(1)?;
-    let length = *lengths.get(month)?;
-    if year < 1970 || day == 0 || day > length {
-        return None;
-    }
-    Some(days_before_year(year) + lengths[..month].iter().sum::<u64>() + day - 1)
-}
-
-/// Year, month and day; `None` past the year 9999.
-fn civil(days: u64) -> Option<(u64, u64, u64)> {
-    if days >= days_before_year(10_000) {
-        return None;
-    }
-    let mut year = 1970 + days / 366;
-    while days_before_year(year + 1) <= days {
-        year += 1;
-    }
-    let mut rest = days - days_before_year(year);
-    for (month, length) in (1..).zip(month_lengths(year)) {
-        if rest < length {
-            return Some((year, month, rest + 1));
-        }
-        rest -= length;
-    }
-    None
 }
 
 #[cfg(test)]

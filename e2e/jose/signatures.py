@@ -28,7 +28,7 @@ class Custodian:
         self.privy("key", "generate", "--kind", kind, "--out", "me.pem", "--force")
         (self.folder / "me.pub.pem").write_text(self.privy("key", "show", "me.pem", "--output", "pem"))
         fingerprint = json.loads(self.privy("key", "show", "me.pub.pem", "--output", "json"))["fingerprint"]
-        self.privy("key", "trust", "--replace", "--signer", "me.pub.pem", "--fingerprint", fingerprint)
+        self.privy("key", "trust", "--replace", "--value-signer", "me.pub.pem", "--fingerprint", fingerprint)
         (self.folder / "db.yaml").write_text(MANIFEST)
         self.privy("seal", "-i", "db.yaml", "--key", "payments.card.json", "--sign", "me.pem")
 

@@ -42,6 +42,22 @@ build_once() {
     printf '%s\n' "$folder/$file"
 }
 
+# debian FILE PACKAGE…: as root on Debian, installs the packages unless FILE (a path or the name of a program) is there.
+debian() {
+    local wanted=$1
+    shift
+    if [ -e "$wanted" ] || command -v "$wanted" >/dev/null; then return 0; fi
+    [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null || return 0
+    echo "installing $*" >&2
+    (
+        # Two suites that install at once wait for each other.
+        exec 9>"${TMPDIR:-/tmp}/privy-e2e-apt.lock"
+        if command -v flock >/dev/null; then flock 9; fi
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get install -q -y --no-install-recommends "$@" || { apt-get update -q && apt-get install -q -y --no-install-recommends "$@"; }
+    ) >&2 </dev/null
+}
+
 need_go() {
     command -v go >/dev/null || { echo 'building the servers needs Go 1.26 or later (https://go.dev/dl)' >&2; exit 1; }
 }

@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 use webhook_bin::admission::Reviewer;
-use webhook_bin::decide::Policy;
+use unseal_policy::decide::Policy;
 
 static SETUP: LazyLock<(Reviewer, String, Runtime)> = LazyLock::new(|| {
     let key = LocalKey::generate(KeyKind::Ec(Curve::P256)).expect("a new key");

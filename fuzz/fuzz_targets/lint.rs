@@ -5,14 +5,14 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use cli_bin::commands::lint::args::{LintArgs, LintFormat};
+use cli_bin::cli::lint::{LintArgs, LintFormat};
 use cli_bin::commands::lint::{lint, report};
 use cli_bin::io::{Io, Terminals};
-use cli_bin::report::Exit;
+use cli_bin::failure::Exit;
 use jwe_envelope::{Binding, CardKey, Curve, KeyCard, KeyKind, LocalKey, Place, Sealer};
 use libfuzzer_sys::fuzz_target;
 
-/// What the parts of the input are, in their order. One that is blank or missing is not there.
+/// What the parts of the input are, in their order. One that is only spaces or missing is not there.
 const FILES: [&str; 4] = ["db.yaml", ".privy.yaml", "webhook.yaml", "kustomization.yaml"];
 const NOW: u64 = 1_800_000_000;
 
@@ -65,6 +65,7 @@ fuzz_target!(|bytes: &[u8]| {
         stderr: &mut stderr,
         terminal: Terminals::default(),
         hidden: &mut |_| Err(std::io::ErrorKind::Unsupported.into()),
+        discard_typed: &mut || (),
         environment: &|_| None,
         now: NOW,
     };
@@ -88,6 +89,6 @@ fn split(bytes: &[u8]) -> Vec<Option<&[u8]>> {
         rest = &rest[at + 4..];
     }
     parts.push(rest);
-    // What is blank is not there.
+    // What is only spaces is not there.
     parts.into_iter().map(|part| Some(part).filter(|part| !part.trim_ascii().is_empty())).collect()
 }

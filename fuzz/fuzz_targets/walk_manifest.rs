@@ -1,4 +1,4 @@
-//! Any bytes as a manifest: replacing every field that can be read changes those fields alone.
+//! Any bytes as a manifest: replacing every field that can be read changes those fields only.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

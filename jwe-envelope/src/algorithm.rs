@@ -234,6 +234,22 @@ impl Curve {
     }
 }
 
+/// By the name that JWK uses.
+impl FromStr for Curve {
+    type Err = UnsupportedAlgorithm;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::P256, Self::P384, Self::P521, Self::X25519]
+            .into_iter()
+            .find(|curve| curve.as_str() == text)
+            .ok_or_else(|| UnsupportedAlgorithm {
+                what: "curve",
+                name: crate::untrusted::cut(text),
+                instead: "P-256",
+            })
+    }
+}
+
 impl fmt::Display for Curve {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -253,7 +269,7 @@ impl UnsupportedAlgorithm {
     pub(crate) fn key_management(name: &str) -> Self {
         Self {
             what: "key management",
-            name: crate::error::cut(name),
+            name: crate::untrusted::cut(name),
             instead: "RSA-OAEP-256",
         }
     }
@@ -261,7 +277,7 @@ impl UnsupportedAlgorithm {
     pub(crate) fn content_encryption(name: &str) -> Self {
         Self {
             what: "content encryption",
-            name: crate::error::cut(name),
+            name: crate::untrusted::cut(name),
             instead: "A256GCM",
         }
     }

@@ -1,4 +1,4 @@
-//! Base64url as RFC 7515 §2 wants it, strictly: no padding, no blanks, zero trailing bits
+//! Base64url as RFC 7515 §2 wants it, strictly: no padding, no white space, zero trailing bits
 //! (RFC 4648 §3.5), so that every text has exactly one reading and every reading one text.
 
 use base64::Engine as _;
@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// What is wrong with a text that should be base64url.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum Base64Fault {
     /// A character outside the alphabet, at this byte.
     Character(usize),
     /// No byte string has an encoding of this length.
@@ -16,7 +16,7 @@ pub(crate) enum Fault {
 }
 
 /// Checks a text without decoding it.
-pub(crate) fn check(text: &[u8]) -> Result<(), Fault> {
+pub(crate) fn check(text: &[u8]) -> Result<(), Base64Fault> {
     // Blocks of a fixed size become straight vector code, and still stop early in what is not base64url.
     const BLOCK: usize = 256;
     let (blocks, rest) = text.as_chunks::<BLOCK>();
@@ -27,16 +27,16 @@ pub(crate) fn check(text: &[u8]) -> Result<(), Fault> {
     };
     if !(blocks.iter().all(|block| good(block)) && good(rest)) {
         let at = text.iter().position(|&byte| !in_alphabet(byte));
-        return Err(Fault::Character(at.unwrap_or_default()));
+        return Err(Base64Fault::Character(at.unwrap_or_default()));
     }
     let unused = match text.len() % 4 {
         0 => return Ok(()),
-        1 => return Err(Fault::Length),
+        1 => return Err(Base64Fault::Length),
         2 => 0b1111,
         _ => 0b11,
     };
     match text.last() {
-        Some(&last) if value(last) & unused != 0 => Err(Fault::TrailingBits),
+        Some(&last) if value(last) & unused != 0 => Err(Base64Fault::TrailingBits),
         _ => Ok(()),
     }
 }
@@ -124,13 +124,13 @@ mod tests {
     fn names_the_fault_and_where_it_is() {
         assert_eq!(check(b"AAAA"), Ok(()));
         assert_eq!(check(b""), Ok(()));
-        assert_eq!(check(b"AAAAA"), Err(Fault::Length));
-        assert_eq!(check(b"AB"), Err(Fault::TrailingBits));
-        assert_eq!(check(b"AAB"), Err(Fault::TrailingBits));
-        assert_eq!(check(b"AA=="), Err(Fault::Character(2)));
+        assert_eq!(check(b"AAAAA"), Err(Base64Fault::Length));
+        assert_eq!(check(b"AB"), Err(Base64Fault::TrailingBits));
+        assert_eq!(check(b"AAB"), Err(Base64Fault::TrailingBits));
+        assert_eq!(check(b"AA=="), Err(Base64Fault::Character(2)));
         let mut long = vec![b'A'; 1000];
         long[777] = b'+';
-        assert_eq!(check(&long), Err(Fault::Character(777)));
+        assert_eq!(check(&long), Err(Base64Fault::Character(777)));
     }
 
     proptest! {

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use crate::envelope::{Envelope, Serialization};
 use crate::error::ParseError;
-use crate::parts::{PROTECTED, Parts, RecipientParts};
+use crate::parts::{JweParts, PROTECTED, RecipientParts};
 
 /// Parses a text that claims to be a compact envelope.
 pub(crate) fn parse(text: &[u8]) -> Result<Envelope<'_>, ParseError> {
-    split(text).and_then(Parts::check).map_err(|fault| {
+    split(text).and_then(JweParts::check).map_err(|fault| {
         // Line breaks show as many faults, the first of them seldom the telling one.
         if text.iter().any(u8::is_ascii_whitespace) {
             ParseError::Broken
@@ -18,7 +18,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Envelope<'_>, ParseError> {
     })
 }
 
-fn split(text: &[u8]) -> Result<Parts<'_>, ParseError> {
+fn split(text: &[u8]) -> Result<JweParts<'_>, ParseError> {
     let text = std::str::from_utf8(text).map_err(|_| ParseError::Utf8 {
         part: "compact envelope",
     })?;
@@ -39,7 +39,7 @@ fn split(text: &[u8]) -> Result<Parts<'_>, ParseError> {
     if protected.is_empty() {
         return Err(ParseError::Missing { part: PROTECTED });
     }
-    Ok(Parts {
+    Ok(JweParts {
         serialization: Serialization::Compact,
         protected: Some(Cow::Borrowed(protected)),
         unprotected: None,
@@ -54,7 +54,7 @@ fn split(text: &[u8]) -> Result<Parts<'_>, ParseError> {
     })
 }
 
-/// Prints; `None` when something stands where compact has no place for it.
+/// Prints; `None` when the envelope has a part that compact cannot hold.
 pub(crate) fn print(envelope: &Envelope<'_>) -> Option<String> {
     let [recipient] = envelope.recipients.as_slice() else {
         return None;

@@ -6,18 +6,17 @@ use std::sync::OnceLock;
 
 use aws_lc_rs::digest;
 
-use crate::algorithm::{ContentEncryption, KeyManagement};
+use crate::algorithm::ContentEncryption;
 use crate::binding::Binding;
-use crate::error::{ParseError, RefusedError, cut};
-use crate::open::Remembered;
+use crate::error::{ParseError, RefusedError};
 use crate::provenance::Provenance;
-use crate::recognize::examine;
-use crate::{base64url, compact, header, json};
+use crate::untrusted::cut;
+use crate::unwrap::checked::Remembered;
 
 /// RFC 7516 §7.1 and §7.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Serialization {
-    /// Five words joined by dots.
+    /// Five base64url parts joined by dots.
     Compact,
     /// One recipient, as JSON.
     Flattened,
@@ -39,8 +38,8 @@ pub enum Recognized<'a> {
 /// A well-formed envelope; borrows from the text it was parsed from.
 ///
 /// Well-formed means that every rule of RFC 7516 that public bytes can be held to holds, and those of the
-/// wire profile for `bind` and `sealed`. Whether it can be opened with a key is for
-/// [`opening`](Self::opening) to say.
+/// wire profile for `bind` and `sealed`. Whether it may be opened with a key is for
+/// [`grant`](Self::grant) to say.
 #[derive(Clone)]
 pub struct Envelope<'a> {
     pub(crate) serialization: Serialization,
@@ -58,7 +57,7 @@ pub struct Envelope<'a> {
     pub(crate) encryption: Result<ContentEncryption, RefusedError>,
     pub(crate) binding: Option<Binding>,
     pub(crate) provenance: Option<Provenance>,
-    /// Made when it is first asked for.
+    /// Computed on first use.
     pub(crate) digest: OnceLock<EnvelopeDigest>,
 }
 
@@ -76,7 +75,7 @@ pub struct Recipient<'a> {
     /// `apu` and `apv`: strict base64url, at most 512 bytes decoded.
     pub(crate) party_u: Option<Cow<'a, str>>,
     pub(crate) party_v: Option<Cow<'a, str>>,
-    /// The checks against the key that it was last held against: a caller may keep an envelope and open it again.
+    /// The checks against the key that it was last opened with: a caller may keep an envelope and open it again.
     pub(crate) checked: Remembered,
 }
 
@@ -106,18 +105,6 @@ impl Recipient<'_> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Parses any of the three serializations, blanks trimmed at both ends.
-    ///
-    /// Borrows from `text`: the ciphertext is looked at once, to see that it is base64url, and neither copied
-    /// nor decoded.
-    ///
-    /// # Errors
-    /// [`ParseError::NotAnEnvelope`] when [`recognize`](crate::recognize) would call the text plain; any other
-    /// variant says what is damaged.
-    pub fn parse(text: &'a [u8]) -> Result<Self, ParseError> {
-        examine(text.trim_ascii())?.ok_or(ParseError::NotAnEnvelope)
-    }
-
     /// How it was written.
     pub fn serialization(&self) -> Serialization {
         self.serialization
@@ -181,16 +168,6 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// The text in the given serialization; `None` when it cannot be written so
-    /// (compact or flattened with several recipients, compact with headers outside `protected`).
-    pub fn to_text(&self, serialization: Serialization) -> Option<String> {
-        match serialization {
-            Serialization::Compact => compact::print(self),
-            Serialization::Flattened => json::print_flattened(self),
-            Serialization::General => Some(json::print_general(self)),
-        }
-    }
-
     /// Detaches it from the text it was parsed from.
     pub fn into_owned(self) -> Envelope<'static> {
         Envelope {
@@ -236,88 +213,6 @@ impl fmt::Debug for Recipient<'_> {
     }
 }
 
-impl fmt::Display for Envelope<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Each serialization can print what was parsed from it or drafted for it.
-        let text = self.to_text(self.serialization).ok_or(fmt::Error)?;
-        f.write_str(&text)
-    }
-}
-
-/// What a sealer knows of one recipient before any value is encrypted.
-#[derive(Clone, Debug)]
-pub(crate) struct SealedRecipient {
-    pub(crate) algorithm: KeyManagement,
-    pub(crate) key_id: String,
-    /// The sender's ephemeral public key as a JWK object.
-    pub(crate) ephemeral: Option<String>,
-    pub(crate) encrypted_key: Vec<u8>,
-}
-
-/// An envelope whose headers are final and whose value is not encrypted yet.
-pub(crate) struct Draft {
-    envelope: Envelope<'static>,
-}
-
-impl Draft {
-    /// Writes the headers. Compact and flattened take exactly one recipient.
-    pub(crate) fn new(
-        serialization: Serialization,
-        encryption: ContentEncryption,
-        recipients: &[SealedRecipient],
-        binding: Option<&Binding>,
-        provenance: Option<&Provenance>,
-    ) -> Self {
-        let compact = match serialization {
-            Serialization::Compact => recipients.first(),
-            Serialization::Flattened | Serialization::General => None,
-        };
-        let protected = header::protected_json(encryption, compact, binding, provenance);
-        let recipients = recipients.iter().map(|recipient| Recipient {
-            header: match compact {
-                Some(_) => None,
-                None => Some(Cow::Owned(header::recipient_json(recipient))),
-            },
-            encrypted_key: base64url::encode(&recipient.encrypted_key).into(),
-            algorithm: recipient.algorithm.as_str().into(),
-            key_id: Some(recipient.key_id.clone().into()),
-            ephemeral: recipient.ephemeral.clone().map(Cow::Owned),
-            party_u: None,
-            party_v: None,
-            checked: Remembered::default(),
-        });
-        Self {
-            envelope: Envelope {
-                serialization,
-                protected: Some(base64url::encode(protected.as_bytes()).into()),
-                unprotected: None,
-                recipients: recipients.collect(),
-                aad: None,
-                iv: Cow::default(),
-                ciphertext: Cow::default(),
-                tag: Cow::default(),
-                encryption: Ok(encryption),
-                binding: binding.cloned(),
-                provenance: provenance.cloned(),
-                digest: OnceLock::new(),
-            },
-        }
-    }
-
-    /// What the encryption authenticates.
-    pub(crate) fn aad_bytes(&self) -> Cow<'_, [u8]> {
-        self.envelope.aad_bytes()
-    }
-
-    /// Adds what the encryption returned.
-    pub(crate) fn finish(mut self, iv: &[u8], ciphertext: &[u8], tag: &[u8]) -> Envelope<'static> {
-        self.envelope.iv = base64url::encode(iv).into();
-        self.envelope.ciphertext = base64url::encode(ciphertext).into();
-        self.envelope.tag = base64url::encode(tag).into();
-        self.envelope
-    }
-}
-
 fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
     Cow::Owned(text.into_owned())
 }
@@ -329,6 +224,12 @@ pub struct EnvelopeDigest([u8; 32]);
 impl EnvelopeDigest {
     /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for EnvelopeDigest {
+    fn as_ref(&self) -> &[u8] {
         &self.0
     }
 }

@@ -48,7 +48,7 @@ impl SpokenFingerprint {
     }
 }
 
-/// The groups on one line, leading zeros kept, one blank between them.
+/// The groups on one line, leading zeros kept, one space between them.
 impl fmt::Display for SpokenFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, group) in self.0.iter().enumerate() {
@@ -61,7 +61,7 @@ impl fmt::Display for SpokenFingerprint {
     }
 }
 
-/// Sixty digits; blanks, line ends, commas, dots and dashes between them are ignored.
+/// Sixty digits; spaces, newlines, commas, dots and dashes between them are ignored.
 impl FromStr for SpokenFingerprint {
     type Err = ParseFingerprintError;
 
@@ -90,10 +90,10 @@ impl FromStr for SpokenFingerprint {
 #[non_exhaustive]
 pub enum ParseFingerprintError {
     /// Neither a digit nor something to separate digits with.
-    #[error("{0:?} does not belong into a fingerprint, which is digits alone")]
+    #[error("{0:?} is not allowed in a fingerprint, which contains only digits")]
     Character(char),
     /// Not sixty digits.
-    #[error("a fingerprint has 12 groups of 5 digits, 60 in all; here are {0}")]
+    #[error("a fingerprint has 12 groups of 5 digits, 60 in all; found {0}")]
     Digits(usize),
 }
 
@@ -101,7 +101,7 @@ pub enum ParseFingerprintError {
 mod tests {
     use super::*;
 
-    /// Golden: whoever changes this breaks every fingerprint that was ever read aloud.
+    /// Golden: a change of this breaks every fingerprint that was ever read aloud.
     #[test]
     fn the_form_never_changes() {
         let mut thumbprint = [0; 32];

@@ -1,14 +1,14 @@
-//! Header objects (RFC 7516 §4): which members we look at, of which type, and where they may stand.
+//! Header objects (RFC 7516 §4): which members we look at, of which type, and where they may be.
 
 use std::borrow::Cow;
 
-use crate::algorithm::ContentEncryption;
+use crate::algorithm::{ContentEncryption, KeyManagement};
 use crate::base64url;
 use crate::binding::Binding;
-use crate::envelope::SealedRecipient;
-use crate::error::{ParseError, RefusedError, cut};
+use crate::error::{ParseError, RefusedError};
 use crate::provenance::Provenance;
 use crate::strict_json::{self, Members, Node};
+use crate::untrusted::cut;
 
 /// Bytes of the protected header, decoded.
 pub(crate) const MAX_HEADER: usize = 8 * 1024;
@@ -23,16 +23,16 @@ const REGISTERED: [&str; 20] = [
     "tag", "typ", "x5c", "x5t", "x5t#S256", "x5u", "zip",
 ];
 
-/// Where a header object stands.
+/// Which header object a member is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// In `protected`: the tag vouches for it.
+pub(crate) enum Protection {
+    /// In `protected`: authenticated by the tag.
     Protected,
     /// In `unprotected` or in a recipient's `header`.
     Unprotected,
 }
 
-/// What one header object says. Members that we do not know are carried as names alone; keys and
+/// The content of one header object. Unknown members are kept as names only; keys and
 /// addresses of keys (`jwk`, `jku`, `x5u`, `x5c`) are among them: never used, never fetched.
 #[derive(Debug, Default)]
 pub(crate) struct Header<'h> {
@@ -50,39 +50,44 @@ pub(crate) struct Header<'h> {
 }
 
 impl<'h> Header<'h> {
-    pub(crate) fn new(members: Members<'h>, standing: Standing) -> Result<Self, ParseError> {
+    pub(crate) fn new(members: Members<'h>, protection: Protection) -> Result<Self, ParseError> {
         let mut header = Self::default();
         header.names.reserve(members.len());
         for (name, node) in members {
-            header.take(&name, node, standing)?;
+            header.take(&name, node, protection)?;
             header.names.push(name);
         }
         Ok(header)
     }
 
-    fn take(&mut self, name: &str, node: Node<'h>, standing: Standing) -> Result<(), ParseError> {
+    fn take(
+        &mut self,
+        name: &str,
+        node: Node<'h>,
+        protection: Protection,
+    ) -> Result<(), ParseError> {
         match name {
             "alg" => self.algorithm = Some(node.string("alg")?),
             "apu" => self.party_u = Some(party_info(node, "apu")?),
             "apv" => self.party_v = Some(party_info(node, "apv")?),
             "bind" => {
-                protected_only("bind", standing)?;
+                protected_only("bind", protection)?;
                 self.binding = Some(Binding::from_node(node)?);
             }
             "crit" => {
-                protected_only("crit", standing)?;
+                protected_only("crit", protection)?;
                 self.critical = critical_names(node)?;
             }
             "enc" => self.encryption = Some(node.string("enc")?),
             "epk" => self.ephemeral = Some(strict_json::write_object(&node.object("epk")?)),
             "kid" => self.key_id = Some(bounded(node.string("kid")?, "kid", MAX_KEY_ID)?),
             "sealed" => {
-                protected_only("sealed", standing)?;
+                protected_only("sealed", protection)?;
                 self.provenance = Some(Provenance::from_node(node)?);
             }
             "typ" => drop(node.string("typ")?),
             "zip" => {
-                protected_only("zip", standing)?;
+                protected_only("zip", protection)?;
                 self.compression = Some(node.string("zip")?);
             }
             _ => {}
@@ -100,7 +105,7 @@ impl<'h> Header<'h> {
         names.find(|name| other.has(name))
     }
 
-    /// Whether the profile opens what the protected header describes: well-formed all the same, so
+    /// Whether the profile opens what the protected header describes: well-formed anyway, so
     /// that other people's tokens are not called damaged.
     pub(crate) fn refusal(&self) -> Option<RefusedError> {
         if let Some(zip) = &self.compression {
@@ -111,10 +116,10 @@ impl<'h> Header<'h> {
     }
 }
 
-fn protected_only(name: &'static str, standing: Standing) -> Result<(), ParseError> {
-    match standing {
-        Standing::Protected => Ok(()),
-        Standing::Unprotected => Err(ParseError::MustBeProtected { name }),
+fn protected_only(name: &'static str, protection: Protection) -> Result<(), ParseError> {
+    match protection {
+        Protection::Protected => Ok(()),
+        Protection::Unprotected => Err(ParseError::MustBeProtected { name }),
     }
 }
 
@@ -145,10 +150,10 @@ pub(crate) fn checked_base64<'t>(
     text: Cow<'t, str>,
     part: &'static str,
 ) -> Result<Cow<'t, str>, ParseError> {
-    use crate::base64url::Fault;
+    use crate::base64url::Base64Fault;
     match base64url::check(text.as_bytes()) {
         Ok(()) => Ok(text),
-        Err(Fault::Character(at)) => Err(ParseError::Base64Character {
+        Err(Base64Fault::Character(at)) => Err(ParseError::Base64Character {
             part,
             // The alphabet is ASCII, so the first byte outside of it begins a character.
             found: text
@@ -157,11 +162,11 @@ pub(crate) fn checked_base64<'t>(
                 .unwrap_or_default(),
             at,
         }),
-        Err(Fault::Length) => Err(ParseError::Base64Length {
+        Err(Base64Fault::Length) => Err(ParseError::Base64Length {
             part,
             len: text.len(),
         }),
-        Err(Fault::TrailingBits) => Err(ParseError::Base64TrailingBits { part }),
+        Err(Base64Fault::TrailingBits) => Err(ParseError::Base64TrailingBits { part }),
     }
 }
 
@@ -190,8 +195,18 @@ fn critical_names(node: Node<'_>) -> Result<Vec<Cow<'_, str>>, ParseError> {
     Ok(names)
 }
 
+/// What a sealer knows of one recipient before any value is encrypted.
+#[derive(Clone, Debug)]
+pub(crate) struct SealedRecipient {
+    pub(crate) algorithm: KeyManagement,
+    pub(crate) key_id: String,
+    /// The sender's ephemeral public key as a JWK object.
+    pub(crate) ephemeral: Option<String>,
+    pub(crate) encrypted_key: Vec<u8>,
+}
+
 /// Our protected header as JSON. `enc` comes first, so that every compact text of ours begins with
-/// `eyJlbmMiOi`. With a recipient, its members stand here too (compact); else in [`recipient_json`].
+/// `eyJlbmMiOi`. With a recipient, its members are here too (compact); else in [`recipient_json`].
 pub(crate) fn protected_json(
     encryption: ContentEncryption,
     recipient: Option<&SealedRecipient>,

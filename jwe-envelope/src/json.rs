@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use crate::envelope::{Envelope, Serialization};
 use crate::error::ParseError;
-use crate::parts::{CIPHERTEXT, MAX_RECIPIENTS, Parts, RecipientParts};
+use crate::parts::{CIPHERTEXT, JweParts, MAX_RECIPIENTS, RecipientParts};
 use crate::strict_json::{self, Members, Node};
 
-const TEXT: &str = "JSON envelope";
+pub(crate) const TEXT: &str = "JSON envelope";
 
 /// Parses a text that claims to be an envelope in JSON.
 pub(crate) fn parse(text: &[u8]) -> Result<Envelope<'_>, ParseError> {
@@ -16,7 +16,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Envelope<'_>, ParseError> {
 }
 
 /// Sorts the members; RFC 7516 §7.2 wants unknown ones ignored.
-fn sort(members: Members<'_>) -> Result<Parts<'_>, ParseError> {
+fn sort(members: Members<'_>) -> Result<JweParts<'_>, ParseError> {
     let (mut protected, mut unprotected, mut recipients) = (None, None, None);
     let (mut header, mut encrypted_key) = (None, None);
     let (mut aad, mut iv, mut ciphertext, mut tag) = (None, None, None, None);
@@ -53,7 +53,7 @@ fn sort(members: Members<'_>) -> Result<Parts<'_>, ParseError> {
             });
         }
     };
-    Ok(Parts {
+    Ok(JweParts {
         serialization,
         protected,
         unprotected,

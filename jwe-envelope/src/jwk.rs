@@ -9,13 +9,14 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::algorithm::{Curve, KeyManagement};
-use crate::error::{KeyError, cut};
+use crate::error::KeyError;
 use crate::public_key::PublicKey;
+use crate::untrusted::cut;
 
-/// Key files are small; what is longer is none.
+/// Key files are small; what is longer is not a key.
 pub(crate) const LONGEST: usize = 64 * 1024;
 
-/// One JWK. Unknown members are ignored (RFC 7517 §4), known ones may not stand twice.
+/// One JWK. Unknown members are ignored (RFC 7517 §4), known ones may not occur twice.
 #[derive(Deserialize)]
 pub(crate) struct Jwk<'a> {
     kty: Option<Cow<'a, str>>,
@@ -40,7 +41,7 @@ pub(crate) struct Jwk<'a> {
     qi: Option<&'a str>,
     k: Option<&'a RawValue>,
     oth: Option<&'a RawValue>,
-    /// An alias of a local key. A public key is named by its thumbprint alone.
+    /// An alias of a local key. A public key is named by its thumbprint only.
     #[cfg_attr(
         not(feature = "local"),
         expect(dead_code, reason = "checked in any case")
@@ -153,7 +154,7 @@ impl<'a> Jwk<'a> {
     }
 
     /// `d`, `p`, `q`, `dp`, `dq`, `qi` of an RSA key. The factors and CRT values must be there: they are what the
-    /// provider computes with, and `d` alone would mean to factor the modulus first.
+    /// provider computes with, and with only `d` it would have to factor the modulus first.
     #[cfg(feature = "local")]
     pub(crate) fn rsa_numbers(&self) -> Result<[Zeroizing<Vec<u8>>; 6], KeyError> {
         if self.oth.is_some() {

@@ -1,14 +1,14 @@
 //! Seal values as JSON Web Encryption with a public key, and open them with a key held elsewhere.
 //!
 //! An *envelope* is a JWE (RFC 7516): a fresh content key encrypts the value, and the recipient's public key wraps the
-//! content key. Anybody with the public key can seal. To open, whoever holds the private key (a key service, mostly)
+//! content key. Anyone with the public key can seal. To open, the holder of the private key (mostly a key service)
 //! unwraps the content key; everything else happens here. This crate is bytes in, bytes out: it does no I/O, is not async,
 //! and knows of Kubernetes only what a [`Binding`] says: in which namespace, Secret and field an envelope may be opened.
 //!
 //! ```text
 //! value ── Sealer (public key, Binding) ──▶ envelope text ── recognize ──▶ Envelope, still closed
-//!                                                                             │ opening: every public check
-//!              key service ◀── UnwrapRequest ── Opening ◀─────────────────────┘
+//!                                                                             │ grant: every public check
+//!              key service ◀── UnwrapRequest ── Opening ◀── Grant ◀───────────┘
 //!                   └── SecretBytes ──▶ content_key ──▶ open ──▶ Plaintext
 //! ```
 //!
@@ -33,7 +33,9 @@
 //!
 //! ```
 //! # #[cfg(feature = "local")] {
-//! use jwe_envelope::{Binding, Curve, KeyKind, LocalKey, ObjectName, Recognized, Sealer, recognize};
+//! use std::time::{Duration, SystemTime};
+//!
+//! use jwe_envelope::{Binding, Curve, GrantContext, KeyKind, LocalKey, Place, Recognized, Sealer, recognize};
 //!
 //! let key = LocalKey::generate(KeyKind::Ec(Curve::P256))?;
 //! let binding = Binding::namespace("payments")?.with_key("password")?;
@@ -44,12 +46,13 @@
 //!     Recognized::Plain => return Ok(()),       // leave it alone
 //!     Recognized::Malformed(damage) => return Err(damage.into()),
 //! };
-//! let bound = envelope.binding().ok_or("an envelope without a binding")?;
-//! bound.check_place("payments", ObjectName::Named("db"), "password")?;
-//!
-//! let opening = envelope.opening(0, key.recipient())?; // every public check; no key was touched yet
-//! let answer = key.unwrap(&opening.request()); // or ask a key service
-//! let plaintext = opening.finish(answer.map_err(|_| jwe_envelope::Rejected))?;
+//! let place = Place::new("payments", "db", "password")?; // where the value was found
+//! let context = GrantContext::webhook(&place, SystemTime::now())
+//!     .cluster("production") // the name of this cluster
+//!     .skew(Duration::from_secs(60));
+//! // Key, place, cluster, caller, time, profile; no key was touched yet.
+//! let grant = envelope.grant(key.recipient(), &context)?;
+//! let plaintext = key.open(grant)?; // or ask a key service for `grant.opening().request()`
 //! assert_eq!(plaintext.expose(), b"hunter2");
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -58,8 +61,8 @@
 //! # What is an envelope
 //!
 //! [`recognize`] takes for an envelope: a compact text that starts with `eyJ` and has four dots, or whose first part decodes
-//! to a JSON object with `enc`; or a JSON object with `ciphertext` and with `protected`, `header` or `recipients`. Trailing
-//! blanks do not count. From there on every fault is *damage* ([`ParseError`]); everything else is plain.
+//! to a JSON object with `enc`; or a JSON object with `ciphertext` and with `protected`, `header` or `recipients`. Spaces and
+//! newlines around it do not count. From there on every fault is *damage* ([`ParseError`]); everything else is plain.
 //!
 //! # The profile
 //!
@@ -74,9 +77,9 @@
 //! | `crit` | protected, and only `bind` in it | never |
 //! | `zip`, RSA1_5, `dir`, A*KW, A*GCMKW, PBES2 | refused | never |
 //!
-//! Names of the three headers must be disjoint, members unique at every depth, base64url without padding, blanks or stray
-//! bits. `enc`, `zip`, `crit`, `bind` and `sealed` belong into the protected header. `jku`, `jwk`, `x5u` and `x5c` are never
-//! used. Associated data is the received text, never a text written anew.
+//! Names of the three headers must be disjoint, members unique at every depth, base64url without padding, white space or stray
+//! bits. `enc`, `zip`, `crit`, `bind` and `sealed` belong in the protected header. `jku`, `jwk`, `x5u` and `x5c` are never
+//! used. Associated data is the received text, never a re-encoded one.
 //!
 //! # Limits
 //!
@@ -92,7 +95,7 @@
 //!
 //! # Errors
 //!
-//! One type per act. [`ParseError`], [`RefusedError`], [`BindingMismatch`] and [`SealError`] look at public bytes and say
+//! One type per act. [`ParseError`], [`GrantError`], [`RefusedError`], [`BindingMismatch`] and [`SealError`] look at public bytes and say
 //! precisely what is wrong. [`OpenError`] has one text for everything that can go wrong after the unwrap (RFC 7516 §11.5): a
 //! refused wrapped key, a wrong content key, a bad length, a bad tag. Untrusted text in errors is quoted and cut short; plaintext
 //! and keys are in none.
@@ -102,9 +105,6 @@
 //! | feature | adds |
 //! |---|---|
 //! | `local` | `LocalKey` and `LocalSigner`: private keys in this process, from PKCS#8 PEM and JWK |
-//!
-//! A build in which anything turns on `serde_json`'s `arbitrary_precision` reads no numbers here: every binding is refused
-//! then, none is opened by mistake.
 
 pub mod algorithm;
 mod base64url;
@@ -113,43 +113,60 @@ mod compact;
 mod content;
 mod date;
 mod der;
+mod draft;
 pub mod envelope;
 pub mod error;
 pub mod fingerprint;
+pub mod grant;
 mod header;
+mod hidden;
 mod json;
 mod jwk;
 mod kdf;
 pub mod key_card;
+mod key_file;
 mod key_wrap;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod open;
+mod openable;
 mod parts;
 mod pem;
+mod print;
 pub mod provenance;
 mod public_key;
 pub mod recipient;
 mod recognize;
+mod resemblance;
 pub mod seal;
 pub mod secret;
 pub mod signature;
 mod strict_json;
+pub mod untrusted;
+mod unwrap;
 
 pub use algorithm::{ContentEncryption, Curve, KeyManagement, OaepHash, UnsupportedAlgorithm};
-pub use binding::{Binding, BindingError, BindingMismatch, ObjectName, Pattern, Place, Scope};
+pub use binding::{
+    Binding, BindingError, BindingMismatch, FoundPlace, ObjectName, Pattern, Place, Scope,
+};
 pub use envelope::{Envelope, EnvelopeDigest, Recipient, Recognized, Serialization};
-pub use error::{KeyError, OpenError, ParseError, RefusedError, SealError};
+pub use error::{KeyError, OpenError, ParseError, ProvenanceError, RefusedError, SealError};
 pub use fingerprint::SpokenFingerprint;
-pub use key_card::{CardKey, CardPlaces, KeyCard, KeyStatus};
+pub use grant::{Grant, GrantContext, GrantError, OutOfTime};
+pub use hidden::{HiddenEnvelope, hidden_envelope};
+pub use key_card::{CardKey, CardPlaces, CardStatus, KeyCard};
 #[cfg(feature = "local")]
 pub use local::{KeyKind, LocalKey, LocalUnwrapError};
-pub use open::{EphemeralKey, InputsDigest, Opening, Rejected, UnwrapRequest};
-pub use provenance::{Provenance, ProvenanceError, escaped};
+pub use open::Opening;
+pub use openable::{OPENABLE_OPENINGS, RewriteError, is_openable_form, to_openable_form};
+pub use provenance::Provenance;
 pub use recipient::RecipientKey;
 pub use recognize::{MAX_ENVELOPE, recognize};
+pub use resemblance::resembles_envelope;
 pub use seal::Sealer;
 pub use secret::{ContentKey, Plaintext, SecretBytes};
 #[cfg(feature = "local")]
 pub use signature::LocalSigner;
 pub use signature::{SignatureError, SignedCard, SignedEnvelope, SignerKey};
+pub use untrusted::Untrusted;
+pub use unwrap::{EphemeralKey, InputsDigest, Rejected, UnwrapRequest};

@@ -7,10 +7,11 @@ use std::sync::OnceLock;
 use crate::algorithm::{ContentEncryption, KeyManagement};
 use crate::base64url;
 use crate::envelope::{Envelope, Recipient, Serialization};
-use crate::error::{ParseError, RefusedError, cut};
-use crate::header::{Header, MAX_HEADER, Standing, checked_base64};
-use crate::open::Remembered;
+use crate::error::{ParseError, RefusedError};
+use crate::header::{Header, MAX_HEADER, Protection, checked_base64};
 use crate::strict_json::{self, Members};
+use crate::untrusted::cut;
+use crate::unwrap::checked::Remembered;
 
 /// Recipients of one envelope.
 pub(crate) const MAX_RECIPIENTS: usize = 16;
@@ -23,7 +24,7 @@ pub(crate) const TAG: &str = "authentication tag";
 pub(crate) const AAD: &str = "additional authenticated data";
 
 /// An envelope taken apart and not yet checked.
-pub(crate) struct Parts<'a> {
+pub(crate) struct JweParts<'a> {
     pub(crate) serialization: Serialization,
     pub(crate) protected: Option<Cow<'a, str>>,
     pub(crate) unprotected: Option<Members<'a>>,
@@ -40,7 +41,7 @@ pub(crate) struct RecipientParts<'a> {
     pub(crate) encrypted_key: Cow<'a, str>,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> JweParts<'a> {
     /// Checks everything that can be said without a key. The ciphertext is looked at once and not copied.
     pub(crate) fn check(self) -> Result<Envelope<'a>, ParseError> {
         let protected_text = match self.protected {
@@ -56,13 +57,13 @@ impl<'a> Parts<'a> {
             None => Header::default(),
             Some(json) => Header::new(
                 strict_json::read_object(json, PROTECTED)?,
-                Standing::Protected,
+                Protection::Protected,
             )?,
         };
         let unprotected_text = self.unprotected.as_deref().map(strict_json::write_object);
         let unprotected = match self.unprotected {
             None => Header::default(),
-            Some(members) => Header::new(members, Standing::Unprotected)?,
+            Some(members) => Header::new(members, Protection::Unprotected)?,
         };
         disjoint(&protected, &unprotected)?;
 
@@ -72,7 +73,7 @@ impl<'a> Parts<'a> {
             let text = parts.header.as_deref().map(strict_json::write_object);
             let own = match parts.header {
                 None => Header::default(),
-                Some(members) => Header::new(members, Standing::Unprotected)?,
+                Some(members) => Header::new(members, Protection::Unprotected)?,
             };
             unprotected_enc |= own.encryption.is_some();
             let union = [&protected, &unprotected, &own];

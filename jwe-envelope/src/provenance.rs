@@ -1,60 +1,25 @@
 //! Who sealed a value, when and why: the `sealed` member, a claim tied to the value.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use crate::date::Utc;
-use crate::error::{SealError, cut};
+use crate::error::{ProvenanceError, SealError};
 use crate::strict_json::{self, MAX_INTEGER, Node};
+use crate::untrusted::Untrusted;
+use crate::untrusted::cut;
 
 /// Bytes of `sealed` as we would write it.
 const MAX_LEN: usize = 1024;
 
 /// `sealed`: `at` always; `by` and `why` only when given. At most 1 KiB, no control characters.
 ///
-/// The tag ties it to the value, and that is all: whoever holds the public key may claim anything.
+/// The tag ties it to the value, nothing more: anyone with the public key may claim anything.
 /// [`Display`](fmt::Display) says "claimed" and escapes what could deceive a terminal or a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
     at: u64,
     by: Option<String>,
     why: Option<String>,
-}
-
-/// What can be wrong with `sealed`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProvenanceError {
-    /// `at` is missing, or no whole second from 0 to 2⁵³−1.
-    #[error("`sealed`: `at` must be whole seconds since 1970, from 0 to 2^53-1")]
-    At,
-    /// A character that moves the cursor, ends the line or turns the direction of writing.
-    #[error("`sealed`: `{member}` holds the control character U+{:04X}", u32::from(*.found))]
-    Control {
-        /// `by` or `why`.
-        member: &'static str,
-        /// The character.
-        found: char,
-    },
-    /// Too long.
-    #[error("`sealed` takes more than {limit} bytes; shorten who or why")]
-    TooLong {
-        /// Bytes allowed.
-        limit: usize,
-    },
-    /// A member that we do not know.
-    #[error("`sealed` has the member {name:?}, which is unknown")]
-    UnknownMember {
-        /// The member.
-        name: String,
-    },
-    /// A member of another JSON type than it must have.
-    #[error("`sealed`: `{member}` must be {expected}")]
-    WrongType {
-        /// Which member.
-        member: &'static str,
-        /// What it must be.
-        expected: &'static str,
-    },
 }
 
 impl Provenance {
@@ -115,12 +80,12 @@ impl Provenance {
         self.at
     }
 
-    /// The claimed sealer. Untrusted: show it through [`escaped`].
+    /// The claimed sealer. Untrusted: show it through [`Untrusted`].
     pub fn by(&self) -> Option<&str> {
         self.by.as_deref()
     }
 
-    /// The claimed reason. Untrusted: show it through [`escaped`].
+    /// The claimed reason. Untrusted: show it through [`Untrusted`].
     pub fn why(&self) -> Option<&str> {
         self.why.as_deref()
     }
@@ -141,36 +106,21 @@ impl fmt::Display for Provenance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "claimed: sealed {}", Utc(self.at))?;
         if let Some(by) = &self.by {
-            write!(f, " by \"{}\"", escaped(by))?;
+            write!(f, " by {:?}", claim(by))?;
         }
         if let Some(why) = &self.why {
-            write!(f, ", \"{}\"", escaped(why))?;
+            write!(f, ", {:?}", claim(why))?;
         }
         Ok(())
     }
 }
 
-/// Untrusted text, safe to print: what moves the cursor, ends the line, turns the direction of writing
-/// or cannot be seen appears as `\u{…}`; quotation marks and backslashes are escaped too.
-pub fn escaped(text: &str) -> impl fmt::Display + '_ {
-    Escaped(text)
+/// A claim as it is shown: whole, for its length is bounded, and escaped.
+const fn claim(text: &str) -> Untrusted<'_> {
+    Untrusted::new(text).at_most(MAX_LEN)
 }
 
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|character| match character {
-            '"' | '\\' => write!(f, "\\{character}"),
-            _ if deceives(character) || is_invisible(character) => {
-                write!(f, "\\u{{{:x}}}", u32::from(character))
-            }
-            _ => f.write_char(character),
-        })
-    }
-}
-
-/// Control characters, line ends and the controls of bidirectional text (UAX #9).
+/// Control characters, newlines and the controls of bidirectional text (UAX #9).
 fn deceives(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -181,27 +131,6 @@ fn deceives(character: char) -> bool {
                 | '\u{2028}'..='\u{202e}'
                 | '\u{2066}'..='\u{2069}'
         )
-}
-
-/// Characters without a shape of their own that text can hide in.
-const fn is_invisible(character: char) -> bool {
-    matches!(
-        character,
-        '\u{00ad}'
-            | '\u{034f}'
-            | '\u{115f}'..='\u{1160}'
-            | '\u{17b4}'..='\u{17b5}'
-            | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200d}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}'
-            | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}'
-            | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
 }
 
 /// A text of the envelope. Writers are held to more: they may not turn the direction of writing

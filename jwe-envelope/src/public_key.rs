@@ -160,7 +160,7 @@ impl PublicKey {
         }
     }
 
-    /// The members that RFC 7638 §3.2 asks for, in lexicographic order, without blanks.
+    /// The members that RFC 7638 §3.2 asks for, in lexicographic order, without spaces.
     fn thumbprint_input(&self) -> String {
         let b64 = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         match self {

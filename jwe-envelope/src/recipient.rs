@@ -12,7 +12,6 @@ use crate::algorithm::{Curve, KeyManagement};
 use crate::error::KeyError;
 use crate::fingerprint::SpokenFingerprint;
 use crate::jwk::{Jwk, LONGEST};
-use crate::key_card::KeyCard;
 use crate::pem;
 use crate::public_key::{PublicKey, sha256};
 
@@ -41,32 +40,10 @@ impl PartialEq for RecipientKey {
 impl Eq for RecipientKey {}
 
 impl RecipientKey {
-    /// From any form: SPKI PEM, certificate PEM, one JWK, or the active key of a key card. The form is recognized by
-    /// its first characters; a byte order mark and blanks around it do no harm.
-    ///
-    /// # Errors
-    /// [`KeyError::PrivateKey`] for a private key in whatever form, which is a mistake worth stopping at; otherwise
-    /// what the form's own reader says.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
-        let text = text(bytes)?;
-        if pem::looks_like_pem(text) {
-            return Self::from_pem(bytes, None);
-        }
-        if !text.starts_with('{') {
-            return Err(KeyError::Unreadable);
-        }
-        if is_set(text)? {
-            let card = KeyCard::parse(text.as_bytes())?;
-            let active = card.active().ok_or(KeyError::NoActiveKey)?;
-            return Ok(active.recipient.clone());
-        }
-        Self::from_jwk(bytes, None)
-    }
-
     /// From SPKI (`PUBLIC KEY`), PKCS#1 (`RSA PUBLIC KEY`) or X.509 certificate PEM. Without `algorithm`: RSA-OAEP-256 or
     /// ECDH-ES+A256KW.
     ///
-    /// Of a certificate the key alone is taken, of a chain the first certificate's. Validity, names, key usage and
+    /// Only the key of a certificate is used; of a chain, the first certificate's. Validity, names, key usage and
     /// signature are ignored: trust in the key comes from its fingerprint, and an expired certificate still holds the key
     /// that the private half answers to.
     ///
@@ -142,7 +119,7 @@ impl RecipientKey {
     /// The same key, pinned to another algorithm.
     ///
     /// # Errors
-    /// [`KeyError::AlgorithmKind`] when the algorithm is none for this kind of key.
+    /// [`KeyError::AlgorithmKind`] when the algorithm does not fit this kind of key.
     pub fn pinned_to(&self, algorithm: KeyManagement) -> Result<Self, KeyError> {
         let algorithm = self.public.pin(Some(algorithm), None)?;
         Ok(Self {
@@ -237,24 +214,13 @@ impl fmt::Debug for RecipientKey {
     }
 }
 
-/// As text: within the limit, without a byte order mark and blanks around it.
+/// As text: within the limit, without a byte order mark and white space around it.
 pub(crate) fn text(bytes: &[u8]) -> Result<&str, KeyError> {
     if bytes.len() > LONGEST {
         return Err(too_long(bytes));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| KeyError::Unreadable)?;
     Ok(text.trim_start_matches('\u{feff}').trim())
-}
-
-/// Whether a JSON object has `keys`, and so is a JWK Set.
-pub(crate) fn is_set(json: &str) -> Result<bool, KeyError> {
-    #[derive(serde::Deserialize)]
-    struct Probe<'a> {
-        #[serde(borrow)]
-        keys: Option<&'a serde_json::value::RawValue>,
-    }
-    let probe: Probe<'_> = serde_json::from_str(json).map_err(|_| KeyError::Unreadable)?;
-    Ok(probe.keys.is_some())
 }
 
 fn too_long(bytes: &[u8]) -> KeyError {

@@ -108,7 +108,7 @@ impl Drop for Plaintext {
 }
 
 /// Wipes the whole allocation, as `zeroize` does, but with block writes: one volatile write per byte would show in the time
-/// that opening 1 MiB takes. The barrier is what keeps the compiler from dropping writes that nobody reads.
+/// that opening 1 MiB takes. The barrier is what keeps the compiler from dropping writes that no one reads.
 pub fn wipe(bytes: &mut Vec<u8>) {
     bytes.spare_capacity_mut().zeroize();
     bytes.fill(0);

@@ -8,7 +8,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::error::{ParseError, cut};
+use crate::error::ParseError;
+use crate::untrusted::cut;
 
 /// Levels of nesting; the outermost object is the first.
 pub(crate) const MAX_DEPTH: usize = 8;
@@ -70,7 +71,7 @@ pub(crate) fn read_object<'de>(
     }
 }
 
-/// Writes an object without blanks.
+/// Writes an object without spaces.
 pub(crate) fn write_object(members: &[(Cow<'_, str>, Node<'_>)]) -> String {
     serde_json::to_string(&Object(members)).expect("strings and numbers always have a JSON form")
 }

@@ -1,4 +1,4 @@
-//! From a key reference to the holder of the key.
+//! From a key reference to what unwraps with the key.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use crate::key_unwrap::KeyUnwrap;
 use crate::key_uri::{KeyUri, Target};
 use crate::layer::{Layered, TokenBucket};
 use crate::observer::Observer;
-use crate::service::{CallLimits, KeyService, KeyVersion};
+use crate::service::connect_error::ConnectError;
+use crate::service::key_service::{CallLimits, KeyService, KeyVersion};
 
 /// How each key service is reached; what is left at its default follows the platform's own ways.
 #[derive(Clone, Debug, Default)]
@@ -39,13 +40,13 @@ pub struct KeyServices {
 }
 
 impl KeyServices {
-    /// What the environment says, as each service's own command-line tool reads it.
+    /// Reads the environment as each service's own command-line tool does.
     ///
     /// Only this function reads it: the services' client libraries get every setting from us, so that a variable that
-    /// somebody left in a container's environment changes nothing.
+    /// was left in a container's environment changes nothing.
     ///
     /// # Errors
-    /// A variable that says nothing usable.
+    /// A variable with an unusable value.
     pub fn from_env() -> Result<Self, ConnectError> {
         Ok(Self {
             #[cfg(feature = "aws")]
@@ -87,7 +88,7 @@ impl KeyServices {
     }
 }
 
-/// Leads from references to the holders of keys. Keys of one service share its connections, login and quota, so one
+/// Connects references to the services that hold the keys. Keys of one service share its connections, login and quota, so one
 /// connector serves a whole configuration.
 #[derive(Debug, Default)]
 pub struct Connector {
@@ -128,7 +129,7 @@ impl Connector {
         if uri.lacks_version() {
             return Err(ConnectError::NoVersion(uri.to_string()));
         }
-        self.service(uri).await?.holder(uri, recipient).await
+        self.service(uri).await?.unwrapper(uri, recipient).await
     }
 
     /// Asks for the public key of `uri`, which names a version where its service has them.
@@ -259,17 +260,6 @@ pub async fn connect(uri: &KeyUri) -> Result<Arc<dyn KeyUnwrap>, ConnectError> {
     connector.connect(uri, &recipient).await
 }
 
-/// [`connect`] for a known public key, without asking anybody: [`Connector::connect`] of a connector of its own.
-///
-/// # Errors
-/// Those of [`Connector::connect`].
-pub async fn connect_for(
-    uri: &KeyUri,
-    recipient: &RecipientKey,
-) -> Result<Arc<dyn KeyUnwrap>, ConnectError> {
-    Connector::default().connect(uri, recipient).await
-}
-
 #[cfg(feature = "local")]
 fn same_key(
     uri: &KeyUri,
@@ -296,58 +286,4 @@ fn misconfigured(error: impl std::error::Error) -> UnwrapError {
         cause = error.source();
     }
     UnwrapError::new(Category::Misconfigured, words)
-}
-
-/// Why a key reference leads to no key.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The file cannot be used.
-    #[cfg(feature = "local")]
-    #[error(transparent)]
-    Local(#[from] crate::local::LocalFileError),
-    /// Its backend was not compiled in.
-    #[error("key reference {reference:?} is not served by this build")]
-    NotInThisBuild {
-        /// As configured.
-        reference: String,
-    },
-    /// The service has many versions of the key.
-    #[error("key reference {0:?} names no version; add the version that belongs to the public key")]
-    NoVersion(String),
-    /// The private key belongs to another public key.
-    #[error(
-        "`{reference}` holds the private key of {held}, not of {expected}; \
-         check which public key and which reference belong together"
-    )]
-    OtherKey {
-        /// As configured.
-        reference: String,
-        /// Thumbprint of what is there.
-        held: String,
-        /// Thumbprint of what was configured.
-        expected: String,
-    },
-    /// The service did not give its public key.
-    #[error("the key service did not give the public key: {0}")]
-    PublicKey(#[source] UnwrapError),
-    /// The settings of a service are not usable.
-    #[error("key service `{service}`: {message}")]
-    Settings {
-        /// `vault`, `aws`, …
-        service: &'static str,
-        /// What is wrong, and what to do.
-        message: String,
-    },
-}
-
-impl ConnectError {
-    /// [`ConnectError::Settings`].
-    #[allow(dead_code, reason = "not every build has a key service")]
-    pub(crate) fn settings(service: &'static str, message: impl Into<String>) -> Self {
-        Self::Settings {
-            service,
-            message: message.into(),
-        }
-    }
 }

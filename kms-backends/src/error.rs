@@ -1,4 +1,4 @@
-//! Why a key service did not unwrap: a category to act on, words for people, nothing secret.
+//! Why a key service did not unwrap: a category to act on, a message for people, nothing secret.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -54,9 +54,9 @@ impl fmt::Display for Category {
 
 /// Why a key was not unwrapped.
 ///
-/// `Display` states this layer alone; the service's own error is the [`source`](Error::source), for logs.
+/// `Display` states only this layer; the service's own error is the [`source`](Error::source), for logs.
 /// `Debug` leaves the source out, because the `Debug` of some client libraries prints whole answers.
-/// Cloning is cheap, so that everybody who waited for one call can be told the same.
+/// Cloning is cheap, so that all waiters of one call get the same error.
 #[derive(Clone)]
 pub struct UnwrapError {
     category: Category,
@@ -68,7 +68,7 @@ pub struct UnwrapError {
 
 impl UnwrapError {
     /// An answer of the key service, or the lack of one. `message` is in lower case, names the service
-    /// and the key as configured, and holds neither secrets nor the service's own words.
+    /// and the key as configured, and contains neither secrets nor the service's own message.
     pub fn new(category: Category, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             category,
@@ -79,7 +79,7 @@ impl UnwrapError {
         }
     }
 
-    /// Unavailable for a reason of our own: the service was not asked, so this says nothing about it.
+    /// Unavailable for a reason of our own: the service was not asked, so this does not mention it.
     pub(crate) fn not_sent(message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             sent: false,

@@ -1,4 +1,4 @@
-//! The seam: whoever holds a private key answers requests to use it.
+//! The seam: what holds a private key answers requests to use it.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -23,6 +23,58 @@ use crate::error::{Category, UnwrapError};
 /// - Return by `deadline` with [`Category::Unavailable`] if the answer is not there. Dropping the future at any
 ///   point must be safe.
 /// - The suite in module `conformance` (feature `conformance`) checks all that.
+///
+/// A complete holder, of a key in this process:
+///
+#[cfg_attr(feature = "local", doc = "```")]
+#[cfg_attr(not(feature = "local"), doc = "```ignore")]
+/// use jwe_envelope::{Curve, KeyKind, LocalKey, LocalUnwrapError, RecipientKey, SecretBytes, UnwrapRequest};
+/// use kms_backends::{Category, KeyUnwrap, KeyUnwrapExt as _, UnwrapError, async_trait};
+/// use tokio::time::{Duration, Instant};
+///
+/// struct InMemory(LocalKey);
+///
+/// // Written by hand, so that a key never appears in a log.
+/// impl std::fmt::Debug for InMemory {
+///     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+///         f.debug_tuple("InMemory").field(&self.0.recipient().kid()).finish()
+///     }
+/// }
+///
+/// #[async_trait]
+/// impl KeyUnwrap for InMemory {
+///     async fn unwrap_key(
+///         &self,
+///         request: &UnwrapRequest<'_>,
+///         deadline: Instant,
+///     ) -> Result<SecretBytes, UnwrapError> {
+///         if Instant::now() >= deadline {
+///             return Err(UnwrapError::new(Category::Unavailable, "no time is left"));
+///         }
+///         self.0.unwrap(request).map_err(|error| match error {
+///             LocalUnwrapError::Rejected => UnwrapError::new(Category::Rejected, "bad wrapped key"),
+///             _ => UnwrapError::new(Category::Misconfigured, "the request does not fit the key"),
+///         })
+///     }
+///
+///     fn public_key(&self) -> Option<&RecipientKey> {
+///         Some(self.0.recipient())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use jwe_envelope::{Binding, Envelope, Sealer};
+/// let holder = InMemory(LocalKey::generate(KeyKind::Ec(Curve::P256))?);
+/// # let recipient = holder.0.recipient().clone();
+/// # let text = Sealer::new(&[recipient.clone()])?.seal(b"hunter2", &Binding::anywhere())?.to_string();
+/// # let envelope = Envelope::parse(text.as_bytes())?;
+/// # let opening = envelope.open_unchecked(0, &recipient)?;
+/// let secret = holder.unwrap_within(&opening.request(), Duration::from_secs(5)).await?;
+/// assert_eq!(opening.finish(Ok(secret))?.expose(), b"hunter2");
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait KeyUnwrap: Debug + Send + Sync + 'static {
     /// Does what only the holder of the private key can: decrypts, or agrees on a shared secret.
@@ -69,7 +121,7 @@ impl<K: KeyUnwrap + ?Sized> KeyUnwrapExt for K {}
 
 /// An [`UnwrapRequest`] that owns its bytes, for work that outlives the envelope: a worker thread, a shared call.
 ///
-/// It holds public bytes alone.
+/// It holds only public bytes.
 #[derive(Clone, Debug)]
 pub struct OwnedRequest(Owned);
 
@@ -117,7 +169,7 @@ impl TryFrom<&UnwrapRequest<'_>> for OwnedRequest {
             })),
             _ => Err(UnwrapError::new(
                 Category::Misconfigured,
-                "this kind of unwrap request is newer than the key service's client",
+                "this client does not support this kind of unwrap request",
             )),
         }
     }

@@ -1,12 +1,14 @@
 //! Key services behind one trait: unwrap a content key, and nothing else.
 //!
 //! An envelope's content key is wrapped for a public key whose private half a key service holds. This crate asks that
-//! service, and stands between it and whoever opens envelopes: it keeps calls under their quota, repeats what may
-//! succeed later, stops asking what is down, lets equal requests share one call, and keeps content keys for a bounded
-//! time. What an envelope is and whether it may be opened here is decided elsewhere: `jwe-envelope` has done every
-//! public check before anything arrives here, and policy has allowed it.
+//! service, between it and the code that opens envelopes: it keeps calls under their quota, retries what may succeed
+//! later, stops asking a service that is down, lets equal requests share one call, and caches content keys for a bounded
+//! time. A key service is asked only with a [`Granted`]: proof that the envelope names the key, that the key's entry allows the
+//! namespace, and that place, cluster, caller and time fit.
 //!
 //! ```text
+//! Registry::grant ── every check; no key is used
+//!       ▼
 //! Registry::open ── cached? ─────────────────────────────────▶ tag, plaintext
 //!       │ no                                                     ▲
 //!       ▼                                                        │ cached once a tag accepted it
@@ -22,9 +24,9 @@
 //! # Opening an envelope
 #![cfg_attr(feature = "local", doc = "```")]
 #![cfg_attr(not(feature = "local"), doc = "```ignore")]
-//! use std::{sync::Arc, time::Duration};
+//! use std::{sync::Arc, time::{Duration, SystemTime}};
 //!
-//! use jwe_envelope::{Binding, Curve, Envelope, KeyKind, LocalKey, Place, Sealer};
+//! use jwe_envelope::{Binding, Curve, Envelope, GrantContext, KeyKind, LocalKey, Place, Sealer};
 //! use kms_backends::{KeyEntry, KeySource, NamespaceSet, Registry, local::LocalBackend};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -47,17 +49,17 @@
 //!     .to_string();
 //!
 //! let envelope = Envelope::parse(text.as_bytes())?;
-//! let kid = envelope.recipients()[0].key_id().expect("ours always have one");
-//! let entry = registry.find(kid).expect("a configured key");
-//! assert!(entry.allows_namespace("payments"));
-//! let opening = envelope.opening(0, entry.recipient())?;
-//!
+//! let context = GrantContext::webhook(&place, SystemTime::now())
+//!     .cluster("production")
+//!     .skew(Duration::from_secs(60));
+//! // Policy first: key, namespace, place, cluster, caller and time. Only a grant opens.
+//! let granted = registry.grant(&envelope, &context)?;
 //! let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
-//! let opened = registry.open(entry, &opening, deadline).await?;
+//! let opened = registry.open(&granted, deadline).await?;
 //! assert_eq!(opened.plaintext.expose(), b"hunter2");
 //! assert_eq!(opened.source, KeySource::Unwrapped);
 //!
-//! let again = registry.open(entry, &opening, deadline).await?;
+//! let again = registry.open(&granted, deadline).await?;
 //! assert_eq!(again.source, KeySource::Cache);
 //! # Ok(())
 //! # }
@@ -69,7 +71,7 @@
 //! | `Denied` | we may not use the key | no | all of the entry dropped at once | refuses; an administrator grants the right |
 //! | `Misconfigured` | the request does not fit the key | no | stay | refuses; an administrator corrects the configuration |
 //! | `Rejected` | the wrapped key is bad | no | that one dropped | is told "could not be opened", as for a bad tag |
-//! | `Unavailable` | nothing, or "later" | yes, within the deadline | serve longer | answers "try again" with the hint |
+//! | `Unavailable` | nothing, or to try again later | yes, within the deadline | serve longer | answers "try again" with the hint |
 //! | `UnknownKey` | there is no such key | no | stay | refuses; an administrator corrects the reference |
 //!
 //! # How long a content key is kept
@@ -96,60 +98,55 @@
 pub mod aws;
 #[cfg(feature = "azure")]
 pub mod azure;
-mod cache;
+mod bounded;
+#[cfg(any(feature = "pkcs11", feature = "vault"))]
+mod bounded_queue;
+mod breaker_state;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod connect;
 pub mod error;
-mod flight;
+#[cfg(any(feature = "local", feature = "vault"))]
+mod fair_queue;
+mod fair_share;
 #[cfg(feature = "gcp")]
 pub mod gcp;
-mod health;
-mod key_entry;
 mod key_unwrap;
 pub mod key_uri;
-mod keyring;
 #[cfg(feature = "kms-plugin")]
 pub mod kms_plugin;
 pub mod layer;
 #[cfg(feature = "local")]
 pub mod local;
-mod missed;
-mod namespaces;
 mod observer;
 #[cfg(feature = "pkcs11")]
 pub mod pkcs11;
 mod registry;
-#[cfg(any(
-    feature = "aws",
-    feature = "azure",
-    feature = "gcp",
-    feature = "kms-plugin",
-    feature = "pkcs11",
-    feature = "vault"
-))]
-#[allow(dead_code, reason = "each service uses a part of it")]
-mod remote;
 mod service;
 mod sync;
-#[cfg(all(test, any(feature = "kms-plugin", feature = "pkcs11")))]
-#[path = "../tests/fakes/table.rs"]
-#[allow(unreachable_pub, reason = "`pub` means the tests that share it")]
-mod table;
+mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "vault")]
 pub mod vault;
 
-pub use cache::CacheOptions;
-pub use connect::{ConnectError, Connector, KeyServices, connect, connect_for};
+pub use bounded::{read_bounded, read_file_bounded};
+pub use connect::{Connector, KeyServices, connect};
 pub use error::{Category, UnwrapError};
-pub use health::{Health, KeyStatus};
-pub use key_entry::{KeyEntry, KeyEntryBuilder};
+pub use fair_share::{FairShare, Place};
 pub use key_unwrap::{KeyUnwrap, KeyUnwrapExt, OwnedRequest};
 pub use key_uri::{KeyUri, KeyUriError};
-pub use keyring::{Keyring, Listing, SharedRegistry, WatchedKey};
-pub use namespaces::{NamespaceSet, NamespaceSetError};
 pub use observer::{CacheEvent, Observer, Unobserved};
+pub use registry::cache::CacheOptions;
+pub use registry::entry::{KeyEntry, KeyEntryBuilder};
+pub use registry::health::{EntryStatus, Health};
+pub use registry::namespaces::{NamespaceSet, NamespaceSetError};
+pub use registry::refresh::{Listing, SharedRegistry, VersionWatcher, WatchedKey};
+pub use registry::select::{Candidates, Granted, SelectError, Selected};
 pub use registry::{KeySource, OpenFailure, Opened, Registry, RegistryBuilder, RegistryError};
-pub use service::{CallLimits, KeyService, KeyVersion};
+pub use service::connect_error::ConnectError;
+pub use service::key_service::{CallLimits, KeyService, KeyVersion};
+pub use tenant::Tenant;
+
+/// The attribute of every `impl` of [`KeyUnwrap`], and the version that it needs.
+pub use async_trait::async_trait;

@@ -1,10 +1,10 @@
-//! What metrics want to know, told as it happens.
+//! Events for metrics, reported as they happen.
 
 use std::fmt::Debug;
 use std::time::Duration;
 
+use crate::breaker_state::BreakerState;
 use crate::error::Category;
-use crate::layer::BreakerState;
 
 /// Receives what happens around keys. `key` is always the configured name of a key entry, never text
 /// from an envelope, so it is safe as a metric label.

@@ -1,4 +1,4 @@
-//! Fakes for tests of whatever stands on this crate (feature `testing`; never in a shipped build).
+//! Fakes for tests of code that uses this crate (feature `testing`; never in a shipped build).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -69,7 +69,7 @@ pub struct Recorded {
 
 type Script = Box<dyn FnMut(usize) -> Reply + Send>;
 
-/// A key service that does as it is told, and remembers what it was asked.
+/// A scripted key service that records its requests.
 pub struct ScriptedBackend {
     key: Option<Arc<dyn KeyUnwrap>>,
     queue: Mutex<VecDeque<Reply>>,
@@ -248,7 +248,7 @@ pub fn a_request() -> UnwrapRequest<'static> {
 /// One call as an observer sees it: key, outcome, duration.
 pub type ObservedCall = (String, Result<(), Category>, Duration);
 
-/// Remembers everything it is told.
+/// Records every event.
 #[derive(Debug, Default)]
 pub struct RecordingObserver {
     unwraps: Mutex<Vec<ObservedCall>>,

@@ -5,8 +5,8 @@
 //! file     YAML or JSON ─▶ Manifest ─▶ Secrets ─▶ fields ─▶ (your decision) ─▶ Edits ─▶ the file, every other byte as before
 //! ```
 //!
-//! The crate has no cryptography, does no I/O and knows nothing of envelopes: it says where values stand and puts
-//! others in their place. What it cannot read without guessing it refuses, with line and caret.
+//! The crate has no cryptography, does no I/O and knows nothing of envelopes: it finds values and replaces
+//! them. Where it would have to guess, it returns an error with line and caret.
 //!
 //! # A review
 //!
@@ -61,8 +61,8 @@
 //!
 //! - A patch names the fields that were given to it and nothing else; an edited file is read again and compared with
 //!   its original before it is handed out.
-//! - A value is read as kubectl reads it. Where YAML 1.1 and 1.2 differ about an unquoted scalar, where a value stands
-//!   behind an alias, an anchor, a merge key or a tag, and where a key stands twice, the answer is an error.
+//! - A value is read as kubectl reads it. Where YAML 1.1 and 1.2 differ about an unquoted scalar, where a value is
+//!   behind an alias, an anchor, a merge key or a tag, and where a key occurs twice, the answer is an error.
 //! - No error, no `Debug` and no excerpt of a file holds a value. Copies of values that this crate makes are wiped on
 //!   drop; the parser of YAML makes copies of its own while it reads quoted and block scalars, and they are not.
 //!
@@ -81,34 +81,27 @@
 //! |---|---|
 //! | `manifest` | `Manifest` and `Edits`: YAML and JSON files, edited in place |
 
-mod admitted;
-mod annotations;
-mod base64_text;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;
 mod json;
 #[cfg(feature = "manifest")]
 mod manifest;
-mod patch;
 mod path;
-mod reader;
+mod review;
 mod text;
 mod wipe;
 
-pub use admitted::{AdmittedSecret, Entry};
-pub use annotations::SealedAnnotation;
-pub use base64_text::{decode, decode_head, decoded_len, starts_with_base64};
 pub use error::WalkError;
-pub use json::MAX_JSON_DEPTH;
+pub use json::{JsonReader, MAX_JSON_DEPTH};
 #[cfg(feature = "manifest")]
 pub use manifest::{
     EditValue, Edits, Fault, Field, Located, MAX_DEPTH, MAX_DOCUMENTS, MAX_MANIFEST_BYTES,
-    MAX_NODES, Manifest, ManifestError, ManifestSecret,
+    MAX_NODES, Manifest, ManifestError, ManifestSecret, may_hold_secret,
 };
-pub use patch::{PatchBuilder, SecretPatch};
 pub use path::{FieldPath, Section, validate_key};
-pub use reader::JsonReader;
+pub use review::base64::{decode, decode_head, decoded_len, starts_with_base64};
+pub use review::{AdmittedSecret, Entry, PatchBuilder, SealedAnnotation, SecretPatch};
 
 /// Prefix of the annotation that holds a sealed value in the *annotation layout*: what follows it is the key of
 /// `data` that the value belongs to.

@@ -1,4 +1,4 @@
-//! Where a value stands in a Secret: `data/password` for people, a JSON Pointer for patches.
+//! Where a value is in a Secret: `data/password` for people, a JSON Pointer for patches.
 
 use std::fmt;
 use std::str::FromStr;
@@ -42,7 +42,7 @@ pub struct FieldPath {
 }
 
 impl FieldPath {
-    /// The field with this key; the key is taken as it is.
+    /// The field with this key; the key is not checked.
     pub fn new(section: Section, key: impl Into<String>) -> Self {
         Self {
             section,
@@ -60,7 +60,7 @@ impl FieldPath {
         Self::new(Section::StringData, key)
     }
 
-    /// Which of the two maps the field stands in.
+    /// Which of the two maps the field is in.
     pub fn section(&self) -> Section {
         self.section
     }
@@ -77,14 +77,19 @@ impl FieldPath {
         pointer.push('/');
         pointer.push_str(self.section.as_str());
         pointer.push('/');
-        for character in self.key.chars() {
-            match character {
-                '~' => pointer.push_str("~0"),
-                '/' => pointer.push_str("~1"),
-                other => pointer.push(other),
-            }
-        }
+        push_pointer_token(&mut pointer, &self.key);
         pointer
+    }
+}
+
+/// Writes one part of a JSON Pointer.
+pub(crate) fn push_pointer_token(pointer: &mut String, token: &str) {
+    for character in token.chars() {
+        match character {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            other => pointer.push(other),
+        }
     }
 }
 
@@ -122,7 +127,7 @@ pub fn validate_key(key: &str) -> Result<(), WalkError> {
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
     {
-        "may hold letters, digits, `-`, `_` and `.` alone"
+        "may contain only letters, digits, `-`, `_` and `.`"
     } else if key == "." || key.starts_with("..") {
         "would name a folder when mounted as a file"
     } else {

@@ -4,9 +4,9 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A piece of the input, or what its escapes stand for.
+/// A piece of the input, with its escapes resolved.
 ///
-/// It may be a secret value, so a copy is wiped on drop and `Debug` shows the length alone.
+/// It may be a secret value, so a copy is wiped on drop and `Debug` shows only the length.
 #[derive(Clone)]
 pub(crate) enum Text<'a> {
     Borrowed(&'a str),

@@ -1,4 +1,4 @@
-//! The second check of `unseal`: the webhook asks the API server itself whether whoever submits may have values
+//! The second check of `unseal`: the webhook asks the API server itself whether the user who submits may have values
 //! opened in that namespace.
 //!
 //! The registration asks the same before it calls. This one holds where the registration was changed, and for
@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use crate::kube::ApiServer;
-use crate::unseal::BoxFuture;
+use crate::kube::{ApiError, ApiServer};
+use unseal_policy::format::BoxFuture;
 
 const PATH: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 /// How long a yes holds: long enough for a Secret that is tried and then applied, no longer.
@@ -76,9 +76,16 @@ impl AccessReviews {
             return Access::Allowed;
         }
         let asking = self.server.post(PATH, body.clone());
-        let reply = match timeout_at(deadline - RESERVE, asking).await {
+        let json = match timeout_at(deadline - RESERVE, asking).await {
             Err(_) => {
                 tracing::warn!("an access review was not answered in time");
+                return Access::Unknown;
+            }
+            Ok(Err(ApiError::Status(status))) => {
+                tracing::warn!(
+                    %status,
+                    "the API server refuses access reviews; the webhook needs the right to create them"
+                );
                 return Access::Unknown;
             }
             Ok(Err(error)) => {
@@ -86,16 +93,9 @@ impl AccessReviews {
                 tracing::warn!(error, "an access review was not answered");
                 return Access::Unknown;
             }
-            Ok(Ok(reply)) => reply,
+            Ok(Ok(json)) => json,
         };
-        if !reply.status.is_success() {
-            tracing::warn!(
-                status = %reply.status,
-                "the API server refuses access reviews; the webhook needs the right to create them"
-            );
-            return Access::Unknown;
-        }
-        let Ok(review) = serde_json::from_slice::<Value>(&reply.body) else {
+        let Ok(review) = serde_json::from_slice::<Value>(&json) else {
             return Access::Unknown;
         };
         let status = &review["status"];

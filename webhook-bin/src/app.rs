@@ -15,6 +15,7 @@ use axum::routing::post;
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use kms_backends::Place;
 use tokio::time::Instant;
 
 use crate::admission::{Answer, Reviewer, WipingBody};
@@ -22,10 +23,10 @@ use crate::audit::{AuditRecord, Operation, ReviewOutcome};
 use crate::audit_log::AuditLog;
 use crate::body::{Refusal, Taken, next_data};
 use crate::connection::Watch;
-use crate::decide::Code;
 use crate::discovery;
-use crate::limits::{Budget, Limits, Share, answer_within};
+use crate::limits::{BESIDE_BODIES, Budget, Limits, Share, answer_within, beside_body};
 use crate::metrics::{Metrics, Shed};
+use unseal_policy::decide::Code;
 
 /// The path that reviews are sent to.
 pub const MUTATE: &str = "/mutate";
@@ -108,6 +109,7 @@ pub struct App<R> {
     limits: Arc<Limits>,
     reviews: Arc<Budget>,
     bytes: Arc<Budget>,
+    beside: Arc<Budget>,
     draining: AtomicBool,
 }
 
@@ -120,6 +122,7 @@ impl<R> App<R> {
             metrics,
             reviews: Budget::new(limits.reviews),
             bytes: Budget::new(limits.inflight_bytes),
+            beside: Budget::new(limits.inflight_bytes.saturating_mul(BESIDE_BODIES)),
             limits,
             draining: AtomicBool::new(false),
         })
@@ -166,9 +169,9 @@ impl<R> App<R> {
     }
 }
 
-/// The routes over `app`, for whoever serves them otherwise than through [`Server`](crate::server::Server).
+/// The routes over `app`, for anyone who serves them otherwise than through [`Server`](crate::server::Server).
 ///
-/// They authenticate nobody, and bodies may take any time: both are the server's work.
+/// They authenticate no one, and bodies may take any time: both are the server's work.
 pub fn router<R: Review>(app: Arc<App<R>>) -> Router {
     async fn mutate<R: Review>(
         State(app): State<Arc<App<R>>>,
@@ -282,13 +285,11 @@ impl<R: Review> App<R> {
                 )
             }
         };
-        self.metrics
-            .review_duration
-            .observe(received.elapsed().as_secs_f64());
+        self.metrics.answered_after(received.elapsed());
         response
     }
 
-    /// Reads the body whole, within the bounds.
+    /// Reads the body whole, within the bounds, and takes room for what will be made of it.
     async fn take_in<B>(&self, watch: &Watch, body: &mut B) -> Result<(Taken, Held), Refusal>
     where
         B: hyper::body::Body<Data = Bytes> + Unpin,
@@ -301,10 +302,7 @@ impl<R: Review> App<R> {
         let len = announced
             .and_then(|len| usize::try_from(len).ok())
             .unwrap_or(0);
-        let mut held = Held {
-            bytes: self.bytes.take(len).ok_or(Refusal::Shed(Shed::Bytes))?,
-            _slot: slot,
-        };
+        let mut bytes = self.bytes.take(len).ok_or(Refusal::Shed(Shed::Bytes))?;
         let mut paid = len;
         let mut taken = Taken::Nothing;
         while let Some(data) = next_data(watch, body).await? {
@@ -313,13 +311,24 @@ impl<R: Review> App<R> {
                 return Err(Refusal::TooLarge);
             }
             if so_far > paid {
-                if !held.bytes.grow(so_far - paid) {
+                if !bytes.grow(so_far - paid) {
                     return Err(Refusal::Shed(Shed::Bytes));
                 }
                 paid = so_far;
             }
             taken = taken.and(data, paid);
         }
+        // Of a budget of its own: bodies that only wait for it cannot keep all of them from being reviewed.
+        let beside = beside_body(taken.bytes());
+        if !self.beside.could_hold(beside) {
+            return Err(Refusal::TooLarge);
+        }
+        let beside = self.beside.take(beside);
+        let held = Held {
+            _bytes: bytes,
+            _beside: beside.ok_or(Refusal::Shed(Shed::Bytes))?,
+            _slot: slot,
+        };
         Ok((taken, held))
     }
 
@@ -369,11 +378,12 @@ impl<R: Review> App<R> {
 /// written.
 #[derive(Debug)]
 struct Held {
-    bytes: Share,
+    _bytes: Share,
+    _beside: Share,
     _slot: Share,
 }
 
-/// A review whose panic ends itself alone, and which ends when its connection's watch says so. The timer
+/// A review whose panic ends itself only, and which ends when its connection's watch says so. The timer
 /// is the connection's: a review that is answered at once costs none.
 struct Contained<'a, F> {
     review: Pin<&'a mut F>,
@@ -454,6 +464,7 @@ impl<R: Review> Drop for UnderWay<'_, R> {
 struct AnswerBytes {
     bytes: WipingBody,
     _held: Held,
+    _share: Option<Place>,
 }
 
 impl AsRef<[u8]> for AnswerBytes {
@@ -466,6 +477,7 @@ fn response(answer: Answer, held: Held) -> Response<Body> {
     let bytes = Bytes::from_owner(AnswerBytes {
         bytes: answer.body,
         _held: held,
+        _share: answer.share,
     });
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() =
@@ -478,7 +490,7 @@ fn response(answer: Answer, held: Held) -> Response<Body> {
     response
 }
 
-/// What the audit line says in full, for whoever follows the log.
+/// What the audit line says in full, for anyone who follows the log.
 fn log(record: &AuditRecord) {
     tracing::debug!(
         uid = record.uid,

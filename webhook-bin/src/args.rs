@@ -32,7 +32,7 @@ pub struct Args {
     )]
     pub config: Option<PathBuf>,
 
-    /// Serve callers that prove nothing, where the configuration names no way to. Whoever reaches the port can
+    /// Serve callers that prove nothing, where the configuration names no way to. Anyone who reaches the port can
     /// then have values opened
     #[arg(long, env = "PRIVY_WEBHOOK_ALLOW_UNAUTHENTICATED_CALLERS")]
     pub allow_unauthenticated_callers: bool,

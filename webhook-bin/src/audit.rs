@@ -1,16 +1,26 @@
-//! The audit line of one review: who, what, which keys, which envelopes, what became of it. Never a value,
+//! The audit line of one review: who, what, which keys, which envelopes, the outcome of it. Never a value,
 //! never ciphertext.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jwe_envelope::EnvelopeDigest;
+use der::DateTime;
+use jwe_envelope::untrusted::json;
 use kms_backends::KeySource;
 
-use crate::decide::Code;
 use crate::json_out::{
     push_any_member, push_flag, push_member, push_number, push_string, push_text,
 };
-use crate::signatures::SignedBy;
+use unseal_policy::decide::Code;
+use unseal_policy::format::ValueDigest;
+use unseal_policy::signatures::SignedBy;
+
+/// Bytes of one line that speak of fields: room for every field that may be opened at a time. What is left out is
+/// counted.
+const MOST_FIELD_BYTES: usize = 512 << 10;
+
+/// Bytes of a field's name in the line: as long as a key of a Secret may be.
+const LONGEST_FIELD: usize = 253;
 
 /// One review, as the audit log and the metrics see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +44,7 @@ pub struct AuditRecord {
     pub user: User,
     /// Who called the webhook; filled in by the server.
     pub caller: Option<String>,
-    /// What became of the review.
+    /// The outcome of the review.
     pub outcome: ReviewOutcome,
     /// The first reason, where it was not allowed.
     pub code: Option<Code>,
@@ -88,7 +98,7 @@ pub struct User {
     pub extra: Vec<(String, Vec<String>)>,
 }
 
-/// What became of a review.
+/// The outcome of a review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReviewOutcome {
     /// Refused with a reason.
@@ -151,8 +161,8 @@ pub struct FieldRecord {
     /// The configured name of the key that it is tried with.
     pub key: Option<String>,
     /// Names the envelope.
-    pub envelope: Option<EnvelopeDigest>,
-    /// What became of it.
+    pub envelope: Option<ValueDigest>,
+    /// The outcome of it.
     pub outcome: FieldOutcome,
     /// Why it was refused, or left or opened with a warning.
     pub code: Option<Code>,
@@ -160,31 +170,35 @@ pub struct FieldRecord {
     pub source: Option<KeySource>,
     /// Who signed it, where the configuration names that signer.
     pub signer: Option<SignedBy>,
+    /// The request repeats a text that is stored: anyone who sends it may not be the one who wrote it.
+    pub stored_before: bool,
 }
 
-/// What became of one field.
+/// The outcome of one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FieldOutcome {
     /// Left as it is.
     Left,
     /// Its value is in the patch.
     Opened,
-    /// It stands in the way of the Secret.
+    /// Its annotation is stored, and the stored value of it was put back.
+    PutBack,
+    /// It is in the way of the Secret.
     Refused,
     /// Its annotation is gone, and the value goes with it.
     Removed,
-    /// A Secret was created with a sealed annotation and its value, and the envelope could not be opened: the value
-    /// stays as it came.
+    /// A Secret was created with a sealed annotation and its value: the value stays as it came, nothing was opened.
     Restored,
-    /// Nothing is wrong with it; another field stands in the way.
+    /// Nothing is wrong with it; another field is in the way.
     Skipped,
 }
 
 impl FieldOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Left,
         Self::Opened,
+        Self::PutBack,
         Self::Refused,
         Self::Removed,
         Self::Restored,
@@ -196,6 +210,7 @@ impl FieldOutcome {
         match self {
             Self::Left => "left",
             Self::Opened => "opened",
+            Self::PutBack => "put-back",
             Self::Refused => "refused",
             Self::Removed => "removed",
             Self::Restored => "restored",
@@ -234,7 +249,8 @@ impl AuditRecord {
 
     /// Appends the record as one line of JSON, line feed included.
     pub fn write_json(&self, out: &mut Vec<u8>) {
-        out.reserve(512 + 256 * self.fields.len());
+        let start = out.len();
+        out.reserve(512 + (256 * self.fields.len()).min(MOST_FIELD_BYTES));
         out.push(b'{');
         push_member(out, "time");
         push_time(out, self.time);
@@ -258,13 +274,22 @@ impl AuditRecord {
         }
         push_member(out, "fields");
         out.push(b'[');
-        for (index, field) in self.fields.iter().enumerate() {
-            if index > 0 {
+        let first = out.len();
+        let mut left = self.fields.len();
+        for field in &self.fields {
+            if out.len() - first > MOST_FIELD_BYTES {
+                break;
+            }
+            if out.len() > first {
                 out.push(b',');
             }
             field.write_json(out);
+            left -= 1;
         }
         out.push(b']');
+        if left > 0 {
+            push_number(out, "fieldsLeftOut", left as u64);
+        }
         push_number(out, "unwraps", self.unwraps() as u64);
         push_number(
             out,
@@ -272,6 +297,19 @@ impl AuditRecord {
             u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX),
         );
         out.extend_from_slice(b"}\n");
+        escape_deceptive(out, start);
+    }
+}
+
+/// Escapes what follows `start` once more, where others wrote what a terminal obeys or hides. Nearly every line is ASCII.
+fn escape_deceptive(out: &mut Vec<u8>, start: usize) {
+    let line = &out[start..];
+    if line.is_ascii() {
+        return;
+    }
+    if let Cow::Owned(escaped) = json(&String::from_utf8_lossy(line)) {
+        out.truncate(start);
+        out.extend_from_slice(escaped.as_bytes());
     }
 }
 
@@ -298,9 +336,24 @@ impl User {
 }
 
 impl FieldRecord {
+    /// A field about which nothing else is known.
+    pub(crate) fn new(field: &str, outcome: FieldOutcome) -> Self {
+        Self {
+            field: field.to_owned(),
+            kid: None,
+            key: None,
+            envelope: None,
+            outcome,
+            code: None,
+            source: None,
+            signer: None,
+            stored_before: false,
+        }
+    }
+
     fn write_json(&self, out: &mut Vec<u8>) {
         out.push(b'{');
-        push_text(out, "field", &self.field);
+        push_text(out, "field", within(&self.field, LONGEST_FIELD));
         if let Some(kid) = &self.kid {
             push_text(out, "kid", kid);
         }
@@ -317,6 +370,9 @@ impl FieldRecord {
         if let Some(code) = self.code {
             push_text(out, "code", code.as_str());
         }
+        if self.stored_before {
+            push_flag(out, "storedBefore", true);
+        }
         if let Some(source) = self.source {
             push_text(out, "source", source.as_str());
         }
@@ -327,6 +383,11 @@ impl FieldRecord {
         }
         out.push(b'}');
     }
+}
+
+/// The first bytes of a text, at most so many.
+fn within(text: &str, longest: usize) -> &str {
+    &text[..text.floor_char_boundary(longest)]
 }
 
 fn push_list(out: &mut Vec<u8>, texts: &[String]) {
@@ -341,10 +402,10 @@ fn push_list(out: &mut Vec<u8>, texts: &[String]) {
 }
 
 /// The same text as the digest's `Display`, without the formatter.
-pub(crate) fn push_digest(out: &mut Vec<u8>, digest: &EnvelopeDigest) {
+pub(crate) fn push_digest(out: &mut Vec<u8>, digest: &ValueDigest) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut hex = [[0; 2]; 32];
-    for (pair, byte) in hex.iter_mut().zip(digest.as_bytes()) {
+    for (pair, byte) in hex.iter_mut().zip(digest.0) {
         *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
     }
     out.extend_from_slice(b"sha256:");
@@ -354,17 +415,17 @@ pub(crate) fn push_digest(out: &mut Vec<u8>, digest: &EnvelopeDigest) {
 /// RFC 3339 in UTC with milliseconds, in quotes.
 fn push_time(out: &mut Vec<u8>, time: SystemTime) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let (year, month, day) = civil_date(days);
+    // A clock beyond the year 9999 is wrong anyway.
+    let date = DateTime::from_unix_duration(since).unwrap_or(DateTime::INFINITY);
     let mut text = *b"\"0000-00-00T00:00:00.000Z\"";
     for (value, digits) in [
-        (year, 1..5),
-        (month, 6..8),
-        (day, 9..11),
-        (second / 3600, 12..14),
-        (second / 60 % 60, 15..17),
-        (second % 60, 18..20),
-        (u64::from(since.subsec_millis()), 21..24),
+        (u32::from(date.year()), 1..5),
+        (u32::from(date.month()), 6..8),
+        (u32::from(date.day()), 9..11),
+        (u32::from(date.hour()), 12..14),
+        (u32::from(date.minutes()), 15..17),
+        (u32::from(date.seconds()), 18..20),
+        (since.subsec_millis(), 21..24),
     ] {
         let mut rest = value;
         for digit in text[digits].iter_mut().rev() {
@@ -373,25 +434,6 @@ fn push_time(out: &mut Vec<u8>, time: SystemTime) {
         }
     }
     out.extend_from_slice(&text);
-}
-
-/// Year, month and day of the Gregorian calendar, so many days after 1970-01-01. Counted from 1 March of year 0,
-/// because then the day that comes and goes is the last one of the year.
-fn civil_date(days: u64) -> (u64, u64, u64) {
-    let from_march = days + 719_468;
-    let (era, day_of_era) = (from_march / 146_097, from_march % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day)
 }
 
 #[cfg(test)]
@@ -460,6 +502,7 @@ mod tests {
                 key_id: "s".into(),
                 at: 7,
             }),
+            stored_before: false,
         }];
         let text = line(&record);
         assert_eq!(text.find('\n'), Some(text.len() - 1));
@@ -478,6 +521,45 @@ mod tests {
                 "unwraps": 1, "micros": 42,
             })
         );
+    }
+
+    #[test]
+    fn a_line_holds_nothing_that_a_terminal_obeys_or_hides() {
+        let mut record = AuditRecord::new(UNIX_EPOCH);
+        record.name = "db\u{1b}[2J\u{9b}\u{202e}\u{200b}\n::error::é".into();
+        let text = line(&record);
+        assert!(text.trim_end().chars().all(|c| !c.is_control()), "{text}");
+        assert!(
+            !text.contains(['\u{202e}', '\u{200b}']) && text.contains('é'),
+            "{text}"
+        );
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["name"], record.name);
+    }
+
+    #[test]
+    fn a_line_stays_short_whatever_a_secret_is_called_and_however_much_it_holds() {
+        let field = |name: String| FieldRecord {
+            field: name,
+            kid: None,
+            key: None,
+            envelope: None,
+            outcome: FieldOutcome::Refused,
+            code: Some(Code::Damaged),
+            source: None,
+            signer: None,
+            stored_before: false,
+        };
+        let mut record = AuditRecord::new(UNIX_EPOCH);
+        record.fields = (0..100_000).map(|n| field(n.to_string())).collect();
+        record.fields[0].field = "\u{e9}".repeat(1 << 20);
+        let text = line(&record);
+        assert!(text.len() < MOST_FIELD_BYTES + 4096, "{}", text.len());
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let fields = value["fields"].as_array().unwrap();
+        assert_eq!(fields[0]["field"], "\u{e9}".repeat(LONGEST_FIELD / 2));
+        let left_out = value["fieldsLeftOut"].as_u64().unwrap();
+        assert_eq!(fields.len() as u64 + left_out, 100_000);
     }
 
     #[test]

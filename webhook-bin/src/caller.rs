@@ -1,4 +1,4 @@
-//! Who may ask. The webhook opens values for whoever can reach it, so it serves known callers alone.
+//! Who may ask. The webhook opens values for anyone who can reach it, so it serves known callers only.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -47,8 +47,8 @@ pub enum Rejected {
     /// The client presented no certificate, or one that the authority did not sign.
     #[error("no trusted client certificate")]
     Handshake,
-    /// The API server hands on the question of somebody else than itself.
-    #[error("the API server hands on the question of somebody else than itself")]
+    /// The API server hands on the question of someone else than itself.
+    #[error("the API server passes on a request that is not its own")]
     Identity,
     /// The certificate is trusted and carries none of the allowed names.
     #[error("the client certificate carries none of the allowed names")]

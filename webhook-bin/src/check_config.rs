@@ -46,7 +46,7 @@ fn write_summary(out: &mut String, config: &Config) -> std::fmt::Result {
         )?,
         CallerMode::Aggregated(aggregated) => writeln!(
             out,
-            "callers      the API server itself, through the APIService {}.{}; what its front proxy is stands in the cluster ({})",
+            "callers      the API server itself, through the APIService {}.{}; its front proxy is described in the cluster ({})",
             crate::discovery::VERSION,
             crate::discovery::GROUP,
             match &aggregated.kubeconfig {
@@ -173,7 +173,7 @@ fn write_rules(out: &mut String, config: &Config) -> std::fmt::Result {
 
 fn certificate(out: &mut String, config: &Config) -> std::fmt::Result {
     let Ok(store) = TlsStore::open(config.tls.clone()) else {
-        // It was good a moment ago: somebody is at work on it.
+        // It was good a moment ago: someone is at work on it.
         return writeln!(
             out,
             "certificate  {} is being replaced",

@@ -1,6 +1,7 @@
 //! The open connections of one port: how many, which may make room for others, and their graceful end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
@@ -12,8 +13,18 @@ use crate::connection::Watch;
 #[derive(Debug)]
 pub(crate) struct Connections {
     limit: usize,
+    when_full: WhenFull,
     open: Mutex<Open>,
     emptied: Notify,
+}
+
+/// Which connection makes room for a new one when all are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WhenFull {
+    /// The oldest that has never sent a whole request. Connections at work stay.
+    NeverServed,
+    /// The oldest of the address that holds the most.
+    Greediest,
 }
 
 #[derive(Debug, Default)]
@@ -25,6 +36,7 @@ struct Open {
 
 #[derive(Debug)]
 struct Entry {
+    peer: IpAddr,
     task: Option<AbortHandle>,
     stop: Option<oneshot::Sender<()>>,
     /// Known from the end of the handshake on.
@@ -38,21 +50,34 @@ pub(crate) struct Seat {
     number: u64,
 }
 
-/// What became of a new connection.
+/// The outcome of a new connection.
 #[derive(Debug)]
 pub(crate) enum Admission {
-    /// It has a seat.
+    /// It has a place.
     Seated(Seat, oneshot::Receiver<()>),
-    /// It has a seat that another connection, which never sent a request, had to leave.
+    /// It has a place that another connection, which never sent a request, had to leave.
     SeatedForAnother(Seat, oneshot::Receiver<()>),
     /// There is no room.
     Full,
 }
 
 impl Connections {
+    /// For callers that keep their connections: anyone who is at work stays.
     pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Self::with(limit, WhenFull::NeverServed)
+    }
+
+    /// For many short connections of strangers. When all are taken, the address that holds the most loses its oldest
+    /// connection, so one address can never take the places of another that holds fewer: a probe gets through however
+    /// many connections someone else opens.
+    pub(crate) fn shared_by_address(limit: usize) -> Arc<Self> {
+        Self::with(limit, WhenFull::Greediest)
+    }
+
+    fn with(limit: usize, when_full: WhenFull) -> Arc<Self> {
         Arc::new(Self {
             limit,
+            when_full,
             open: Mutex::default(),
             emptied: Notify::new(),
         })
@@ -63,18 +88,18 @@ impl Connections {
         self.lock().entries.len()
     }
 
-    /// Finds a seat. When all are taken, the oldest connection that has never sent a whole request leaves:
-    /// a flood of stalled handshakes then throws out itself, and callers at work stay.
-    pub(crate) fn admit(self: &Arc<Self>) -> Admission {
+    /// Finds a place for a connection from `peer`. When all are taken, another connection leaves: where callers keep
+    /// theirs, the oldest that has never sent a whole request (a flood of stalled handshakes then ends itself, and
+    /// callers at work stay); else the oldest of the address that holds the most.
+    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Admission {
         let mut open = self.lock();
         let full = open.entries.len() >= self.limit;
         if full {
-            let idler = open
-                .entries
-                .iter()
-                .find(|(_, entry)| entry.never_served())
-                .map(|(number, _)| *number);
-            let Some(entry) = idler.and_then(|number| open.entries.remove(&number)) else {
+            let leaves = match self.when_full {
+                WhenFull::NeverServed => open.oldest(Entry::never_served),
+                WhenFull::Greediest => open.oldest_of_greediest(source(peer)),
+            };
+            let Some(entry) = leaves.and_then(|number| open.entries.remove(&number)) else {
                 return Admission::Full;
             };
             if let Some(task) = entry.task {
@@ -85,6 +110,7 @@ impl Connections {
         open.next += 1;
         let (stop, stopped) = oneshot::channel();
         let entry = Entry {
+            peer,
             task: None,
             stop: Some(stop),
             watch: None,
@@ -145,6 +171,39 @@ impl Connections {
     }
 }
 
+impl Open {
+    fn oldest(&self, may_leave: impl Fn(&Entry) -> bool) -> Option<u64> {
+        let mut entries = self.entries.iter();
+        entries
+            .find(|(_, entry)| may_leave(entry))
+            .map(|(number, _)| *number)
+    }
+
+    /// The oldest of the address that has the most: of `newcomer` itself where no other has more.
+    fn oldest_of_greediest(&self, newcomer: IpAddr) -> Option<u64> {
+        let mut held: HashMap<IpAddr, usize> = HashMap::new();
+        for entry in self.entries.values() {
+            *held.entry(source(entry.peer)).or_default() += 1;
+        }
+        let most = held.values().copied().max()?;
+        if held.get(&newcomer) == Some(&most) {
+            return self.oldest(|entry| source(entry.peer) == newcomer);
+        }
+        self.oldest(|entry| held.get(&source(entry.peer)) == Some(&most))
+    }
+}
+
+/// The peer's address; of IPv6 the network, because one host may have all of its addresses.
+fn source(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let network = u128::from(address) >> 64 << 64;
+            IpAddr::V6(network.into())
+        }
+    }
+}
+
 impl Entry {
     fn never_served(&self) -> bool {
         self.watch.as_ref().is_none_or(|watch| !watch.served_one())
@@ -184,6 +243,8 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
+    const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     fn seat(admission: Admission) -> Seat {
         match admission {
             Admission::Seated(seat, _) | Admission::SeatedForAnother(seat, _) => seat,
@@ -198,28 +259,47 @@ mod tests {
     #[tokio::test]
     async fn makes_room_by_sending_off_the_oldest_that_never_asked() {
         let connections = Connections::new(2);
-        let worker = seat(connections.admit());
+        let worker = seat(connections.admit(HOST));
         let busy = watch();
         worker.established(&busy);
         busy.head_complete();
-        let stalled = seat(connections.admit());
-        let admission = connections.admit();
+        let stalled = seat(connections.admit(HOST));
+        let admission = connections.admit(HOST);
         assert!(matches!(admission, Admission::SeatedForAnother(..)));
         assert_eq!(connections.len(), 2);
         let newcomer = seat(admission);
         let asking = watch();
         newcomer.established(&asking);
         asking.head_complete();
-        assert!(matches!(connections.admit(), Admission::Full));
-        // The one that left gives its seat back late; nobody else loses theirs by it.
+        assert!(matches!(connections.admit(HOST), Admission::Full));
+        // The one that left gives its place back late; no one else loses one by it.
         drop(stalled);
         assert_eq!(connections.len(), 2);
     }
 
     #[tokio::test]
+    async fn one_address_never_takes_the_place_of_another_that_holds_fewer() {
+        let host = |last: u8| IpAddr::from([10, 0, 0, last]);
+        let connections = Connections::shared_by_address(4);
+        let probe = seat(connections.admit(host(1)));
+        let mut flood: Vec<Seat> = (0..20).map(|_| seat(connections.admit(host(2)))).collect();
+        assert_eq!(connections.len(), 4);
+        let open = |connection: &Seat| connections.lock().entries.contains_key(&connection.number);
+        assert!(open(&probe));
+        // The oldest left, so the flood ends itself.
+        assert!(flood[..17].iter().all(|connection| !open(connection)));
+        assert!(flood[17..].iter().all(open));
+        // Another prober takes a place of the flood's, and so does the flood of many addresses of one network.
+        let other = seat(connections.admit(host(3)));
+        let network = |last: u16| IpAddr::from([0xfd00, 0, 0, 1, 0, 0, 0, last]);
+        flood.extend((0..20).map(|last| seat(connections.admit(network(last)))));
+        assert!(open(&probe) && open(&other));
+    }
+
+    #[tokio::test]
     async fn tells_when_the_last_one_has_left() {
         let connections = Connections::new(2);
-        let first = seat(connections.admit());
+        let first = seat(connections.admit(HOST));
         let emptied = tokio::spawn({
             let connections = Arc::clone(&connections);
             async move { connections.emptied().await }

@@ -1,6 +1,6 @@
 //! What an API server asks an extension about itself: groups, resources, OpenAPI, health.
 //!
-//! Two paths take reviews and nothing is stored, so all of it is fixed text. It must be right all the same: an
+//! Two paths take reviews and nothing is stored, so all of it is fixed text. It must be right anyway: an
 //! extension whose discovery fails stalls the deletion of namespaces everywhere.
 
 use http::Method;
@@ -22,7 +22,7 @@ const OPENAPI_V3: &str = r#"{"paths":{"apis/admission.privyseal.dev/v1":{"server
 const OPENAPI_V3_GROUP: &str =
     r#"{"openapi":"3.0.0","info":{"title":"Privy Seal","version":"v1"},"paths":{}}"#;
 
-/// Whether this is a question of discovery, which everybody may ask who comes through the API server.
+/// Whether this is a question of discovery, which everyone may ask who comes through the API server.
 pub(crate) fn is_public(method: &Method, path: &str) -> bool {
     answer(method, path).is_some()
 }

@@ -1,42 +1,51 @@
 //! Writes JSON text straight into a buffer: answers and audit lines never pass through a tree of values.
 
+use jwe_envelope::untrusted::is_deceptive;
+
 /// Appends a JSON string, quotes included.
 pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len() + 2);
     out.push(b'"');
-    let mut rest = text.as_bytes();
+    let bytes = text.as_bytes();
     // Nearly every text is written as it is. Without an early end the loop becomes vector instructions.
-    if !rest
+    if !bytes
         .iter()
         .fold(false, |found, byte| found | needs_escape(*byte))
     {
-        out.extend_from_slice(rest);
+        out.extend_from_slice(bytes);
         out.push(b'"');
         return;
     }
-    while let Some(at) = rest.iter().position(|byte| needs_escape(*byte)) {
-        out.extend_from_slice(&rest[..at]);
-        match rest[at] {
-            b'"' => out.extend_from_slice(br#"\""#),
-            b'\\' => out.extend_from_slice(br"\\"),
-            b'\n' => out.extend_from_slice(br"\n"),
-            b'\r' => out.extend_from_slice(br"\r"),
-            b'\t' => out.extend_from_slice(br"\t"),
-            control => {
-                let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
-                out.extend_from_slice(br"\u00");
-                out.extend_from_slice(&[digit(control >> 4), digit(control & 15)]);
+    let mut copied = 0;
+    for (at, letter) in text.char_indices() {
+        let escape: &[u8] = match letter {
+            '"' => br#"\""#,
+            '\\' => br"\\",
+            '\n' => br"\n",
+            '\r' => br"\r",
+            '\t' => br"\t",
+            _ if is_deceptive(letter) => b"",
+            _ => continue,
+        };
+        out.extend_from_slice(&text.as_bytes()[copied..at]);
+        copied = at + letter.len_utf8();
+        if escape.is_empty() {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                let digit = |shift: u32| b"0123456789abcdef"[usize::from(*unit >> shift & 15)];
+                out.extend_from_slice(br"\u");
+                out.extend_from_slice(&[digit(12), digit(8), digit(4), digit(0)]);
             }
+        } else {
+            out.extend_from_slice(escape);
         }
-        rest = &rest[at + 1..];
     }
-    out.extend_from_slice(rest);
+    out.extend_from_slice(&text.as_bytes()[copied..]);
     out.push(b'"');
 }
 
+/// Whether a byte is to be escaped, or may begin a letter that is: what JSON allows and terminals obey is escaped, too.
 fn needs_escape(byte: u8) -> bool {
-    // DEL is legal in JSON and a nuisance on a terminal.
-    matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f)
+    matches!(byte, b'"' | b'\\' | 0..0x20 | 0x7f..)
 }
 
 /// Appends `"name":`, with a comma before it unless it is the first member. The name is one of ours and needs no
@@ -54,7 +63,7 @@ pub(crate) fn push_member(out: &mut Vec<u8>, name: &'static str) {
     out.extend_from_slice(b"\":");
 }
 
-/// The same for a name that somebody else chose.
+/// The same for a name that someone else chose.
 pub(crate) fn push_any_member(out: &mut Vec<u8>, name: &str) {
     push_comma(out);
     push_string(out, name);
@@ -125,13 +134,14 @@ mod tests {
             "",
             "plain",
             "\"\\\n\r\t\u{0}\u{1f}\u{7f}",
-            "é😀\u{2028}",
+            "é😀\u{2028}\u{202e}\u{e0041}\u{85}",
             &every,
         ] {
             let mut out = Vec::new();
             push_string(&mut out, text);
             assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
-            assert!(!out.contains(&b'\n') && !out.contains(&0x7f));
+            let shown = std::str::from_utf8(&out).unwrap();
+            assert!(!shown.chars().any(is_deceptive), "{shown}");
         }
     }
 

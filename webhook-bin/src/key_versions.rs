@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kms_backends::Keyring;
+use kms_backends::VersionWatcher;
 
 /// How long one round of listing may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -10,7 +10,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_secs(5);
 
 /// Lists versions every `period` and serves what is found. Ends at once when no key needs it.
-pub(crate) async fn keep_listed(keyring: Keyring, period: Duration) {
+pub(crate) async fn keep_listed(keyring: VersionWatcher, period: Duration) {
     if !keyring.watches() {
         return;
     }

@@ -88,6 +88,22 @@ fn memory_ceiling() -> Option<u64> {
     .filter(|bytes| *bytes < 1 << 50)
 }
 
+/// What reviews may take beside their bodies, in times of [`Limits::inflight_bytes`]. With the bodies it is four, which
+/// is the part of the memory that [`default_inflight_bytes`] divides by.
+pub(crate) const BESIDE_BODIES: usize = 3;
+
+/// What a review takes beside its body: its decoded values and the answer, or more where the body's many small parts
+/// take more memory than the usual review of that length.
+///
+/// Every member, element and string of a body may become an entry of a list or a string on the heap, however short it is.
+pub(crate) fn beside_body(body: &[u8]) -> usize {
+    const ENTRY: usize = 160;
+    let entries = body
+        .iter()
+        .fold(0, |commas, byte| commas + usize::from(*byte == b','));
+    (body.len() * BESIDE_BODIES).max(entries * ENTRY)
+}
+
 /// When the review must be answered: the caller's `timeout` less a reserve.
 ///
 /// `query` is the request's query string. The API server writes Go durations (`10s`, `1m0s`).
@@ -133,7 +149,7 @@ fn parse_go_duration(text: &str) -> Option<Duration> {
     None
 }
 
-/// A bound on a sum, shared by all connections. Nobody waits for it: what does not fit is shed.
+/// A bound on a sum, shared by all connections. No one waits for it: what does not fit is shed.
 #[derive(Debug)]
 pub struct Budget {
     used: AtomicUsize,
@@ -152,6 +168,11 @@ impl Budget {
     /// Units taken at this moment.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether so much can ever be had.
+    pub fn could_hold(&self, amount: usize) -> bool {
+        amount <= self.limit
     }
 
     /// Takes `amount` units until the share is dropped; `None` when they are not there.
@@ -227,6 +248,17 @@ mod tests {
         ] {
             assert_eq!(answer_within(query), Duration::from_secs(9), "{query:?}");
         }
+    }
+
+    #[test]
+    fn a_body_of_many_small_parts_weighs_more_than_its_length() {
+        let usual =
+            br#"{"data":{"password":"ZXlKbGJtTWlPaUpCTWpVMlIwTk5JbjA=","user":"YWRtaW4="}}"#;
+        let wide = usual.repeat(1_000);
+        assert_eq!(beside_body(&wide), wide.len() * 3);
+        let many = br#""a":"","#.repeat(1_000);
+        assert_eq!(beside_body(&many), 160 * 1_000);
+        assert_eq!(beside_body(b""), 0);
     }
 
     #[test]

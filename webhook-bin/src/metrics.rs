@@ -15,16 +15,40 @@ use kms_backends::{CacheEvent, Category, Observer};
 
 use crate::audit::{AuditRecord, FieldOutcome, Operation};
 use crate::caller::Rejected;
+use unseal_policy::decide::Code;
+
+/// Upper bounds of the times of reviews in seconds: from a cached answer on a quiet machine to the longest timeout of
+/// the API server.
+const REVIEW_TIMES: [f64; 18] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.5, 5.0, 10.0, 30.0,
+];
+
+/// Upper bounds of the times of key services in seconds.
+const UNWRAP_TIMES: [f64; 14] = [
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// The upper bound of the bucket that a time falls into. A histogram's sum, read before and after one request, would
+/// give that request's time to the nanosecond to anyone who reaches the metrics. Made of bounds, it says no more than
+/// the buckets do.
+fn rounded_up(took: Duration, bounds: &[f64]) -> f64 {
+    let seconds = took.as_secs_f64();
+    let bound = bounds.iter().find(|bound| seconds <= **bound);
+    bound.or(bounds.last()).copied().unwrap_or_default()
+}
 
 /// All counters of one server. Cloning shares them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub(crate) reviews: Family<ReviewLabels, Counter>,
-    pub(crate) review_duration: Histogram,
+    review_duration: Histogram,
     pub(crate) envelopes: Family<OutcomeLabel, Counter>,
     shed: Family<WhyLabel, Counter>,
     rejected: Family<WhyLabel, Counter>,
     tls_reload: Family<OutcomeLabel, Counter>,
+    config_reload: Family<OutcomeLabel, Counter>,
+    refusals: Family<ReasonLabel, Counter>,
     pub(crate) panics: Counter,
     unauthenticated: Gauge,
     unwrap: Family<UnwrapLabels, Histogram, fn() -> Histogram>,
@@ -52,6 +76,12 @@ pub(crate) struct OutcomeLabel {
     pub(crate) outcome: &'static str,
 }
 
+/// Why a value was refused: the stable code.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WhyLabel {
     why: &'static str,
@@ -68,9 +98,9 @@ struct KeyLabel {
     key: String,
 }
 
-/// The new certificate files are in service.
+/// The new certificate files, or the new configuration, are in service.
 pub(crate) const REPLACED: &str = "replaced";
-/// They are not usable.
+/// They cannot be used; the previous ones stay in service.
 pub(crate) const KEPT_OLD: &str = "kept-old";
 
 /// Why a request was turned away before its review.
@@ -113,15 +143,13 @@ impl Metrics {
     pub fn new() -> Self {
         Self {
             reviews: Family::default(),
-            // From a cached answer on a quiet machine to the longest timeout of the API server.
-            review_duration: Histogram::new([
-                0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05,
-                0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-            ]),
+            review_duration: Histogram::new(REVIEW_TIMES),
             envelopes: Family::default(),
             shed: Family::default(),
             rejected: Family::default(),
             tls_reload: Family::default(),
+            config_reload: Family::default(),
+            refusals: Family::default(),
             panics: Counter::default(),
             unauthenticated: Gauge::default(),
             unwrap: Family::new_with_constructor(unwrap_histogram),
@@ -146,6 +174,11 @@ impl Metrics {
         }
         for outcome in [REPLACED, KEPT_OLD] {
             let _ = self.tls_reload.get_or_create(&OutcomeLabel { outcome });
+            let _ = self.config_reload.get_or_create(&OutcomeLabel { outcome });
+        }
+        for code in Code::ALL {
+            let reason = code.as_str();
+            let _ = self.refusals.get_or_create(&ReasonLabel { reason });
         }
         for outcome in FieldOutcome::ALL {
             let outcome = outcome.as_str();
@@ -179,8 +212,18 @@ impl Metrics {
         );
         registry.register(
             "tls_reload",
-            "New certificate files, by what became of them",
+            "New certificate files, by outcome",
             self.tls_reload.clone(),
+        );
+        registry.register(
+            "config_reload",
+            "Configurations read again after SIGHUP, by outcome",
+            self.config_reload.clone(),
+        );
+        registry.register(
+            "refusals",
+            "Envelopes refused, by the code of the reason",
+            self.refusals.clone(),
         );
         registry.register(
             "panics",
@@ -256,7 +299,17 @@ impl Metrics {
             self.envelopes
                 .get_or_create(&OutcomeLabel { outcome })
                 .inc();
+            if let (FieldOutcome::Refused, Some(code)) = (field.outcome, field.code) {
+                let reason = code.as_str();
+                self.refusals.get_or_create(&ReasonLabel { reason }).inc();
+            }
         }
+    }
+
+    /// Counts how long an answer took.
+    pub(crate) fn answered_after(&self, took: Duration) {
+        self.review_duration
+            .observe(rounded_up(took, &REVIEW_TIMES));
     }
 
     /// Counts a review that ended without an answer of its own, so that nothing of it is known.
@@ -288,6 +341,13 @@ impl Metrics {
             .inc();
     }
 
+    /// A configuration that was read again was [`REPLACED`] or [`KEPT_OLD`].
+    pub(crate) fn config_reload(&self, outcome: &'static str) {
+        self.config_reload
+            .get_or_create(&OutcomeLabel { outcome })
+            .inc();
+    }
+
     pub(crate) fn callers_unauthenticated(&self) {
         self.unauthenticated.set(1);
     }
@@ -303,11 +363,16 @@ impl Observer for Metrics {
     fn unwrapped(&self, key: &str, outcome: Result<(), Category>, took: Duration) {
         let labels = UnwrapLabels {
             key: key.to_owned(),
-            category: outcome.map_or_else(Category::as_str, |()| "ok"),
+            // A wrapped key that the service rejects is one that it answered. Told apart, the two would say whether a
+            // padding was right: that is a decryption oracle, on a port that asks no one who he is.
+            category: match outcome {
+                Ok(()) | Err(Category::Rejected) => "ok",
+                Err(category) => category.as_str(),
+            },
         };
         self.unwrap
             .get_or_create(&labels)
-            .observe(took.as_secs_f64());
+            .observe(rounded_up(took, &UNWRAP_TIMES));
     }
 
     fn cache(&self, _key: &str, event: CacheEvent) {
@@ -342,7 +407,28 @@ impl Observer for Metrics {
 }
 
 fn unwrap_histogram() -> Histogram {
-    Histogram::new([
-        0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-    ])
+    Histogram::new(UNWRAP_TIMES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_says_no_more_than_the_buckets() {
+        for (took, expected) in [
+            (0, 0.000_5),
+            (499, 0.000_5),
+            (500, 0.000_5),
+            (501, 0.001),
+            (9_999_999, 10.0),
+            (70_000_000, 10.0),
+        ] {
+            let rounded = rounded_up(Duration::from_micros(took), &UNWRAP_TIMES);
+            assert!(
+                (rounded - expected).abs() < f64::EPSILON,
+                "{took}: {rounded}"
+            );
+        }
+    }
 }

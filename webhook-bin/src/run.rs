@@ -1,6 +1,5 @@
 //! From the command line to the exit code.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,23 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use kms_backends::{Observer, SharedRegistry};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::access_review::AccessReviews;
-use crate::admission::Reviewer;
 use crate::app::App;
 use crate::args::{Args, Command};
+use crate::audit_file::{AuditFile, Reopen};
 use crate::audit_log::AuditLog;
 use crate::caller::{Aggregated, CallerMode};
 use crate::config::{Config, Overrides};
 use crate::front_proxy::{FetchError, Follower, FrontProxy, fetch};
-use crate::kube::{Access, AccessError, ApiServer};
+use crate::in_force::{InForce, api_server};
 use crate::metrics::Metrics;
+use crate::reload::{CurrentReviewer, Reloader};
 use crate::server::{Parts, Server};
 use crate::tls::TlsStore;
-use crate::{check_config, health, key_versions, probe, process, telemetry};
+use crate::{check_config, health, probe, process, telemetry};
 
 /// How often, and how far apart, the API server is asked how it proves itself before the start fails.
 const API_SERVER_TRIES: u32 = 30;
@@ -85,7 +83,7 @@ fn serve(args: &Args, runtime: &Runtime) -> ExitCode {
         Ok(config) => config,
         Err(problems) => return complain(&problems.to_string(), WRONG_CONFIGURATION),
     };
-    match runtime.block_on(serve_until_asked_to_stop(config)) {
+    match runtime.block_on(serve_until_asked_to_stop(config, overrides)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&format!("{error:#}"), 1),
     }
@@ -102,15 +100,12 @@ fn runtime() -> io::Result<Runtime> {
     builder.enable_all().build()
 }
 
-async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
+async fn serve_until_asked_to_stop(config: Config, overrides: Overrides) -> anyhow::Result<()> {
     let metrics = Metrics::new();
-    let observer: Arc<dyn Observer> = Arc::new(metrics.clone());
-    let keyring = config.keyring(&observer)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let registry = Arc::clone(keyring.registry());
-    let audit = audit_log(config.audit.as_deref())?;
+    let (audit, reopen) = audit_log(config.audit.as_deref())?;
     let (tls, front_proxy) = match &config.callers {
         CallerMode::Aggregated(aggregated) => aggregated_callers(&config, aggregated).await?,
         CallerMode::Anyone | CallerMode::Loopback | CallerMode::Mtls { .. } => {
@@ -120,13 +115,15 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
     if config.callers == CallerMode::Anyone {
         metrics.callers_unauthenticated();
         tracing::warn!(
-            "callers need not prove themselves: whoever reaches {} can have values opened. \
+            "callers need not prove themselves: anyone who reaches {} can have values opened. \
              Configure `callers` instead of --allow-unauthenticated-callers",
             config.listen
         );
     }
+    // The versions are listed before the first review; a key service that is away does not keep us from starting.
+    let in_force = InForce::start(&config, &metrics)?;
     let app = App::new(
-        reviewer(&config, registry)?,
+        CurrentReviewer::new(in_force.reviewer),
         audit,
         metrics,
         Arc::new(config.limits.clone()),
@@ -134,7 +131,7 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
     let report: health::KeyReport = {
         let app = Arc::clone(&app);
         Arc::new(move || {
-            let status = app.reviewer().registry.present().status();
+            let status = app.reviewer().current().registry.current().status();
             status
                 .into_iter()
                 .map(|key| (key.name, key.health.as_str()))
@@ -142,6 +139,14 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
         })
     };
     let health = health::router(&app, &tls, report, front_proxy.clone());
+    let mut reloader = Reloader {
+        file: config.file.clone(),
+        overrides,
+        started_with: config.clone(),
+        app: Arc::clone(&app),
+        audit: reopen,
+        versions: in_force.versions,
+    };
     let parts = Parts {
         app,
         tls,
@@ -150,11 +155,10 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
         tls_poll: config.tls_poll,
         health,
     };
-    // Before the first review; a key service that is away does not keep us from starting.
-    let versions = tokio::spawn(key_versions::keep_listed(keyring, config.refresh));
     // Before the sockets open: from the first answer on, SIGTERM means a drain.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let server = Server::bind(parts, config.listen, config.health)
         .await
         .with_context(|| {
@@ -166,45 +170,28 @@ async fn serve_until_asked_to_stop(config: Config) -> anyhow::Result<()> {
     announce(&config, server.local_addr()?, server.health_addr()?);
     server
         .serve(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => return,
+                    _ = interrupt.recv() => return,
+                    _ = hang_up.recv() => reloader.reload().await,
+                }
             }
         })
         .await;
-    versions.abort();
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Who answers, with everything that the configuration asks of those who submit.
-fn reviewer(config: &Config, registry: Arc<SharedRegistry>) -> anyhow::Result<Reviewer> {
-    let reviewer =
-        Reviewer::new(registry, config.policy.clone()).with_rulebook(config.rulebook.clone());
-    let Some(way) = &config.access_reviews else {
-        return Ok(reviewer);
-    };
-    let server = api_server(way).context("subjectAccessReview")?;
-    Ok(reviewer.with_access_reviews(Arc::new(AccessReviews::new(server))))
-}
-
-fn api_server(way: &Aggregated) -> Result<Arc<ApiServer>, AccessError> {
-    let access = match &way.kubeconfig {
-        Some(path) => Access::from_kubeconfig(path),
-        None => Access::in_cluster(),
-    };
-    Ok(Arc::new(ApiServer::new(access?)))
-}
-
 /// Learns from the cluster what its front proxy is, and follows it from then on. An API server that is not there
-/// yet is waited for; one whose front proxy anybody could be is not served.
+/// yet is waited for; one whose front proxy anyone could be is not served.
 async fn aggregated_callers(
     config: &Config,
     aggregated: &Aggregated,
 ) -> anyhow::Result<(Arc<TlsStore>, Option<Arc<FrontProxy>>)> {
     let server = api_server(aggregated).context("callers.aggregated")?;
     let mut tries = 0;
-    let (found, version) = loop {
+    let found = loop {
         match fetch(&server).await {
             Ok(found) => break found,
             Err(FetchError::Api(error)) if tries < API_SERVER_TRIES => {
@@ -229,7 +216,7 @@ async fn aggregated_callers(
         tls: Arc::clone(&tls),
         rest: API_SERVER_REST,
     };
-    tokio::spawn(follower.run(version));
+    tokio::spawn(follower.run());
     Ok((tls, Some(front_proxy)))
 }
 
@@ -244,19 +231,19 @@ fn announce(config: &Config, listen: SocketAddr, health: SocketAddr) {
     );
 }
 
-fn audit_log(file: Option<&Path>) -> anyhow::Result<AuditLog> {
-    let log = match file {
-        None => AuditLog::start(io::stdout()),
+/// The audit log, and how to have its file opened again, where it is a file.
+fn audit_log(file: Option<&Path>) -> anyhow::Result<(AuditLog, Option<Reopen>)> {
+    let (log, reopen) = match file {
+        None => (AuditLog::start(io::stdout()), None),
         Some(path) => {
-            let file = OpenOptions::new()
-                .append(true)
-                .create(true)
-                .open(path)
+            let file = AuditFile::open(path)
                 .with_context(|| format!("the audit log {} cannot be opened", path.display()))?;
-            AuditLog::start(file)
+            let reopen = file.reopen();
+            (AuditLog::start(file), Some(reopen))
         }
     };
-    log.context("the audit log's thread cannot be started")
+    let log = log.context("the audit log's thread cannot be started")?;
+    Ok((log, reopen))
 }
 
 fn say(text: &str) -> ExitCode {
@@ -267,7 +254,7 @@ fn say(text: &str) -> ExitCode {
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
-    // Nobody is left to tell when standard error is gone.
+    // No one is left to tell when standard error is gone.
     let _ = writeln!(io::stderr(), "{text}");
     ExitCode::from(code)
 }

@@ -36,6 +36,8 @@ const READ_BUFFER: usize = 64 << 10;
 const MAX_HEADERS: usize = 64;
 /// The health port is for the kubelet and one or two scrapers.
 const HEALTH_CONNECTIONS: usize = 64;
+/// How long each phase of a connection to the health port may take: the first byte, the head, the answer.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
 /// The longest that the requests under way at the end of the drain may take.
 const LAST_REQUESTS: Duration = Duration::from_secs(35);
 /// Rest after a failed `accept`, such as when file descriptors run out.
@@ -88,13 +90,8 @@ impl<R: Review> Server<R> {
     /// When one of them cannot be had.
     pub async fn bind(parts: Parts<R>, listen: SocketAddr, health: SocketAddr) -> io::Result<Self> {
         let limits = Arc::clone(parts.app.limits());
-        let mut http = http1::Builder::new();
-        http.half_close(false)
-            .pipeline_flush(true)
-            .max_buf_size(READ_BUFFER)
-            .max_headers(MAX_HEADERS)
-            // The connection's own watch sees to it; see there why.
-            .header_read_timeout(None);
+        let mut http = http1_builder();
+        http.pipeline_flush(true);
         Ok(Self {
             listener: TcpListener::bind(listen).await?,
             health: TcpListener::bind(health).await?,
@@ -134,13 +131,10 @@ impl<R: Review> Server<R> {
     /// `Connection: close`, then the requests under way, then the audit log.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let shared = self.shared;
-        let health_connections = Connections::new(HEALTH_CONNECTIONS);
-        let health = tokio::spawn(serve_health(
-            self.health,
-            Arc::clone(&health_connections),
-            Arc::clone(&shared),
-            self.health_routes,
-        ));
+        let health = serve_health_apart(self.health, self.health_routes);
+        if let Err(error) = &health {
+            tracing::error!(%error, "the health port cannot be served");
+        }
         let reload = tokio::spawn(watch_files(Arc::clone(&shared), self.tls_poll));
         let accept = tokio::spawn(accept_callers(self.listener, Arc::clone(&shared)));
 
@@ -164,12 +158,21 @@ impl<R: Review> Server<R> {
             shared.connections.abort();
         }
         reload.abort();
-        health.abort();
-        health_connections.abort();
+        drop(health);
         let app = Arc::clone(&shared.app);
         // It joins a thread, which must not hold up the runtime.
         let _ = tokio::task::spawn_blocking(move || app.audit().finish()).await;
     }
+}
+
+fn http1_builder() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.half_close(false)
+        .max_buf_size(READ_BUFFER)
+        .max_headers(MAX_HEADERS)
+        // The connection's own watch sees to it; see there why.
+        .header_read_timeout(None);
+    http
 }
 
 async fn accept_callers<R: Review>(listener: TcpListener, shared: Arc<Shared<R>>) {
@@ -178,7 +181,7 @@ async fn accept_callers<R: Review>(listener: TcpListener, shared: Arc<Shared<R>>
             sleep(ACCEPT_AGAIN).await;
             continue;
         };
-        let (seat, stop) = match shared.connections.admit() {
+        let (seat, stop) = match shared.connections.admit(peer.ip()) {
             Admission::Seated(seat, stop) => (seat, stop),
             Admission::SeatedForAnother(seat, stop) => {
                 shared.app.metrics().shed(Shed::Connections);
@@ -263,7 +266,7 @@ impl<R: Review> Shared<R> {
                 self.rejected(peer, why);
                 let mut response = text(
                     StatusCode::FORBIDDEN,
-                    "this caller is not allowed to ask; the webhook's log says why",
+                    "this caller is not allowed to ask [caller-not-allowed]; the webhook's log says why",
                 );
                 close_after(&mut response);
                 watch.answer_ready();
@@ -273,12 +276,12 @@ impl<R: Review> Shared<R> {
     }
 
     /// Which door a request comes through. One that comes through the API server is the API server's own, or asks
-    /// for nothing but what everybody may know.
+    /// for nothing but what everyone may know.
     fn judge(&self, watch: &Watch, request: &Request<Incoming>) -> Result<Door, Rejected> {
         if !matches!(self.callers, CallerMode::Aggregated(_)) {
             return Ok(Door::Direct);
         }
-        // Without a front proxy to judge by there is nobody to serve.
+        // Without a front proxy to judge by there is no one to serve.
         let front_proxy = self.front_proxy.as_deref().ok_or(Rejected::Name)?;
         let name = watch.caller.name();
         if discovery::is_public(request.method(), request.uri().path()) {
@@ -305,7 +308,7 @@ impl<R: Review> Shared<R> {
 
     fn rejected(&self, peer: SocketAddr, why: Rejected) {
         self.app.metrics().rejected(why);
-        // Whoever floods us must not flood the log.
+        // Anyone who floods us must not flood the log.
         if self.rejections.allows() {
             tracing::warn!(%peer, why = why.as_str(), "a caller was refused: {why}");
         }
@@ -318,45 +321,72 @@ impl<R: Review> Shared<R> {
     }
 }
 
-async fn serve_health<R: Review>(
+/// Serves the health port on a thread and a runtime of its own until the returned end is dropped: however busy the
+/// reviews keep every other thread, a probe is answered.
+fn serve_health_apart(
     listener: TcpListener,
-    connections: Arc<Connections>,
-    shared: Arc<Shared<R>>,
     routes: axum::Router,
-) {
+) -> io::Result<oneshot::Sender<Infallible>> {
+    let listener = listener.into_std()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (serving, ended) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("health".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                match TcpListener::from_std(listener) {
+                    // Connections that are open at the end go with the runtime.
+                    Ok(listener) => tokio::select! {
+                        () = serve_health(listener, routes) => {}
+                        _ = ended => {}
+                    },
+                    Err(error) => tracing::error!(%error, "the health port cannot be served"),
+                }
+            });
+        })?;
+    Ok(serving)
+}
+
+async fn serve_health(listener: TcpListener, routes: axum::Router) {
+    let connections = Connections::shared_by_address(HEALTH_CONNECTIONS);
+    let limits = Arc::new(Limits {
+        idle: HEALTH_PATIENCE,
+        headers: HEALTH_PATIENCE,
+        body: HEALTH_PATIENCE,
+        answer: HEALTH_PATIENCE,
+        ..Limits::default()
+    });
+    let mut http = http1_builder();
+    // Probes come seconds apart. A connection that rests holds a place and gains no one anything.
+    http.keep_alive(false);
     loop {
-        let Some((stream, _)) = accept(&listener).await else {
+        let Some((stream, peer)) = accept(&listener).await else {
             sleep(ACCEPT_AGAIN).await;
             continue;
         };
         let (Admission::Seated(seat, stop) | Admission::SeatedForAnother(seat, stop)) =
-            connections.admit()
+            connections.admit(peer.ip())
         else {
             continue;
         };
         let number = seat.number();
-        let (routes, shared) = (routes.clone(), Arc::clone(&shared));
+        let (routes, limits, http) = (routes.clone(), Arc::clone(&limits), http.clone());
         let task = tokio::spawn(async move {
-            let watch = Arc::new(Watch::new(
-                Arc::clone(&shared.limits),
-                Caller::anyone(),
-                shared.limits.age,
-            ));
+            let watch = Arc::new(Watch::new(limits, Caller::anyone(), HEALTH_PATIENCE));
             seat.established(&watch);
             let service = service_fn(|request: Request<Incoming>| {
                 let (routes, watch) = (routes.clone(), Arc::clone(&watch));
                 async move {
-                    let received = watch.head_complete();
-                    let mut response = routes.oneshot(request.map(Body::new)).await?;
-                    if watch.is_aged(received) {
-                        close_after(&mut response);
-                    }
+                    watch.head_complete();
+                    let response = routes.oneshot(request.map(Body::new)).await?;
                     watch.answer_ready();
                     Ok::<_, Infallible>(response)
                 }
             });
             let stream = TokioIo::new(Watched::new(stream, Arc::clone(&watch)));
-            drive(shared.http.serve_connection(stream, service), &watch, stop).await;
+            drive(http.serve_connection(stream, service), &watch, stop).await;
         });
         connections.runs_as(number, task.abort_handle());
     }

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
+/// `kube-client` logs answers that it cannot read, as they are. What matters of them is in our own errors.
+const SILENT: &str = "kube_client=off";
+
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -23,7 +26,9 @@ pub enum LogFormat {
 /// # Errors
 /// When `filter` is neither.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(filter)?;
+    let filter = EnvFilter::builder()
+        .parse(filter)?
+        .add_directive(SILENT.parse()?);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);

@@ -5,14 +5,14 @@
 //! itself sees nothing of that. A new pair that is damaged, expired or does not belong together leaves
 //! the old one in service.
 
-use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::Read;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use kms_backends::read_file_bounded;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 use crate::certificate::CertificateFacts;
 
 /// More than any chain or bundle of authorities needs.
-const MAX_FILE: u64 = 1 << 20;
+const MAX_FILE: usize = 1 << 20;
 
 /// Where the server's TLS material lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -269,7 +269,7 @@ impl TlsStore {
             return Err(TlsError::NotValid(self.files.certificate.clone()));
         }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current { material, seen };
-        // After the material: whoever sees the new number finds the new authorities.
+        // After the material: anyone who sees the new number finds the new authorities.
         self.generation.store(generation, Ordering::Release);
         Ok(Reload::Replaced)
     }
@@ -278,11 +278,14 @@ impl TlsStore {
 impl Contents {
     fn read(files: &TlsFiles, given: Option<&[u8]>) -> Result<Self, TlsError> {
         Ok(Self {
-            certificate: read_file(&files.certificate)?,
-            private_key: Zeroizing::new(read_file(&files.private_key)?),
+            certificate: read_file(&files.certificate)?.to_vec(),
+            private_key: read_file(&files.private_key)?,
             client_ca: match given {
                 Some(pem) => Some(pem.to_vec()),
-                None => files.client_ca.as_deref().map(read_file).transpose()?,
+                None => match &files.client_ca {
+                    Some(file) => Some(read_file(file)?.to_vec()),
+                    None => None,
+                },
             },
         })
     }
@@ -335,7 +338,7 @@ impl Contents {
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         // The API server keeps no session cache, so tickets would only cost it and us bytes; and without
-        // resumption every connection proves its client certificate anew.
+        // resumption every connection proves its client certificate again.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         Ok(Material {
@@ -381,23 +384,12 @@ fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
         .ok()
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, TlsError> {
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
     let unreadable = |source| TlsError::Read {
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(unreadable)?;
-    // Sized in advance, so that a growing buffer leaves no copies of a private key behind.
-    let len = file.metadata().map_err(unreadable)?.len();
-    if len > MAX_FILE {
-        return Err(TlsError::TooLong(path.to_owned()));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(TlsError::TooLong(path.to_owned()));
-    }
-    Ok(bytes)
+    read_file_bounded(path, MAX_FILE)
+        .map_err(unreadable)?
+        .ok_or_else(|| TlsError::TooLong(path.to_owned()))
 }

@@ -1,12 +1,11 @@
 //! A secret sent down every path with tracing at TRACE, and then looked for wherever it must not be: logs,
-//! denials, warnings, errors, `Debug`, audit. In five encodings.
+//! denials, warnings, errors, `Debug`, audit. In five encodings. A program of its own: it is the whole process's subscriber
+//! of tracing.
 #![allow(
     clippy::too_many_lines,
     clippy::unwrap_used,
     reason = "one list of paths; what fails shall panic"
 )]
-
-mod support;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -15,7 +14,7 @@ use std::time::Duration;
 use kms_backends::testing::Reply as Key;
 use kms_backends::{Category, UnwrapError};
 use serde_json::json;
-use support::*;
+use test_support::reviews::*;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Long enough that no part of an answer holds it by chance.

@@ -1,4 +1,4 @@
-//! Whole-process load: the real `privy-webhook` beside a no-op hyper and rustls server, each alone
+//! Whole-process load: the real `privy-webhook` beside a no-op hyper and rustls server, each by itself
 //! on one core, the generator on another, in turn, in one run.
 #![allow(clippy::print_stdout, reason = "a measurement prints its figures")]
 

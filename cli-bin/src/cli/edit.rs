@@ -15,7 +15,7 @@ Examples:
 
 The editor shows the manifest with a placeholder for each sealed value: leave it, and the value stays as it is; put a new value in its place, and that is sealed when you leave the editor. Fields that you add are sealed, too. Plain values that you do not touch stay plain. A value of `data` is written in base64, one of `stringData` as it is.
 
-What you type stands in a file that only you can read, in XDG_RUNTIME_DIR where there is one, until the editor ends. It is then wiped, whatever happened. Your editor's own backups are its own affair.")]
+What you type is kept in a file that only you can read, in XDG_RUNTIME_DIR where there is one, until the editor ends. It is then overwritten and removed, whatever happened. Vim, Neovim, Emacs, nano and micro are started so that they keep no copy; for another editor you must ensure this yourself.")]
 pub struct EditArgs {
     /// The manifest
     pub file: PathBuf,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+pub use crate::project::Layout;
+
 /// Which public keys to seal for.
 #[derive(Debug, Default, Args)]
 pub struct KeyArgs {
@@ -11,6 +13,12 @@ pub struct KeyArgs {
     /// `vault-transit://…`; several keys make several recipients [default: from .privy.yaml]
     #[arg(long, short, value_name = "CARD|PEM|JWK", help_heading = "Key")]
     pub key: Vec<PathBuf>,
+    /// Refuse a key of `--key` whose fingerprint you never compared [default: `trust: required` in your own configuration]
+    #[arg(long, help_heading = "Key")]
+    pub require_trusted: bool,
+    /// Seal for places that the key card does not name, too; what the envelope is bound to stays the same
+    #[arg(long, help_heading = "Key")]
+    pub ignore_places: bool,
 }
 
 /// The place of a value.
@@ -65,7 +73,7 @@ pub struct ValueArgs {
     /// Turn text that PowerShell or Notepad saved as UTF-16 into UTF-8
     #[arg(long, value_enum, value_name = "ENCODING", conflicts_with = "raw")]
     pub decode: Option<Decode>,
-    /// Drop one line end at the end of the value
+    /// Drop one newline at the end of the value
     #[arg(long, conflicts_with = "raw")]
     pub strip_newline: bool,
     /// Take the bytes as they are, without checks or questions
@@ -103,22 +111,13 @@ pub struct SealingArgs {
     pub sign: Option<PathBuf>,
 }
 
-/// Where envelopes stand in a manifest.
+/// Where a manifest keeps its envelopes.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Envelope")]
 pub struct LayoutArgs {
-    /// Where the envelope stands in the manifest [default: from .privy.yaml, or else where the value stands]
+    /// Where the manifest keeps the envelope [default: from .privy.yaml, or else where the value is]
     #[arg(long, value_enum, value_name = "LAYOUT")]
     pub layout: Option<Layout>,
-}
-
-/// The two layouts of a manifest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Layout {
-    /// In `data` or `stringData`, in place of the value
-    Field,
-    /// In the annotation `privyseal.dev/data.KEY`: Argo CD then sees no difference to the cluster
-    Annotation,
 }
 
 /// RFC 7516 §7.

@@ -3,13 +3,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::ReportFormat;
+use super::format::ReportFormat;
 
 /// `privy sign`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  privy key generate --kind ed25519 --out me.pem
+  privy key generate --kind ed25519 --out ~/me.pem
       once: a key that signs, and does nothing else
   privy key show me.pem --output pem > me.pub.pem
       its public half, for the administrator, who adds it to `signers`
@@ -17,7 +17,7 @@ Examples:
       every sealed value of the file
   privy sign prod --key me.pem --field password
 
-Sign what you sealed yourself, or what somebody you believe sealed before your eyes: nobody can look into an envelope, and whatever it opens to, you vouch for it. A signature is for one envelope and so for one place; it stands in the annotation `privyseal.dev/sig.FIELD`. Values that this key has signed already are left as they are. `privy set`, `seal` and `edit` sign what they seal with --sign.")]
+Sign only what you sealed yourself, or what a person whom you trust sealed while you watched: no one can look into an envelope, and you sign for whatever it opens to. A signature is for one envelope and so for one place; it is kept in the annotation `privyseal.dev/sig.FIELD`. Values that this key has signed already are left as they are. `privy set`, `seal` and `edit` sign what they seal with --sign.")]
 pub struct SignArgs {
     /// Manifests, folders of them, or patterns such as `prod/**/*.yaml`
     #[arg(value_name = "FILE", required = true)]
@@ -26,7 +26,7 @@ pub struct SignArgs {
     /// configuration]
     #[arg(long, short, value_name = "PRIVATE.pem")]
     pub key: Option<PathBuf>,
-    /// Sign this field alone; may be given several times
+    /// Sign only this field; may be given several times
     #[arg(long, short, value_name = "FIELD")]
     pub field: Vec<String>,
     /// Check everything, write nothing

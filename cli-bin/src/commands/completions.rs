@@ -2,8 +2,8 @@
 use clap::CommandFactory as _;
 
 use crate::cli::Cli;
+use crate::failure::{Exit, Failure};
 use crate::io::Io;
-use crate::report::{Exit, Failure};
 
 /// Prints the script of `shell`.
 ///

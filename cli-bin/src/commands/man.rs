@@ -5,9 +5,10 @@ use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 
 use crate::cli::Cli;
+use crate::failure::{Exit, Failure};
 use crate::io::Io;
 use crate::io::files::{self, Audience, Existing};
-use crate::report::{Exit, Failure};
+use crate::text::Shown as _;
 
 /// Writes the pages into the folder, which must exist.
 ///
@@ -20,7 +21,7 @@ pub fn run(folder: &Path, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let pages = write(command, folder)?;
     io.say(format_args!(
         "{pages} manual pages written to `{}`",
-        folder.display()
+        folder.shown()
     ));
     Ok(Exit::Done)
 }
@@ -34,6 +35,6 @@ fn write(command: Command, folder: &Path) -> Result<usize, Failure> {
     let mut text = Vec::new();
     page.render(&mut text).map_err(Failure::usage)?;
     let path = folder.join(page.get_filename());
-    files::write(&path, &text, Audience::Usual, Existing::Replace)?;
+    files::create(&path, &text, Audience::Usual, Existing::Replace)?;
     Ok(pages)
 }

@@ -8,17 +8,18 @@ use zeroize::Zeroizing;
 
 use crate::cli::groups::Layout;
 use crate::cli::{ReportFormat, SetArgs};
+use crate::failure::{Exit, Failure, fault};
 use crate::io::Io;
-use crate::io::files::{self, Audience, Existing};
+use crate::io::files::{self, Content, Expected, Replaced};
+use crate::keys::earlier::Earlier;
 use crate::keys::{Choice, Chooser};
-use crate::layout::{self, Writer};
-use crate::manifest::{Placing, Room, fault, refuse_keys_in_both};
-use crate::place::{Limits, Part, Target};
-use crate::report::{Exit, Failure};
-use crate::sealing::Manner;
-use crate::signing;
-use crate::text::printable;
-use crate::value;
+use crate::sealing::layout::{self, Writer};
+use crate::sealing::manifest::{Placing, Room, refuse_keys_in_both};
+use crate::sealing::options::Manner;
+use crate::sealing::place::{Limits, Part, Target};
+use crate::sealing::signing;
+use crate::sealing::value;
+use crate::text::{Shown as _, printable};
 
 /// Seals the value and writes it into the manifest, which is made when it does not exist.
 ///
@@ -32,50 +33,95 @@ pub fn run(args: &SetArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let wanted = Wanted::parse(&args.field)?;
     files::require_folder(&args.file)?;
     let asked = Asked::of(args)?;
-    let choice = Chooser::new(&args.key.key).keys_and_place(Some(&args.file), io)?;
-    let exists = args.file.symlink_metadata().is_ok();
-    let before = if exists {
-        files::read(&args.file, files::MANIFEST_LIMIT)?
-    } else {
-        Zeroizing::new(new_manifest(&asked, args, &choice)?.into_bytes())
-    };
-    let named = |failure: Failure| {
-        failure.context(format!("cannot set a field of `{}`", args.file.display()))
-    };
-    let after = edit(&before, &wanted, &asked, &choice, args, io).map_err(named)?;
-    let file = args.file.display();
-    let report = |io: &mut Io<'_>| {
+    let mut chooser = Chooser::new(&args.key);
+    let choice = chooser.keys_and_place(Some(&args.file), io)?;
+    let mut value = None;
+    // Each time that someone else was quicker, the value goes into what they wrote.
+    for _ in 0..MOST_ATTEMPTS {
+        let attempt = Attempt::read(args, &asked, &choice)?;
+        let named = |failure: Failure| {
+            failure.context(format!("cannot set a field of `{}`", args.file.shown()))
+        };
+        let manifest = Manifest::parse(&attempt.before).map_err(|error| named(fault(error)))?;
+        chooser
+            .confirm_change(&choice, &Earlier::of(&manifest), &args.file, io)
+            .map_err(named)?;
+        let edited = edit(&manifest, &wanted, &asked, &choice, args, &mut value, io);
+        let (after, warnings) = edited.map_err(named)?;
+        if !args.dry_run
+            && files::write_manifest(&args.file, &after, attempt.expected)? != Replaced::Done
+        {
+            continue;
+        }
+        for warning in warnings {
+            io.say(format_args!("warning: {warning}"));
+        }
+        return report(args, &wanted, &choice, attempt.is_new(), io);
+    }
+    Err(Failure::refused(anyhow!(
+        "`{}` was changed by someone else again and again, and the value is not in it",
+        args.file.shown()
+    ))
+    .hint("run the same command again when nothing else writes the file"))
+}
+
+/// Others who write the same file: each attempt that fails is one that succeeded for someone else.
+const MOST_ATTEMPTS: usize = 1000;
+
+fn report(
+    args: &SetArgs,
+    wanted: &Wanted,
+    choice: &Choice,
+    created: bool,
+    io: &mut Io<'_>,
+) -> Result<Exit, Failure> {
+    if args.output == ReportFormat::Json {
         let report = serde_json::json!({
             "version": 1,
             "dryRun": args.dry_run,
-            "path": file.to_string(),
+            "path": args.file.display().to_string(),
             "field": wanted.key,
-            "created": !exists,
+            "created": created,
+            "keys": choice.facts(),
         });
-        io.answer(format!("{report:#}\n").as_bytes())?;
-        Ok(Exit::Done)
-    };
-    if args.dry_run && args.output == ReportFormat::Json {
-        return report(io);
-    }
-    if args.dry_run {
-        io.say(format_args!(
-            "{file}: `{}` would be sealed; nothing was written",
-            wanted.key
-        ));
+        io.report(&format!("{report:#}\n"), true)?;
         return Ok(Exit::Done);
     }
-    let existing = if exists {
-        Existing::Replace
+    let file = args.file.shown();
+    let (key, label) = (&wanted.key, choice.label());
+    if args.dry_run {
+        io.say(format_args!(
+            "{file}: `{key}` would be sealed for {label}; nothing was written"
+        ));
     } else {
-        Existing::Keep
-    };
-    files::write(&args.file, &after, Audience::Usual, existing)?;
-    if args.output == ReportFormat::Json {
-        return report(io);
+        io.say(format_args!("{file}: `{key}` is sealed for {label}"));
     }
-    io.say(format_args!("{file}: `{}` is sealed", wanted.key));
     Ok(Exit::Done)
+}
+
+/// The file as it is now, or as it is to begin.
+struct Attempt {
+    before: Zeroizing<Vec<u8>>,
+    expected: Expected,
+}
+
+impl Attempt {
+    fn read(args: &SetArgs, asked: &Asked, choice: &Choice) -> Result<Self, Failure> {
+        if args.file.symlink_metadata().is_ok() {
+            let before = files::read(&args.file, files::MANIFEST_LIMIT)?;
+            let expected = Expected::Content(Content::of(&before));
+            return Ok(Self { before, expected });
+        }
+        let before = new_manifest(asked, args, choice)?.into_bytes();
+        Ok(Self {
+            before: Zeroizing::new(before),
+            expected: Expected::Nothing,
+        })
+    }
+
+    fn is_new(&self) -> bool {
+        self.expected == Expected::Nothing
+    }
 }
 
 /// The Secret that the flags ask for.
@@ -132,16 +178,17 @@ impl Wanted {
     }
 }
 
+/// The new text, and what there is to warn of once it is written.
 fn edit(
-    before: &[u8],
+    manifest: &Manifest<'_>,
     wanted: &Wanted,
     asked: &Asked,
     choice: &Choice,
     args: &SetArgs,
+    value: &mut Option<Zeroizing<Vec<u8>>>,
     io: &mut Io<'_>,
-) -> Result<Vec<u8>, Failure> {
-    let manifest = Manifest::parse(before).map_err(fault)?;
-    let secret = choose(&manifest, asked)?;
+) -> Result<(Vec<u8>, Vec<String>), Failure> {
+    let secret = choose(manifest, asked)?;
     let limits = Limits::of(&args.bounds, &choice.clusters(), io.now)?;
     let manner = Manner::new(choice, &args.sealing, limits.service_account.is_some(), io)?;
     let placing = Placing {
@@ -152,31 +199,44 @@ fn edit(
         target: asked.target.as_ref(),
         limits: &limits,
     };
-    // The place is checked before anybody is asked for a value.
+    // The place is checked before anyone is asked for a value.
     let binding = placing.bind(secret, &wanted.key)?;
+    manner.check_places(&binding)?;
     refuse_keys_in_both(secret)?;
     let layout = layout_for(secret, wanted, choice, args)?;
     layout::check(&wanted.key, layout, manner.form())?;
     if manner.signer().is_some() {
         signing::check_key(&wanted.key)?;
     }
+    // It is read once, however often the file changes.
+    let value = if let Some(value) = value {
+        value
+    } else {
+        warn(secret, wanted, &placing, io);
+        let name = format!("`{}`", wanted.key);
+        value.insert(value::read(&args.value, &name, io)?)
+    };
+    check_room(secret, &wanted.key, value.len())?;
+    let sealed = manner.begin().seal(value, &binding)?;
+    let mut edits = manifest.edits();
+    let mut writer = Writer::new(secret, manner.form(), &mut edits);
+    let section = wanted.section.unwrap_or_else(|| section_for(secret));
+    writer.put(&wanted.key, &sealed, layout, section)?;
+    let warnings = writer.finish()?;
+    Ok((edits.apply().map_err(fault)?, warnings))
+}
+
+/// Says before the value is typed what speaks against it.
+fn warn(secret: &ManifestSecret<'_>, wanted: &Wanted, placing: &Placing<'_>, io: &mut Io<'_>) {
     if secret.immutable() {
         io.say("warning: the Secret is immutable: the cluster takes a changed value only in a Secret of another name");
     }
     if let Some(wider) = placing.wider(secret, &wanted.key) {
         io.say(format_args!("warning: {wider}"));
     }
-    let value = value::read(&args.value, &format!("`{}`", wanted.key), io)?;
-    check_room(secret, &wanted.key, value.len())?;
-    let sealed = manner.begin().seal(&value, &binding)?;
-    let mut edits = manifest.edits();
-    let mut writer = Writer::new(secret, manner.form(), &mut edits);
-    let section = wanted.section.unwrap_or_else(|| section_for(secret));
-    writer.put(&wanted.key, &sealed, layout, section)?;
-    for warning in writer.finish()? {
-        io.say(format_args!("warning: {warning}"));
+    if let Some(wider) = placing.wider_by_rule(secret, &wanted.key) {
+        io.say(format_args!("warning: {wider}"));
     }
-    edits.apply().map_err(fault)
 }
 
 /// As the flag says, or the rule, or the field's neighbors.
@@ -199,7 +259,7 @@ fn layout_for(
         };
         if secret.field(&FieldPath::new(other, &wanted.key)).is_some() {
             return Err(Failure::refused(anyhow!(
-                "the key `{}` stands in `{other}` already",
+                "the key `{}` is in `{other}` already",
                 wanted.key
             ))
             .hint(format!(
@@ -242,7 +302,7 @@ fn present<'m, 'a>(secret: &'m ManifestSecret<'a>, wanted: &Wanted) -> Option<&'
         .find_map(|section| secret.field(&FieldPath::new(section, &wanted.key)))
 }
 
-/// A new field joins the others; alone, it goes where its envelope can be read by people.
+/// A new field joins the others; the only one goes where its envelope can be read by people.
 fn section_for(secret: &ManifestSecret<'_>) -> Section {
     let sections: Vec<_> = secret.fields().iter().map(Field::section).collect();
     if !sections.is_empty() && !sections.contains(&Section::StringData) {
@@ -310,7 +370,7 @@ fn names(manifest: &Manifest<'_>) -> String {
 
 /// A Secret without fields yet.
 fn new_manifest(asked: &Asked, args: &SetArgs, choice: &Choice) -> Result<String, Failure> {
-    let file = args.file.display();
+    let file = args.file.shown();
     let lacking = |what: &str, flag: &str| {
         Failure::usage(anyhow!(
             "`{file}` does not exist, and to make it the {what} is needed"

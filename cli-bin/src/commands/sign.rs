@@ -1,23 +1,24 @@
-//! `privy sign`: a custodian vouches for what is sealed already.
+//! `privy sign`: a custodian signs what is sealed already.
 //!
 //! All files are read and signed in memory before the first is written, so that one refusal leaves all as they were.
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use jwe_envelope::{Envelope, Recognized, Serialization, recognize};
+use jwe_envelope::{Envelope, FoundPlace, Recognized, Serialization, recognize};
 use secret_walker::{ANNOTATION_PREFIX, Manifest, ManifestSecret};
 use serde_json::json;
 
 use crate::cli::ReportFormat;
 use crate::cli::sign::SignArgs;
+use crate::failure::{Exit, Failure, fault};
 use crate::io::Io;
-use crate::io::files;
-use crate::layout::Writer;
-use crate::manifest::{fault, object_name, refuse_keys_in_both};
-use crate::paths;
-use crate::report::{Exit, Failure};
-use crate::signing::{self, SigningKey};
-use crate::text::printable;
+use crate::io::files::{self, Content, Replacement};
+use crate::project::walk;
+use crate::sealing::layout::Writer;
+use crate::sealing::manifest::{object_name, refuse_keys_in_both};
+use crate::sealing::signing::{self, SigningKey};
+use crate::text::{Shown as _, printable};
 
 /// What came of one file.
 #[derive(Debug, Default)]
@@ -36,22 +37,25 @@ struct Counts {
 pub fn run(args: &SignArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let key = SigningKey::choose(args.key.as_deref(), false, io)?.ok_or_else(|| {
         Failure::usage(anyhow!("no key to sign with is named")).hint(
-            "name your private key with --key FILE; `privy key generate --kind ed25519 --out me.pem` makes one",
+            "name your private key with --key FILE; `privy key generate --kind ed25519 --out ~/me.pem` makes one",
         )
     })?;
     for field in &args.field {
         signing::check_key(field)?;
     }
-    let mut changed: Vec<(PathBuf, Vec<u8>)> = Vec::new();
+    let mut changed: Vec<Replacement> = Vec::new();
     let mut outcomes: Vec<(PathBuf, Counts)> = Vec::new();
-    for input in paths::expand(&args.files)? {
+    let expanded = walk::expand(&args.files)?;
+    for input in &expanded.inputs {
         let at =
-            |failure: Failure| failure.context(format!("cannot sign `{}`", input.path.display()));
+            |failure: Failure| failure.context(format!("cannot sign `{}`", input.path.shown()));
         let before = files::read(&input.path, files::MANIFEST_LIMIT)?;
         let manifest = match Manifest::parse(&before) {
             Ok(manifest) if manifest.secrets().is_empty() && input.named => {
                 return Err(at(Failure::usage(anyhow!("there is no Secret in it"))
-                    .hint("a signature stands in an annotation of the Secret, so it is the manifest that is named")));
+                    .hint(
+                        "a signature is kept in an annotation of the Secret, so name the manifest",
+                    )));
             }
             Ok(manifest) => manifest,
             Err(error) => return Err(at(fault(error))),
@@ -59,18 +63,23 @@ pub fn run(args: &SignArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         let mut counts = Counts::default();
         let after = sign(&manifest, &key, args, io.now, &mut counts).map_err(at)?;
         if counts.signed > 0 {
-            changed.push((input.path.clone(), after));
+            changed.push(Replacement {
+                path: input.path.clone(),
+                before: Content::of(&before),
+                after,
+            });
         }
         if input.named || counts.signed + counts.kept > 0 {
-            outcomes.push((input.path, counts));
+            outcomes.push((input.path.clone(), counts));
         }
     }
     refuse_nothing(args, &outcomes)?;
     if !args.dry_run {
         files::replace_all(&changed, &mut |_| ())?;
     }
+    expanded.say_left_out(io);
     match args.output {
-        ReportFormat::Json => report_json(args, &key, &outcomes, io),
+        ReportFormat::Json => report_json(args, &key, &outcomes, expanded.left_out_json(), io),
         ReportFormat::Text => {
             report(args, &outcomes, io);
             Ok(Exit::Done)
@@ -130,11 +139,13 @@ fn sign(
 /// Key, envelope and line of every sealed value, in both layouts.
 fn sealed(secret: &ManifestSecret<'_>) -> Result<Vec<(String, Vec<u8>, usize)>, Failure> {
     let mut found: Vec<(String, Vec<u8>, usize)> = Vec::new();
+    let mut known = HashSet::new();
     for field in secret.fields() {
         let value = field.value().map_err(fault)?;
         match recognize(&value) {
             Recognized::Plain => {}
             Recognized::Sealed(_) => {
+                known.insert(field.key());
                 found.push((field.key().to_owned(), value.to_vec(), field.line()));
             }
             Recognized::Malformed(error) => {
@@ -149,7 +160,7 @@ fn sealed(secret: &ManifestSecret<'_>) -> Result<Vec<(String, Vec<u8>, usize)>, 
         match recognize(value.text.as_bytes()) {
             Recognized::Plain => {}
             Recognized::Malformed(error) => return Err(damaged(error, key, value.line)),
-            Recognized::Sealed(_) if found.iter().any(|(other, _, _)| other == key) => {
+            Recognized::Sealed(_) if !known.insert(key) => {
                 return Err(Failure::refused(anyhow!(
                     "`{}` is sealed twice, in its annotation on line {} and in a field",
                     printable(key, 80),
@@ -170,10 +181,10 @@ fn damaged(error: jwe_envelope::ParseError, key: &str, line: usize) -> Failure {
         "`{}` on line {line} is a damaged envelope",
         printable(key, 80)
     )))
-    .hint("take the envelope from version control again, or give the field its value anew with `privy set`")
+    .hint("take the envelope from version control again, or give the field its value again with `privy set`")
 }
 
-/// Nobody vouches for a value that could be opened anywhere, or that cannot be opened here.
+/// No one vouches for a value that could be opened anywhere, or that cannot be opened here.
 fn check_place(
     secret: &ManifestSecret<'_>,
     key: &str,
@@ -183,25 +194,26 @@ fn check_place(
         return Err(Failure::refused(anyhow!(
             "the envelope is bound to no place, so its signature would be good in every place"
         ))
-        .hint("seal the value anew with `privy set`, which binds it to its place"));
+        .hint("seal the value again with `privy set`, which binds it to its place"));
     };
     let (Some(namespace), Some(name)) = (secret.namespace(), object_name(secret)) else {
         return Ok(());
     };
-    binding
-        .check_place(namespace.text, name, key)
-        .map_err(|error| {
-            Failure::refused(
-                anyhow::Error::new(error).context("it cannot be opened where it stands"),
-            )
-            .hint("put the value back where it was sealed for, or seal it anew for this place")
-        })
+    let place = FoundPlace {
+        namespace: namespace.text,
+        name,
+        key,
+    };
+    binding.check_place(place).map_err(|error| {
+        Failure::refused(anyhow::Error::new(error).context("it cannot be opened in this place"))
+            .hint("put the value back where it was sealed for, or seal it again for this place")
+    })
 }
 
 fn report(args: &SignArgs, outcomes: &[(PathBuf, Counts)], io: &mut Io<'_>) {
     let would = if args.dry_run { "would be " } else { "" };
     for (path, counts) in outcomes {
-        let path = path.display();
+        let path = path.shown();
         let values = match counts.signed {
             1 => "1 value".to_owned(),
             number => format!("{number} values"),
@@ -224,6 +236,7 @@ fn report_json(
     args: &SignArgs,
     key: &SigningKey,
     outcomes: &[(PathBuf, Counts)],
+    not_searched: Option<serde_json::Value>,
     io: &mut Io<'_>,
 ) -> Result<Exit, Failure> {
     let file = |(path, counts): &(PathBuf, Counts)| {
@@ -233,13 +246,16 @@ fn report_json(
             "kept": counts.kept,
         })
     };
-    let report = json!({
+    let mut report = json!({
         "version": 1,
         "dryRun": args.dry_run,
         "kid": key.key_id(),
         "files": outcomes.iter().map(file).collect::<Vec<_>>(),
     });
-    io.answer(format!("{report:#}\n").as_bytes())?;
+    if let Some(folders) = not_searched {
+        report["notSearched"] = folders;
+    }
+    io.report(&format!("{report:#}\n"), true)?;
     Ok(Exit::Done)
 }
 

@@ -141,7 +141,7 @@ fn two_files_value_by_value() {
         "it was sealed and is open now",
         "for another key",
         "by dba (claimed)",
-        "cannot be told",
+        "cannot be determined",
     ] {
         assert!(text.text().contains(words), "{words}\n{}", text.text());
     }
@@ -236,7 +236,7 @@ fn commits_and_the_working_tree() {
     assert_eq!(ended.json()["to"], "the working tree");
     run(".", &["no-such-commit"])
         .failed(2, "is neither a commit nor a file here")
-        .hints("behind `--`");
+        .hints("after `--`");
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn without_git_it_says_so() {
         .failed(2, "the program `git` cannot be run")
         .hints("install git");
     let outside = privy(&bench, ".", &["diff"], &search_path());
-    // A temporary folder may stand within somebody's repository; mostly it does not.
+    // A temporary folder may be within someone's repository; mostly it does not.
     if outside.code != 0 {
         outside.failed(2, "git failed").hints("in a Git repository");
     }
@@ -299,11 +299,14 @@ mod live {
         let sealed = seal(&bench, "payments.card.json", "payments/db/*", "dba");
         let other = seal(&bench, "payments.card.json", "payments/db/*", "dba");
         let annotations = format!(
-            "  annotations:\n    privyseal.dev/data.k: {sealed}\n    privyseal.dev/data.l: {sealed}\n"
+            "  annotations:\n    privyseal.dev/data.k: {sealed}\n    privyseal.dev/data.l: {sealed}\n    \
+             privyseal.dev/data.removed: {sealed}\n    privyseal.dev/data.unopened: {sealed}\n    \
+             privyseal.dev/data.gone: {sealed}\n"
         );
         let text = manifest(
             "db",
             &[
+                ("careless", &sealed),
                 ("opened", &sealed),
                 ("missing", &sealed),
                 ("stored", &sealed),
@@ -323,8 +326,11 @@ mod live {
         bench.write("m/absent.yaml", manifest("absent", &[("a", &sealed)]));
         let stored = serde_json::json!({
             "apiVersion": "v1", "kind": "Secret",
-            "metadata": { "name": "db", "annotations": { "privyseal.dev/data.k": sealed, "privyseal.dev/data.l": other } },
+            "metadata": { "name": "db", "annotations": { "privyseal.dev/data.k": sealed, "privyseal.dev/data.l": other,
+                "privyseal.dev/data.unopened": sealed, "privyseal.dev/data.gone": sealed,
+            } },
             "data": {
+                "careless": base64(&base64(&sealed)), "removed": base64(CANARY), "unopened": base64(&sealed),
                 "opened": base64(CANARY), "stored": base64(&sealed), "same": base64("one"), "other": base64(CANARY),
                 "k": base64(CANARY), "l": base64(CANARY), "extra": base64(CANARY),
             },
@@ -341,6 +347,7 @@ mod live {
             standings(&ended),
             [
                 " secret-missing",
+                "stringData/careless stored-sealed",
                 "stringData/opened present",
                 "stringData/missing missing",
                 "stringData/stored stored-sealed",
@@ -348,13 +355,20 @@ mod live {
                 "stringData/other differs",
                 "privyseal.dev/data.k same-envelope",
                 "privyseal.dev/data.l other-envelope",
+                "privyseal.dev/data.removed annotation-missing",
+                "privyseal.dev/data.unopened stored-sealed",
+                "privyseal.dev/data.gone missing",
                 "data/extra extra",
             ]
         );
         let text = privy(&bench, ".", &["diff", "--live", "--exit-code", "m"], &path);
         assert_eq!(text.code, 1);
         assert!(
-            text.text().contains("the webhook did not open it") && !text.text().contains(CANARY),
+            text.text().contains("the webhook did not open it")
+                && text
+                    .text()
+                    .contains("whether the value beside it is the sealed one cannot be determined")
+                && !text.text().contains(CANARY),
             "{}",
             text.text()
         );
@@ -418,4 +432,64 @@ fn words_of_the_schema_are_those_of_the_code() {
         words(&read("diff-live")["$defs"]["standing"]["enum"]),
         standings
     );
+}
+
+#[test]
+fn three_dots_compare_with_the_commit_at_which_the_branches_parted() {
+    let bench = Bench::new();
+    git(&bench, &["init", "-q"]);
+    let commit = |name: &str| {
+        let sealed = seal(&bench, "payments.card.json", "payments/db/password", name);
+        bench.write(&format!("{name}.yaml"), manifest(name, &[(name, &sealed)]));
+        git(&bench, &["add", "."]);
+        git(&bench, &["commit", "-qm", name]);
+    };
+    commit("old");
+    git(&bench, &["checkout", "-qb", "branch"]);
+    commit("ours");
+    git(&bench, &["checkout", "-q", "main"]);
+    commit("theirs");
+    let run = |range: &str| {
+        changes(
+            &bench
+                .run(&["diff", "--output", "json", range], "")
+                .succeeded(),
+        )
+    };
+    assert_eq!(run("main...branch"), ["stringData/ours new"]);
+    assert_eq!(run("...branch"), ["stringData/ours new"]);
+    assert_eq!(
+        run("main..branch"),
+        ["stringData/ours new", "stringData/theirs removed"]
+    );
+    git(&bench, &["checkout", "-q", "--orphan", "other"]);
+    git(&bench, &["commit", "-qm", "other"]);
+    bench
+        .run(&["diff", "main...other"], "")
+        .failed(2, "no common history")
+        .hints("git fetch --unshallow");
+}
+
+#[test]
+fn before_the_first_commit_everything_is_new_and_cached_is_what_is_staged() {
+    let bench = Bench::new();
+    let sealed = seal(&bench, "payments.card.json", "payments/db/password", "a");
+    git(&bench, &["init", "-q"]);
+    bench.write("db.yaml", manifest("db", &[("staged", &sealed)]));
+    git(&bench, &["add", "db.yaml"]);
+    let both = manifest("db", &[("staged", &sealed), ("later", &sealed)]);
+    bench.write("db.yaml", both);
+    let run = |arguments: &[&str]| {
+        let arguments = [&["diff", "--output", "json"], arguments].concat();
+        changes(&bench.run(&arguments, "").succeeded())
+    };
+    assert_eq!(run(&[]), ["stringData/later new", "stringData/staged new"]);
+    assert_eq!(run(&["--cached"]), ["stringData/staged new"]);
+    git(&bench, &["commit", "-qm", "first"]);
+    assert_eq!(run(&["--cached"]), [""; 0]);
+    assert_eq!(run(&["--staged", "HEAD"]), [""; 0]);
+    assert_eq!(run(&[]), ["stringData/later new"]);
+    bench
+        .run(&["diff", "--cached", "HEAD", "HEAD"], "")
+        .failed(2, "--cached compares one commit");
 }

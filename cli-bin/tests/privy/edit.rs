@@ -18,8 +18,8 @@ stringData:
 
 /// A manifest whose `password` is sealed, and a folder for what is edited.
 fn bench() -> Bench {
-    let bench = Bench::new();
-    std::fs::create_dir(bench.path("runtime")).unwrap();
+    let bench = Bench::trusting();
+    bench.make_runtime();
     bench.write("db.yaml", MANIFEST);
     let set = ["set", "db.yaml", "password", "--key", "payments.card.json"];
     bench.run(&set, "old").succeeded();
@@ -38,7 +38,19 @@ fn edit_file(bench: &Bench, file: &str, script: &str, more: &[&str]) -> Ended {
     Ended {
         code: output.status.code().unwrap(),
         stdout: output.stdout,
-        stderr: String::from_utf8(output.stderr).unwrap(),
+        stderr: without_note(&String::from_utf8(output.stderr).unwrap()),
+    }
+}
+
+/// The editors of the tests are scripts, and that privy does not know them is said first.
+fn without_note(stderr: &str) -> String {
+    const BEGIN: &str = "note: `sh editor.sh` is not an editor that privy knows";
+    match stderr
+        .strip_prefix(BEGIN)
+        .and_then(|rest| rest.split_once('\n'))
+    {
+        Some((_, rest)) => rest.to_owned(),
+        None => stderr.to_owned(),
     }
 }
 
@@ -77,7 +89,7 @@ fn the_editor_sees_placeholders_and_not_envelopes() {
     let bench = bench();
     let before = bench.text("db.yaml");
     let ended = edit(&bench, "stat -c %a \"$1\" $(dirname \"$1\") > modes", &[]).succeeded();
-    assert_eq!(ended.stderr, "db.yaml: not changed\n");
+    assert!(ended.stderr.starts_with("db.yaml: not changed\n"));
     assert_eq!(bench.text("db.yaml"), before);
     assert_eq!(bench.text("modes"), "600\n700\n");
     let seen = bench.text("seen");
@@ -96,7 +108,11 @@ fn what_is_new_is_sealed_and_the_rest_stays_byte_by_byte() {
     let ended = edit(&bench, &script, &[]).succeeded();
     assert_eq!(
         ended.stderr,
-        "db.yaml: 1 value sealed\ndb.yaml: 1 value is plain as before; `privy seal -i` seals plain values, too\n"
+        format!(
+            "db.yaml: 1 value sealed for the key {}\n\
+             db.yaml: 1 value is plain as before; `privy seal -i` seals plain values, too\n",
+            bench.label("payments.card.json")
+        )
     );
     let after = bench.text("db.yaml");
     assert!(
@@ -172,11 +188,11 @@ fn a_broken_edit_changes_nothing_and_leaves_nothing() {
         ),
         (
             "sed -i 's/  password:/  passwort:/' \"$1\"".to_owned(),
-            "cannot be opened where it stands now",
+            "cannot be opened in this place",
         ),
         (
             "sed -i 's/  name: db/  name: api/' \"$1\"".to_owned(),
-            "cannot be opened where it stands now",
+            "cannot be opened in this place",
         ),
         (
             format!("printf 'data:\\n  token: {CANARY}\\n' >> \"$1\""),
@@ -194,7 +210,7 @@ fn a_broken_edit_changes_nothing_and_leaves_nothing() {
         assert_eq!(bench.text("db.yaml"), before, "{script}");
         if !words.contains("UTF-8") {
             assert!(
-                ended.stderr.contains("what was typed is wiped"),
+                ended.stderr.contains("your edits were discarded"),
                 "{}",
                 ended.stderr
             );
@@ -231,7 +247,7 @@ fn a_file_that_changed_meanwhile_is_not_overwritten() {
     let script =
         format!("printf '  token: {CANARY}\\n' >> \"$1\"; printf '  # theirs\\n' >> db.yaml");
     edit(&bench, &script, &[])
-        .failed(1, "changed by somebody else")
+        .failed(1, "changed by someone else")
         .hints("db.yaml.edited");
     assert!(bench.text("db.yaml").ends_with("  # theirs\n"));
     let edited = bench.text("db.yaml.edited");
@@ -241,24 +257,121 @@ fn a_file_that_changed_meanwhile_is_not_overwritten() {
 #[test]
 fn a_signal_wipes_what_was_typed() {
     let bench = bench();
-    let script = "touch ready; while [ -e \"$1\" ]; do sleep 0.1; done";
-    let mut child = command(&bench, "db.yaml", script, &[]).spawn().unwrap();
-    while !bench.path("ready").exists() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+    let script = "touch ready; while [ -e \"$1\" ]; do sleep 0.05; done";
+    let mut signals = vec![
+        "HUP", "INT", "QUIT", "ABRT", "USR1", "USR2", "ALRM", "TERM", "XCPU", "XFSZ", "VTALRM",
+        "PROF", "SYS", "TRAP", "BUS",
+    ];
+    if cfg!(target_os = "linux") {
+        signals.extend(["IO", "PWR", "STKFLT", "35", "50", "64"]);
     }
-    let file = || -> Option<PathBuf> {
-        let folder = std::fs::read_dir(bench.path("runtime")).unwrap().next()?;
-        Some(folder.unwrap().path())
-    };
-    assert!(file().is_some());
-    let killed = Command::new("kill")
-        .arg(child.id().to_string())
-        .status()
-        .unwrap();
-    assert!(killed.success());
-    let status = child.wait().unwrap();
-    assert!(!status.success());
-    assert_eq!(file(), None, "nothing is left");
+    for signal in signals {
+        let mut child = command(&bench, "db.yaml", script, &[]).spawn().unwrap();
+        while !bench.path("ready").exists() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let file = || -> Option<PathBuf> {
+            let folder = std::fs::read_dir(bench.path("runtime")).unwrap().next()?;
+            Some(folder.unwrap().path())
+        };
+        // Another name of the file shows the outcome of its content.
+        let text = file().unwrap().join("db.yaml");
+        let witness = bench.path("runtime/witness");
+        std::fs::hard_link(text, &witness).unwrap();
+        let killed = Command::new("bash")
+            .args(["-c", "kill -s \"$1\" \"$2\"", "--", signal])
+            .arg(child.id().to_string())
+            .status()
+            .unwrap();
+        assert!(killed.success(), "{signal}");
+        let status = child.wait().unwrap();
+        assert!(!status.success(), "{signal}");
+        let left = std::fs::read(&witness).unwrap();
+        assert!(
+            !left.is_empty() && left.iter().all(|byte| *byte == 0),
+            "{signal}"
+        );
+        std::fs::remove_file(&witness).unwrap();
+        assert_eq!(file(), None, "{signal}: nothing is left");
+        std::fs::remove_file(bench.path("ready")).unwrap();
+    }
+}
+
+#[test]
+fn whatever_an_editor_leaves_beside_the_file_is_gone() {
+    let bench = bench();
+    let script = "cd $(dirname \"$1\"); mkdir undo; for file in .db.yaml.swp db.yaml~ '#db.yaml#' undo/%db; do \
+                  cp db.yaml \"$file\"; done; ln -s /etc/passwd link";
+    edit(&bench, script, &[]).succeeded();
+    assert!(std::path::Path::new("/etc/passwd").exists());
+}
+
+#[test]
+fn known_editors_are_told_to_keep_nothing_elsewhere_and_never_see_a_name_as_a_flag() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bench = bench();
+    let name = "--cmd=quit.yaml";
+    std::fs::copy(bench.path("db.yaml"), bench.path(name)).unwrap();
+    for (editor, flag) in [
+        ("vim", "NONE"),
+        ("emacs", "--eval"),
+        ("nano", "--ignorercfiles"),
+    ] {
+        bench.write(editor, "#!/bin/sh\nprintf '%s\\n' \"$@\" > arguments\n");
+        std::fs::set_permissions(bench.path(editor), std::fs::Permissions::from_mode(0o755))
+            .unwrap();
+        let mut command = command(&bench, "db.yaml", "", &[]);
+        command.env("EDITOR", format!("./{editor}"));
+        let mut with_name = Command::new(env!("CARGO_BIN_EXE_privy"));
+        with_name
+            .args(["edit", "--key", "payments.card.json", "--", name])
+            .current_dir(bench.path("."))
+            .env_clear()
+            .envs(
+                command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            );
+        let output = with_name.output().unwrap();
+        assert_eq!(
+            String::from_utf8(output.stderr).unwrap(),
+            format!("{name}: not changed\n"),
+            "{editor}"
+        );
+        let arguments = bench.text("arguments");
+        let lines: Vec<_> = arguments.lines().collect();
+        assert!(lines.contains(&flag), "{editor}: {arguments}");
+        let file = lines.last().unwrap();
+        assert!(
+            file.starts_with('/') && file.ends_with(name),
+            "{editor}: {arguments}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_editor_is_said_to_be_one() {
+    let bench = bench();
+    let output = command(&bench, "db.yaml", "", &[]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("backup, swap or undo files"), "{stderr}");
+}
+
+#[test]
+fn an_editor_that_crashes_writes_no_core() {
+    let bench = bench();
+    edit(&bench, "ulimit -S -c > soft; ulimit -H -c > hard", &[]).succeeded();
+    assert_eq!(bench.text("soft") + &bench.text("hard"), "0\n0\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_edited_is_in_memory_even_without_a_runtime_folder() {
+    let bench = bench();
+    let mut without = command(&bench, "db.yaml", "stat -f -c %T \"$1\" > kind", &[]);
+    without.env_remove("XDG_RUNTIME_DIR");
+    assert!(without.output().unwrap().status.success());
+    assert_eq!(bench.text("kind"), "tmpfs\n");
 }
 
 #[test]
@@ -286,7 +399,7 @@ fn what_is_new_may_be_sealed_for_more_than_its_place_and_that_is_said() {
         };
         let ended = ended.succeeded();
         let warning = format!(
-            "warning: the value of `token` can be opened wherever `{wherever}` fits, not in `payments/db/token` alone\n"
+            "warning: the value of `token` can be opened wherever `{wherever}` fits, not only in `payments/db/token`\n"
         );
         assert_eq!(
             ended.stderr.contains(&warning),
@@ -326,4 +439,55 @@ fn a_place_that_is_none_is_refused_before_the_editor_opens() {
         assert_eq!(ended.code, 2, "{place}: {}", ended.stderr);
         assert!(!bench.path("seen").exists(), "{place}");
     }
+}
+
+#[test]
+fn without_a_terminal_and_an_editor_nothing_waits_and_the_next_step_is_named() {
+    let bench = bench();
+    let before = bench.text("db.yaml");
+    let mut command = command(&bench, "db.yaml", "", &[]);
+    let output = command.env_remove("EDITOR").output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(
+        stderr.contains("there is no terminal to edit on"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("privy set FILE FIELD"), "{stderr}");
+    assert_eq!(bench.text("db.yaml"), before);
+}
+
+#[test]
+fn an_emptied_text_cancels_the_edit() {
+    let bench = bench();
+    let before = bench.text("db.yaml");
+    for script in [": > \"$1\"", "printf '\\n  \\n' > \"$1\""] {
+        edit(&bench, script, &[]).failed(1, "cancelled: the edited text is empty");
+        assert_eq!(bench.text("db.yaml"), before);
+    }
+}
+
+#[test]
+fn a_sealed_field_that_is_deleted_is_named() {
+    let bench = bench();
+    let ended = edit(&bench, "sed -i '/password/d' \"$1\"", &[]).succeeded();
+    assert!(
+        ended
+            .stderr
+            .contains("warning: db.yaml: no longer in the file, though sealed before: `password`"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!bench.text("db.yaml").contains("password"));
+}
+
+#[test]
+fn an_editor_that_does_not_wait_is_suspected() {
+    let bench = bench();
+    let ended = edit(&bench, ":", &[]).succeeded();
+    assert!(
+        ended.stderr.contains("not changed") && ended.stderr.contains("--wait"),
+        "{}",
+        ended.stderr
+    );
 }

@@ -166,7 +166,7 @@ fn trust_needs_the_fingerprint() {
             ],
             "",
         )
-        .failed(1, "the fingerprint is another");
+        .failed(1, "the fingerprint does not match");
     bench
         .run(
             &[
@@ -178,7 +178,7 @@ fn trust_needs_the_fingerprint() {
             ],
             "",
         )
-        .failed(1, "no fingerprint");
+        .failed(1, "this is not a fingerprint");
     assert!(
         !bench.path(".configuration").exists(),
         "nothing was trusted"
@@ -261,7 +261,7 @@ fn a_changed_key_is_refused_loudly() {
             ],
             "",
         )
-        .failed(1, "is another");
+        .failed(1, "does not match");
     bench
         .run(
             &[

@@ -1,17 +1,36 @@
 //! The binary as scripts and people use it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod assumed;
+mod chosen_key;
 mod commands;
 mod diff;
 #[cfg(unix)]
 mod doctor;
 mod edit;
+#[cfg(all(
+    unix,
+    feature = "aws",
+    feature = "azure",
+    feature = "gcp",
+    feature = "pkcs11",
+    feature = "vault"
+))]
+mod environment;
+mod folders;
 mod hidden;
+#[cfg(unix)]
+mod hostile;
 mod inspect;
 mod integrations;
 mod key;
+#[cfg(feature = "vault")]
+mod key_services;
+#[cfg(all(unix, feature = "kms-plugin"))]
+mod key_wrap;
 mod layout;
 mod lint;
+mod lint_admission;
 mod manifests;
 mod many;
 mod names;
@@ -19,6 +38,7 @@ mod open;
 mod outputs;
 mod project;
 mod render;
+mod rewrite;
 mod schema;
 mod seal;
 mod set;

@@ -63,7 +63,7 @@ fn envelope(bench: &Bench, file: &str, key: &str) -> String {
 
 #[test]
 fn every_value_is_sealed_for_its_own_place() {
-    let bench = Bench::new();
+    let bench = Bench::trusting();
     bench.write("db.yaml", MANIFEST);
     let ended = bench
         .run(
@@ -72,7 +72,11 @@ fn every_value_is_sealed_for_its_own_place() {
         )
         .succeeded();
     assert_eq!(ended.stdout, b"");
-    assert_eq!(ended.stderr, "db.yaml: 5 values sealed\n");
+    let label = bench.label("payments.card.json");
+    assert_eq!(
+        ended.stderr,
+        format!("db.yaml: 5 values sealed for the key {label}\n")
+    );
     for (key, value) in FIELDS {
         let sealed = envelope(&bench, "db.yaml", key);
         assert_eq!(
@@ -126,7 +130,7 @@ fn every_byte_outside_the_values_stays() {
 
 #[test]
 fn sealing_again_changes_nothing() {
-    let bench = Bench::new();
+    let bench = Bench::trusting();
     bench.write("db.yaml", MANIFEST);
     bench
         .run(
@@ -478,7 +482,7 @@ fn a_secret_larger_than_kubernetes_takes_is_refused_early() {
 
 #[test]
 fn a_dry_run_writes_nothing() {
-    let bench = Bench::new();
+    let bench = Bench::trusting();
     bench.write("db.yaml", MANIFEST);
     let before = bench.files();
     let ended = bench
@@ -494,7 +498,11 @@ fn a_dry_run_writes_nothing() {
             "",
         )
         .succeeded();
-    assert_eq!(ended.stderr, "db.yaml: 5 values would be sealed\n");
+    let label = bench.label("payments.card.json");
+    assert_eq!(
+        ended.stderr,
+        format!("db.yaml: 5 values would be sealed for the key {label}\n")
+    );
     assert_eq!(bench.files(), before);
 }
 

@@ -15,13 +15,13 @@ fn seal(bench: &Bench, more: &[&str]) -> crate::support::Ended {
 
 /// With manifests in folders, more than one batch and more than there are cores.
 fn tree(count: usize) -> Bench {
-    let bench = Bench::new();
+    let bench = Bench::trusting();
     for number in 0..count {
         let name = format!("s{number}");
         bench.write(&format!("tree/{}/{name}.yaml", number % 7), manifest(&name));
     }
     bench.write("tree/values.yaml", "replicas: 3\n");
-    bench.write("tree/.hidden/s.yaml", manifest("hidden"));
+    bench.write("tree/.hg/s.yaml", manifest("hidden"));
     bench
 }
 
@@ -30,17 +30,14 @@ fn every_file_of_a_folder_is_sealed_for_its_own_place() {
     let bench = tree(600);
     let ended = seal(&bench, &["tree"]).succeeded();
     let last = ended.stderr.lines().last().unwrap();
-    assert_eq!(
-        last,
-        "601 files looked at: 1200 values in 600 of them sealed"
-    );
+    assert_eq!(last, "601 files checked: 1200 values in 600 of them sealed");
     assert_eq!(ended.stderr.lines().count(), 601, "{}", ended.stderr);
     for number in 0..600 {
         let text = bench.text(&format!("tree/{}/s{number}.yaml", number % 7));
         assert!(!text.contains(CANARY) && text.ends_with(" # kept\n"));
     }
     assert_eq!(bench.text("tree/values.yaml"), "replicas: 3\n");
-    assert!(bench.text("tree/.hidden/s.yaml").contains(CANARY));
+    assert!(bench.text("tree/.hg/s.yaml").contains(CANARY));
     let text = bench.text("tree/5/s250.yaml");
     let sealed = text
         .lines()
@@ -53,7 +50,7 @@ fn every_file_of_a_folder_is_sealed_for_its_own_place() {
     let again = seal(&bench, &["tree"]).succeeded();
     assert_eq!(
         again.stderr,
-        "601 files looked at: 0 values in 0 of them sealed\n"
+        "601 files checked: 0 values in 0 of them sealed\n"
     );
 }
 
@@ -100,7 +97,7 @@ fn files_folders_and_patterns_together_come_once() {
     )
     .succeeded();
     let last = ended.stderr.lines().last().unwrap();
-    assert_eq!(last, "10 files looked at: 20 values in 10 of them sealed");
+    assert_eq!(last, "10 files checked: 20 values in 10 of them sealed");
     assert!(bench.text("tree/3/s10.yaml").contains(CANARY), "not named");
 }
 
@@ -170,4 +167,22 @@ fn a_file_without_a_rule_stops_all_of_them() {
         .run(&["seal", "-i", "tree"], "")
         .failed(2, "no rule of");
     assert!(bench.files() == before);
+}
+
+#[test]
+fn a_file_in_utf_16_is_reported_by_seal_and_by_lint_alike() {
+    for mark in ["\u{feff}", ""] {
+        let bench = tree(3);
+        let text = format!("{mark}{}", manifest("wide"));
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        bench.write("tree/1/wide.yaml", wide);
+        let sealed = seal(&bench, &["tree"]);
+        assert_eq!(sealed.code, 1, "{}", sealed.stderr);
+        let linted = bench.run(&["lint", "--key", "payments.card.json", "tree"], "");
+        assert_eq!(linted.code, 1, "{}", linted.stderr);
+        for report in [&*sealed.stderr, linted.text()] {
+            assert!(report.contains("tree/1/wide.yaml"), "{report}");
+            assert!(report.contains("UTF-16"), "{report}");
+        }
+    }
 }

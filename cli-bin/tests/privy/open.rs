@@ -1,6 +1,7 @@
-//! `privy open`: every stable word, and the bytes alone.
+//! `privy open`: every stable word, and the bytes only.
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jwe_envelope::{Binding, Place, RecipientKey, Sealer};
 
 use crate::support::{Bench, Ended};
 
@@ -90,7 +91,11 @@ fn each_refusal_has_its_word() {
         1,
         0,
     );
-    let nested = bench.sealed(&good);
+    // `privy` seals no envelope; another tool does.
+    let card = RecipientKey::from_bytes(bench.text("payments.card.json").as_bytes()).unwrap();
+    let binding = Binding::exact(&Place::new("payments", "db", "password").unwrap());
+    let nested = Sealer::new(&[card]).unwrap().seal(&good, &binding).unwrap();
+    let nested = nested.to_string().into_bytes();
     refused(&open_json(&bench, &place, &nested), "nested", 1, 1);
     refused(
         &open_json(&bench, &[&place[..], &["--sa", "default"]].concat(), &good),
@@ -241,6 +246,21 @@ fn a_refused_envelope_leaves_the_file_alone() {
         .run(&with_out, bench.sealed("x"))
         .failed(1, "sealed for the namespace");
     assert_eq!(bench.read("value"), b"before");
+}
+
+#[test]
+fn the_next_step_is_for_a_person_with_a_key() {
+    let bench = Bench::new();
+    bench
+        .open("other/db/password", bench.sealed("x"))
+        .failed(1, "sealed for the namespace")
+        .hints("--for NAMESPACE/NAME/FIELD");
+    bench.generate("dev");
+    let open = ["open", "--key", "dev.pem", "--for", "payments/db/password"];
+    bench
+        .run(&open, bench.sealed("x"))
+        .failed(1, "")
+        .hints("with --key FILE");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `.privy.yaml`: the everyday command has no flags, and a repository cannot choose a key that nobody trusts.
+//! `.privy.yaml`: the everyday command has no flags, and a repository cannot choose a key that no one trusts.
 use crate::support::{Bench, CANARY};
 
 const RULES: &str = "\

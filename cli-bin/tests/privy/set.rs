@@ -1,4 +1,6 @@
 //! `privy set`: one field, nothing else.
+use std::io::Write as _;
+
 use crate::support::{Bench, CANARY};
 
 const MANIFEST: &str = "\
@@ -27,7 +29,7 @@ fn envelope(text: &str, key: &str) -> String {
 
 #[test]
 fn replaces_one_value_and_no_other_byte() {
-    let bench = Bench::new();
+    let bench = Bench::trusting();
     bench.write("db.yaml", MANIFEST);
     let ended = bench
         .run(
@@ -35,7 +37,11 @@ fn replaces_one_value_and_no_other_byte() {
             CANARY,
         )
         .succeeded();
-    assert_eq!(ended.stderr, "db.yaml: `password` is sealed\n");
+    let label = bench.label("payments.card.json");
+    assert_eq!(
+        ended.stderr,
+        format!("db.yaml: `password` is sealed for the key {label}\n")
+    );
     let text = bench.text("db.yaml");
     let sealed = envelope(&text, "password");
     assert_eq!(text.replace(&sealed, "old"), MANIFEST);
@@ -278,4 +284,78 @@ fn an_empty_value_leaves_the_file_alone() {
         )
         .succeeded();
     assert_eq!(bench.text("db.yaml"), MANIFEST);
+}
+
+/// Each writes the file that the others write, too.
+#[test]
+fn no_value_is_lost_when_several_are_set_at_once() {
+    let bench = Bench::trusting();
+    for existing in [true, false] {
+        let _ = std::fs::remove_file(bench.path("db.yaml"));
+        if existing {
+            bench.write("db.yaml", MANIFEST);
+        }
+        let keys: Vec<_> = (0..12).map(|index| format!("key-{index}")).collect();
+        let children: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                let mut child = bench.spawn(&[
+                    "set",
+                    "--key",
+                    "payments.card.json",
+                    "db.yaml",
+                    key,
+                    "--name",
+                    "db",
+                    "--namespace",
+                    "payments",
+                ]);
+                drop(
+                    child
+                        .stdin
+                        .take()
+                        .map(|mut stdin| stdin.write_all(key.as_bytes())),
+                );
+                child
+            })
+            .collect();
+        for child in children {
+            let ended = child.wait_with_output().unwrap();
+            assert!(
+                ended.status.success(),
+                "{}",
+                String::from_utf8_lossy(&ended.stderr)
+            );
+        }
+        let text = bench.text("db.yaml");
+        for key in &keys {
+            assert_eq!(
+                text.matches(&format!("  {key}: ")).count(),
+                1,
+                "{key} in:\n{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_value_that_is_sealed_already_is_not_sealed_over() {
+    let bench = Bench::trusting();
+    bench.write("db.yaml", MANIFEST);
+    let set = ["set", "--key", "payments.card.json", "db.yaml", "password"];
+    bench
+        .run(&set, bench.sealed("x"))
+        .failed(1, "it is sealed already")
+        .hints("put it into the manifest as it is");
+    bench
+        .run(
+            &set,
+            "ENC[AES256_GCM,data:7ew99FdoYQ==,iv:LSUj=,tag:caRi==,type:str]",
+        )
+        .failed(1, "SOPS")
+        .hints("sops --decrypt");
+    assert_eq!(bench.text("db.yaml"), MANIFEST);
+    bench
+        .run(&[&set[..], &["--raw"]].concat(), bench.sealed("x"))
+        .succeeded();
 }

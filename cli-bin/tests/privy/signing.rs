@@ -15,7 +15,7 @@ stringData:
 
 /// A key to seal for, and two people with a key to sign with.
 fn bench() -> Bench {
-    let bench = Bench::new();
+    let bench = Bench::trusting();
     for name in ["dba", "ops"] {
         let private = format!("{name}.pem");
         let generate = ["key", "generate", "--kind", "ed25519", "--out", &private];
@@ -34,7 +34,7 @@ fn trust(bench: &Bench, name: &str) {
     let trust = [
         "key",
         "trust",
-        "--signer",
+        "--value-signer",
         &public,
         "--fingerprint",
         &fingerprint,
@@ -199,7 +199,7 @@ fn a_rule_may_demand_signatures() {
         bench
             .run(arguments, "canary-5kQ9-hunter2")
             .failed(2, "wants the values of this path signed")
-            .hints("--sign me.pem");
+            .hints("--sign ~/me.pem");
         assert_eq!(bench.read("db.yaml"), before);
     }
     bench
@@ -311,11 +311,11 @@ fn nobody_signs_what_opens_elsewhere_or_anywhere_or_not_at_all() {
     for (text, words) in [
         (
             good.replace("name: db", "name: other"),
-            "cannot be opened where it stands",
+            "cannot be opened in this place",
         ),
         (
             good.replace("namespace: payments", "namespace: ledger"),
-            "cannot be opened where it stands",
+            "cannot be opened in this place",
         ),
         (good.replace(&token, &token[..token.len() - 3]), "damaged"),
         (
@@ -470,7 +470,7 @@ fn lint_finds_signatures_that_are_damaged_stale_or_of_nothing() {
         signature(&bench, "password").unwrap(),
         signature(&bench, "token").unwrap(),
     );
-    // A signer whom nobody knows cannot be held to anything.
+    // A signer whom no one knows cannot be held to anything.
     bench.write("db.yaml", good.replace(&first, &second));
     assert_eq!(lint(&bench, &key), Vec::<String>::new());
     trust(&bench, "dba");

@@ -8,6 +8,9 @@ pub(crate) const CANARY: &str = "canary-5kQ9-hunter2";
 
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
+    /// Where `runtime` leads to.
+    #[cfg(unix)]
+    memory: std::cell::OnceCell<tempfile::TempDir>,
 }
 
 /// How a run ended.
@@ -26,9 +29,18 @@ impl Bench {
         bench
     }
 
+    /// As [`new`](Self::new), and the key was compared.
+    pub(crate) fn trusting() -> Self {
+        let bench = Self::new();
+        bench.trust("payments.card.json");
+        bench
+    }
+
     pub(crate) fn empty() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
+            #[cfg(unix)]
+            memory: std::cell::OnceCell::new(),
         }
     }
 
@@ -43,6 +55,15 @@ impl Bench {
             "",
         )
         .succeeded();
+    }
+
+    /// Makes the folder `runtime`, in memory where the system has such a folder: what is edited goes there.
+    #[cfg(unix)]
+    pub(crate) fn make_runtime(&self) {
+        let memory = self.memory.get_or_init(|| {
+            tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+        });
+        std::os::unix::fs::symlink(memory.path(), self.path("runtime")).unwrap();
     }
 
     /// Trusts the key of a card, by its fingerprint.
@@ -71,6 +92,16 @@ impl Bench {
             .run(&["key", "show", key, "--output", "json"], "")
             .succeeded();
         shown.json()["fingerprint"].as_str().unwrap().to_owned()
+    }
+
+    /// As reports name the key of a card: `"payments" (12345 67890 12345 …)`.
+    pub(crate) fn label(&self, card: &str) -> String {
+        let shown = self
+            .run(&["key", "show", card, "--output", "json"], "")
+            .succeeded()
+            .json();
+        let fingerprint = shown["fingerprint"].as_str().unwrap();
+        format!("{} ({} …)", shown["name"], &fingerprint[..17])
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -110,6 +141,32 @@ impl Bench {
         stdin: impl AsRef<[u8]>,
     ) -> Ended {
         let mut child = self.spawn_in(folder, arguments);
+        // A command that refuses early does not read to the end.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_ref());
+        let output = child.wait_with_output().unwrap();
+        Ended {
+            code: output.status.code().unwrap(),
+            stdout: output.stdout,
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// With the folder `bin` before everything else in `PATH`.
+    #[cfg(unix)]
+    pub(crate) fn run_with_path(&self, arguments: &[&str], stdin: impl AsRef<[u8]>) -> Ended {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_privy"))
+            .args(arguments)
+            .current_dir(self.path("."))
+            .env_clear()
+            .env("PATH", format!("{}:{path}", self.path("bin").display()))
+            .env("PRIVY_CONFIG_DIR", self.path(".configuration"))
+            .env("EDITOR", "true")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         // A command that refuses early does not read to the end.
         let _ = child.stdin.take().unwrap().write_all(stdin.as_ref());
         let output = child.wait_with_output().unwrap();
@@ -189,7 +246,12 @@ impl Ended {
             "{words:?} is not in:\n{}",
             self.stderr
         );
-        assert!(self.stderr.starts_with("error: "), "{}", self.stderr);
+        let error = self.stderr.lines().find(|line| !line.starts_with("note: "));
+        assert!(
+            error.is_some_and(|line| line.starts_with("error: ")),
+            "{}",
+            self.stderr
+        );
         assert_eq!(
             self.stdout, b"",
             "nothing goes to standard output when a command fails"

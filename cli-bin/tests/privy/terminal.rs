@@ -1,9 +1,9 @@
-//! What happens when somebody sits at the terminal: hidden prompts, questions, and what a screen must not get.
+//! What happens when someone sits at the terminal: hidden prompts, questions, and what a screen must not get.
 use std::ffi::OsString;
 use std::path::Path;
 
+use cli_bin::failure::Exit;
 use cli_bin::io::{Io, Terminals};
-use cli_bin::report::Exit;
 use zeroize::Zeroizing;
 
 use crate::support::{Bench, CANARY};
@@ -46,6 +46,7 @@ impl Person<'_> {
                         answers.next().copied().unwrap_or_default().to_owned(),
                     ))
                 },
+                discard_typed: &mut || (),
                 environment: &|name| match name {
                     "PRIVY_CONFIG_DIR" => Some(configuration.clone()),
                     "EDITOR" => Some(format!("sh {}", path(bench, "editor.sh")).into()),
@@ -104,7 +105,7 @@ fn a_value_is_asked_for_twice_and_not_shown() {
 
 #[test]
 fn a_doubtful_value_is_asked_about() {
-    let bench = Bench::new();
+    let bench = Bench::trusting();
     let key = path(&bench, "payments.card.json");
     let seal = ["seal", "--key", &key, "--for", "payments/db/password"];
     for (answer, exit) in [
@@ -121,7 +122,7 @@ fn a_doubtful_value_is_asked_about() {
         .runs(&bench, &seal);
         assert_eq!(seen.exit, exit, "{answer:?}: {}", seen.stderr);
         assert!(
-            seen.stderr.contains("begins with a blank")
+            seen.stderr.contains("begins with whitespace")
                 && seen.stderr.contains("Seal it as it is?")
         );
         assert_eq!(seen.stdout.is_empty(), exit != Exit::Done);
@@ -275,9 +276,9 @@ fn a_broken_edit_may_be_mended() {
     const MANIFEST: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: payments}\nstringData:\n  a: x\n";
     let bench = Bench::new();
     let (key, file) = (path(&bench, "payments.card.json"), path(&bench, "db.yaml"));
-    std::fs::create_dir(bench.path("runtime")).unwrap();
+    bench.make_runtime();
     bench.write("db.yaml", MANIFEST);
-    // Breaks the manifest first, and mends what it finds broken.
+    // Breaks the manifest first, and fixes what it finds broken.
     bench.write(
         "editor.sh",
         "if grep -q broken \"$1\"; then sed -i 's/.*broken.*/  b: new/' \"$1\"; else echo ': [broken' >> \"$1\"; fi\n",
@@ -289,7 +290,7 @@ fn a_broken_edit_may_be_mended() {
     }
     .runs(&bench, &edit);
     assert_eq!(seen.exit, Exit::Refused, "{}", seen.stderr);
-    assert!(seen.stderr.contains("not YAML") && seen.stderr.contains("as you wished"));
+    assert!(seen.stderr.contains("not YAML") && seen.stderr.contains("your edits were discarded"));
     assert_eq!(bench.text("db.yaml"), MANIFEST);
     let seen = Person {
         typed: "\n",
@@ -305,4 +306,86 @@ fn a_broken_edit_may_be_mended() {
     );
     let left = std::fs::read_dir(bench.path("runtime")).unwrap().count();
     assert_eq!(left, 0, "nothing is left of what was typed");
+}
+
+#[test]
+fn a_changed_rule_for_a_sealed_file_is_asked_about_before_the_value() {
+    let bench = Bench::trusting();
+    bench.generate("dev");
+    bench.trust("dev.card.json");
+    let rule = |key: &str| {
+        let rule = format!("paths: [\"**\"]\n    key: {key}.card.json\n    namespace: payments");
+        bench.write(
+            ".privy.yaml",
+            format!("version: 1\nrules:\n  - {rule}\n    name: db\n"),
+        );
+    };
+    rule("payments");
+    bench.run(&["set", "db.yaml", "password"], "x").succeeded();
+    rule("dev");
+    let before = bench.text("db.yaml");
+    let file = path(&bench, "db.yaml");
+    let set = ["set", &file, "token"];
+    for answer in ["n\n", "\n", ""] {
+        let person = Person {
+            typed: answer,
+            hidden: &[],
+        };
+        let seen = person.runs(&bench, &set);
+        assert_eq!((seen.exit, seen.asked), (Exit::Refused, 0), "{answer:?}");
+        assert!(seen.stderr.contains("cancelled; nothing was sealed"));
+        assert_eq!(bench.text("db.yaml"), before);
+    }
+    let person = Person {
+        typed: "y\n",
+        hidden: &["x", "x"],
+    };
+    let seen = person.runs(&bench, &set);
+    assert_eq!((seen.exit, seen.asked), (Exit::Done, 2), "{}", seen.stderr);
+    for card in ["payments.card.json", "dev.card.json"] {
+        assert!(seen.stderr.contains(&bench.label(card)), "{}", seen.stderr);
+    }
+}
+
+#[test]
+fn a_signer_of_cards_is_asked_for_with_the_names_of_the_cards() {
+    let bench = Bench::new();
+    let generate = [
+        "key",
+        "generate",
+        "--kind",
+        "ed25519",
+        "--out",
+        "manager.pem",
+    ];
+    bench.run(&generate, "").succeeded();
+    let public = bench.run(&["key", "show", "manager.pem", "--output", "pem"], "");
+    bench.write("manager.pub.pem", public.succeeded().stdout);
+    let heard = bench.fingerprint("manager.pub.pem");
+    let file = path(&bench, "manager.pub.pem");
+    let typed = format!("payments, team-*\n{heard}\n");
+    let person = Person {
+        typed: &typed,
+        hidden: &[],
+    };
+    let seen = person.runs(&bench, &["key", "trust", "--card-signer", &file]);
+    assert_eq!(seen.exit, Exit::Done, "{}", seen.stderr);
+    for words in [
+        "decides which keys you seal for",
+        "may introduce the keys of these cards: payments, team-*",
+    ] {
+        assert!(seen.stderr.contains(words), "{}", seen.stderr);
+    }
+    assert!(!seen.stderr.contains(&heard), "heard, and never shown");
+    let person = Person {
+        typed: &heard,
+        hidden: &[],
+    };
+    let seen = person.runs(&bench, &["key", "trust", "--value-signer", &file]);
+    assert_eq!(seen.exit, Exit::Done, "{}", seen.stderr);
+    assert!(
+        seen.stderr.contains("They introduce no keys."),
+        "{}",
+        seen.stderr
+    );
 }

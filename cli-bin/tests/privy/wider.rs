@@ -1,4 +1,4 @@
-//! `privy set --for` and `--anywhere`: a field gets a wider place, which is said before anybody types a value.
+//! `privy set --for` and `--anywhere`: a field gets a wider place, which is said before anyone types a value.
 use crate::support::Bench;
 
 const MANIFEST: &str = "\
@@ -14,7 +14,7 @@ stringData:
 
 /// With `password` sealed for its place.
 fn bench() -> Bench {
-    let bench = Bench::new();
+    let bench = Bench::trusting();
     bench.write("db.yaml", MANIFEST);
     set(&bench, &[], "first").0.succeeded();
     bench
@@ -77,11 +77,12 @@ fn an_existing_field_gets_a_wider_place_and_that_is_said() {
         bench.open(opens, before).failed(1, "");
         let (ended, _) = set(&bench, flags, "second");
         let ended = ended.succeeded();
+        let label = bench.label("payments.card.json");
         assert_eq!(
             ended.stderr,
             format!(
-                "warning: the value of `password` can be opened wherever `{wherever}` fits, not in `payments/db-1/password` alone\n\
-                 db.yaml: `password` is sealed\n"
+                "warning: the value of `password` can be opened wherever `{wherever}` fits, not only in `payments/db-1/password`\n\
+                 db.yaml: `password` is sealed for the key {label}\n"
             )
         );
         for place in ["payments/db-1/password", opens] {
@@ -100,10 +101,12 @@ fn a_place_that_is_not_wider_needs_no_warning() {
     let bench = bench();
     for flags in [&[][..], &["--for", "payments/db-1/password"]] {
         let (ended, bind) = set(&bench, flags, "x");
-        assert_eq!(ended.succeeded().stderr, "db.yaml: `password` is sealed\n");
+        let label = bench.label("payments.card.json");
+        let said = format!("db.yaml: `password` is sealed for the key {label}\n");
+        assert_eq!(ended.succeeded().stderr, said);
         assert_eq!(bind["name"], "db-1", "{bind}");
     }
-    // What was wide becomes narrow again by a `set` that says nothing of the place.
+    // What was wide becomes narrow again by a `set` that does not mention the place.
     set(&bench, &["--anywhere"], "x").0.succeeded();
     let (ended, _) = set(&bench, &[], "y");
     ended.succeeded();
@@ -147,7 +150,9 @@ fn widening_is_said_in_a_dry_run_and_for_a_new_field_too() {
         MANIFEST.replace("name: db-1", "generateName: db-"),
     );
     let (ended, _) = set(&bench, &[], "x");
-    assert_eq!(ended.succeeded().stderr, "db.yaml: `password` is sealed\n");
+    let label = bench.label("payments.card.json");
+    let said = format!("db.yaml: `password` is sealed for the key {label}\n");
+    assert_eq!(ended.succeeded().stderr, said);
 }
 
 #[test]
@@ -171,4 +176,64 @@ fn a_new_file_may_be_for_any_namespace() {
     let (_, sealed) = text.split_once("password: ").unwrap();
     let sealed = sealed.trim().trim_matches('"').to_owned();
     bench.open("shipping/db/password", sealed).succeeded();
+}
+
+#[test]
+fn a_manifest_has_names_and_no_patterns() {
+    let bench = Bench::trusting();
+    for (old, new) in [
+        ("name: db-1", "name: db-*"),
+        ("namespace: payments", "namespace: team-*"),
+        ("password: old", "pass-*: old"),
+    ] {
+        bench.write("db.yaml", MANIFEST.replace(old, new));
+        let seal = ["seal", "-i", "db.yaml", "--key", "payments.card.json"];
+        bench.run(&seal, "").failed(1, "have no `*`");
+        assert_eq!(bench.text("db.yaml"), MANIFEST.replace(old, new));
+    }
+}
+
+#[test]
+fn a_rule_that_opens_several_namespaces_is_said() {
+    let bench = Bench::trusting();
+    let rule =
+        "version: 1\nrules: [{paths: [\"**\"], key: payments.card.json, namespace: team-*}]\n";
+    bench.write(".privy.yaml", rule);
+    bench.write("db.yaml", MANIFEST.replace("  namespace: payments\n", ""));
+    let warning = "can be opened wherever `team-*/db-1/";
+    let set = bench.run(&["set", "db.yaml", "password"], "x").succeeded();
+    assert!(set.stderr.contains(warning), "{}", set.stderr);
+    let sealed = bench.run(&["seal", "-i", "db.yaml"], "").succeeded();
+    assert!(sealed.stderr.contains(warning), "{}", sealed.stderr);
+}
+
+#[test]
+fn values_that_kubectl_repeats_in_an_annotation_are_not_left_in_a_sealed_file() {
+    let bench = Bench::trusting();
+    let seal = ["seal", "-i", "db.yaml", "--key", "payments.card.json"];
+    for (applied, plain) in [
+        (r#"{"stringData":{"user":"app"}}"#, true),
+        (r#"{"data":{"user":"YXBw"}}"#, true),
+        (r#"{"data":{"user":""}}"#, false),
+        ("{}", false),
+    ] {
+        let annotation = format!(
+            "  annotations: {{kubectl.kubernetes.io/last-applied-configuration: '{applied}'}}\nstringData:"
+        );
+        let text = MANIFEST.replace("stringData:", &annotation);
+        bench.write("db.yaml", &text);
+        let ended = bench.run(&seal, "");
+        assert_eq!(ended.code, i32::from(plain), "{}", ended.stderr);
+        assert_eq!(bench.text("db.yaml") == text, plain);
+        if plain {
+            let ended = bench.run(&["lint", "db.yaml"], "");
+            assert!(
+                ended
+                    .text()
+                    .contains("last-applied-configuration: the annotation repeats"),
+                "{}",
+                ended.text()
+            );
+        }
+    }
 }

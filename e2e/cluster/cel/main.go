@@ -1,7 +1,8 @@
 // Compiles the expressions of a webhook registration and of a policy as the API server does, evaluates them over objects, and
 // prints what each expression costs: the API server itself counts the costs and does not tell.
 //
-// Reads one job as JSON from standard input, writes an array with one answer for each of its objects.
+// Reads one job as JSON from standard input, writes an array with one answer for each of its objects: costs, or with `decide`
+// only what is forwarded and refused, for which everything is compiled once.
 package main
 
 import (
@@ -23,6 +24,7 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 	plugin "k8s.io/apiserver/pkg/admission/plugin/cel"
 	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/cel/environment"
@@ -33,6 +35,7 @@ type job struct {
 	// What `privy render` prints.
 	Manifests string   `json:"manifests"`
 	Objects   []object `json:"objects"`
+	Decide    bool     `json:"decide"`
 }
 
 type object struct {
@@ -55,6 +58,15 @@ type answer struct {
 	Webhooks map[string][]cost `json:"webhooks"`
 	// The policy's conditions, variables and validations.
 	Policy []cost `json:"policy"`
+}
+
+// What the API server would do with an object.
+type decision struct {
+	Name string `json:"name"`
+	// By webhook: whether it is called.
+	Forwarded map[string]bool `json:"forwarded"`
+	// What the policy says to each validation that does not hold.
+	Refused []string `json:"refused"`
 }
 
 type expression struct {
@@ -101,6 +113,13 @@ func run() error {
 		return err
 	}
 	environments := environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion())
+	if work.Decide {
+		decisions, err := decide(webhooks, policy, environments, work.Objects)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(decisions)
+	}
 	var answers []answer
 	for _, one := range work.Objects {
 		a := answer{Name: one.Name, Webhooks: map[string][]cost{}}
@@ -125,6 +144,92 @@ func run() error {
 	}
 	return json.NewEncoder(os.Stdout).Encode(answers)
 }
+
+// decide evaluates as the API server does, with its budgets.
+func decide(webhooks []admissionregistration.MutatingWebhook, policy *admissionregistration.ValidatingAdmissionPolicy, environments *environment.EnvSet, objects []object) ([]decision, error) {
+	called := map[string]plugin.ConditionEvaluator{}
+	for _, webhook := range webhooks {
+		var conditions []plugin.ExpressionAccessor
+		for _, c := range webhook.MatchConditions {
+			conditions = append(conditions, condition(c.Name, c.Expression))
+		}
+		called[webhook.Name] = plugin.NewConditionCompiler(environments).CompileCondition(conditions, declared, environment.StoredExpressions)
+	}
+	compiler, err := composited(policy, environments)
+	if err != nil {
+		return nil, err
+	}
+	var validations, messages []plugin.ExpressionAccessor
+	for _, validation := range policy.Spec.Validations {
+		validations = append(validations, condition(validation.Expression, validation.Expression))
+		text := validation.MessageExpression
+		if text == "" {
+			text = "''"
+		}
+		messages = append(messages, &expression{text, text, []*cel.Type{cel.StringType}})
+	}
+	validator := compiler.CompileCondition(validations, declared, environment.StoredExpressions)
+	messenger := compiler.CompileCondition(messages, declared, environment.StoredExpressions)
+	decisions := []decision{}
+	for _, one := range objects {
+		d := decision{Name: one.Name, Forwarded: map[string]bool{}, Refused: []string{}}
+		for name, evaluator := range called {
+			results, err := evaluate(evaluator, one, celconfig.RuntimeCELCostBudgetMatchConditions)
+			if err != nil {
+				return nil, fmt.Errorf("%s: webhook %s: %w", one.Name, name, err)
+			}
+			d.Forwarded[name] = true
+			for _, result := range results {
+				if result.Error != nil {
+					return nil, fmt.Errorf("%s: webhook %s: %w", one.Name, name, result.Error)
+				}
+				d.Forwarded[name] = d.Forwarded[name] && result.EvalResult.Value() == true
+			}
+		}
+		results, err := evaluate(validator, one, celconfig.RuntimeCELCostBudget)
+		if err != nil {
+			return nil, fmt.Errorf("%s: policy: %w", one.Name, err)
+		}
+		var said []plugin.EvaluationResult
+		for n, result := range results {
+			if result.Error != nil {
+				return nil, fmt.Errorf("%s: validation %d: %w", one.Name, n+1, result.Error)
+			}
+			if result.EvalResult.Value() == true {
+				continue
+			}
+			if said == nil {
+				if said, err = evaluate(messenger, one, celconfig.RuntimeCELCostBudget); err != nil {
+					return nil, fmt.Errorf("%s: messages: %w", one.Name, err)
+				}
+			}
+			message := policy.Spec.Validations[n].Message
+			if policy.Spec.Validations[n].MessageExpression != "" {
+				if said[n].Error != nil {
+					return nil, fmt.Errorf("%s: message %d: %w", one.Name, n+1, said[n].Error)
+				}
+				message = fmt.Sprint(said[n].EvalResult.Value())
+			}
+			d.Refused = append(d.Refused, message)
+		}
+		decisions = append(decisions, d)
+	}
+	return decisions, nil
+}
+
+func evaluate(evaluator plugin.ConditionEvaluator, one object, budget int64) ([]plugin.EvaluationResult, error) {
+	if problems := evaluator.CompilationErrors(); len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	attributes := attributesOf(one)
+	request := plugin.CreateAdmissionRequest(attributes.Attributes, metav1.GroupVersionResource(attributes.GetResource()), metav1.GroupVersionKind(attributes.VersionedKind))
+	bindings := plugin.OptionalVariableBindings{Authorizer: rights{one.MayUnseal}}
+	results, _, err := evaluator.ForInput(context.Background(), attributes, request, bindings, nil, budget)
+	return results, err
+}
+
+// The policy that is evaluated; others are rendered beside it.
+const backstop = "no-sealed-values.privyseal.dev"
 
 // read finds the webhooks and the policy among manifests.
 func read(manifests string) ([]admissionregistration.MutatingWebhook, *admissionregistration.ValidatingAdmissionPolicy, error) {
@@ -151,9 +256,12 @@ func read(manifests string) ([]admissionregistration.MutatingWebhook, *admission
 			}
 			webhooks = append(webhooks, configuration.Webhooks...)
 		case "ValidatingAdmissionPolicy":
-			policy = &admissionregistration.ValidatingAdmissionPolicy{}
-			if err := yaml.UnmarshalStrict(buffer[:n], policy); err != nil {
+			var found admissionregistration.ValidatingAdmissionPolicy
+			if err := yaml.UnmarshalStrict(buffer[:n], &found); err != nil {
 				return nil, nil, err
+			}
+			if found.Name == backstop {
+				policy = &found
 			}
 		}
 	}
@@ -167,9 +275,8 @@ func condition(name, text string) *expression {
 	return &expression{name, text, []*cel.Type{cel.BoolType}}
 }
 
-// costsOf walks conditions, variables, validations. A variable is charged to whoever asks for it first, and kept: asked for in
-// the order of their declaration, each shows its own cost.
-func costsOf(policy *admissionregistration.ValidatingAdmissionPolicy, environments *environment.EnvSet, one object) ([]cost, error) {
+// composited compiles the policy's variables.
+func composited(policy *admissionregistration.ValidatingAdmissionPolicy, environments *environment.EnvSet) (*plugin.CompositedCompiler, error) {
 	compiler, err := plugin.NewCompositedCompiler(environments)
 	if err != nil {
 		return nil, err
@@ -179,6 +286,16 @@ func costsOf(policy *admissionregistration.ValidatingAdmissionPolicy, environmen
 		variables = append(variables, &validating.Variable{Name: variable.Name, Expression: variable.Expression})
 	}
 	compiler.CompileAndStoreVariables(variables, declared, environment.StoredExpressions)
+	return compiler, nil
+}
+
+// costsOf walks conditions, variables, validations. A variable is charged to whoever asks for it first, and kept: asked for in
+// the order of their declaration, each shows its own cost.
+func costsOf(policy *admissionregistration.ValidatingAdmissionPolicy, environments *environment.EnvSet, one object) ([]cost, error) {
+	compiler, err := composited(policy, environments)
+	if err != nil {
+		return nil, err
+	}
 	var list []*expression
 	for _, c := range policy.Spec.MatchConditions {
 		list = append(list, condition("condition "+c.Name, c.Expression))

@@ -54,7 +54,7 @@ fn interactive(folder: Option<PathBuf>) -> Result<bool> {
     let lab = match std::env::var("E2E_CALLERS").as_deref() {
         Ok("mtls") => Lab::start(&folder, &tools, Callers::Mtls),
         Ok("loopback") => Lab::start(&folder, &tools, Callers::Loopback),
-        // Without the webhook: a cluster like anybody's.
+        // Without the webhook: a cluster like anyone's.
         Ok("empty") => Lab::start_bare(&folder, &tools, Callers::Aggregated),
         _ => Lab::start(&folder, &tools, Callers::Aggregated),
     }?;

@@ -94,7 +94,7 @@ impl Authority {
     }
 }
 
-/// Writes a file that its owner alone reads.
+/// Writes a file that only its owner reads.
 pub fn private(path: &Path, text: &str) -> Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;

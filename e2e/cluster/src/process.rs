@@ -81,7 +81,7 @@ pub fn guard(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let id = child.id();
     std::thread::spawn(move || {
-        // Nobody ever writes here; the end of the stream is the message.
+        // No one ever writes here; the end of the stream is the message.
         let _ = std::io::stdin().read(&mut [0]);
         let _ = Command::new("kill")
             .arg("-TERM")

@@ -2,8 +2,11 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::rand;
+use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jwe_envelope::local::{KeyKind, LocalKey};
 use jwe_envelope::{Binding, CardKey, KeyCard, Place, Sealer, Serialization};
 use serde_json::{Value, json};
@@ -70,7 +73,91 @@ impl Key {
     }
 }
 
-/// Base64, as it stands in `data`.
+/// The parts of an envelope, each as base64url, to be written in whatever form.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    pub protected: String,
+    pub encrypted_key: String,
+    pub iv: String,
+    pub ciphertext: String,
+    pub tag: String,
+}
+
+impl Parts {
+    /// The compact serialization.
+    pub fn compact(&self) -> String {
+        [
+            &self.protected,
+            &self.encrypted_key,
+            &self.iv,
+            &self.ciphertext,
+            &self.tag,
+        ]
+        .map(String::as_str)
+        .join(".")
+    }
+
+    /// The flattened serialization, its members in this order.
+    pub fn json(&self, order: [&str; 5]) -> String {
+        let members: Vec<String> = order
+            .into_iter()
+            .map(|name| format!("{name:?}:{:?}", self.member(name)))
+            .collect();
+        format!("{{{}}}", members.join(","))
+    }
+
+    /// The members of the flattened serialization as jose-util and most others write them.
+    pub const ORDER: [&str; 5] = ["protected", "encrypted_key", "iv", "ciphertext", "tag"];
+
+    fn member(&self, name: &str) -> &str {
+        match name {
+            "protected" => &self.protected,
+            "encrypted_key" => &self.encrypted_key,
+            "iv" => &self.iv,
+            "ciphertext" => &self.ciphertext,
+            _ => &self.tag,
+        }
+    }
+}
+
+impl Key {
+    /// Seals under this protected header, letter for letter; it must say RSA-OAEP-256 and A256GCM.
+    pub fn seal_under(&self, header: &str, value: &[u8]) -> Parts {
+        let seal = || -> Result<Parts, aws_lc_rs::error::Unspecified> {
+            let (mut content_key, mut iv) = ([0; 32], [0; NONCE_LEN]);
+            rand::fill(&mut content_key)?;
+            rand::fill(&mut iv)?;
+            let public = PublicEncryptingKey::from_der(&self.key.recipient().to_spki_der())
+                .map_err(|_| aws_lc_rs::error::Unspecified)
+                .and_then(OaepPublicEncryptingKey::new)?;
+            let mut encrypted_key = vec![0; public.ciphertext_size()];
+            let encrypted_key = public.encrypt(
+                &OAEP_SHA256_MGF1SHA256,
+                &content_key,
+                &mut encrypted_key,
+                None,
+            )?;
+            let protected = URL_SAFE_NO_PAD.encode(header);
+            let mut ciphertext = value.to_vec();
+            let tag = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &content_key)?)
+                .seal_in_place_separate_tag(
+                    Nonce::assume_unique_for_key(iv),
+                    Aad::from(protected.as_bytes()),
+                    &mut ciphertext,
+                )?;
+            Ok(Parts {
+                encrypted_key: URL_SAFE_NO_PAD.encode(encrypted_key),
+                iv: URL_SAFE_NO_PAD.encode(iv),
+                ciphertext: URL_SAFE_NO_PAD.encode(ciphertext),
+                tag: URL_SAFE_NO_PAD.encode(tag.as_ref()),
+                protected,
+            })
+        };
+        seal().expect("sealing for a good key works")
+    }
+}
+
+/// Base64, as it is in `data`.
 pub fn b64(bytes: impl AsRef<[u8]>) -> String {
     STANDARD.encode(bytes)
 }

@@ -1,5 +1,5 @@
-//! A second mutating webhook, as somebody else runs one beside ours: a process of its own. It answers every review with the
-//! JSON Patch of a file and writes down what it was shown.
+//! A second mutating webhook, as someone else runs one beside ours: a process of its own. It answers every review with
+//! the JSON Patch of a file and writes down what it was shown.
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

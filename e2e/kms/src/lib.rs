@@ -35,7 +35,7 @@ impl Process {
         Self(command.spawn().expect("the server starts"))
     }
 
-    /// Whether it gave up, as when somebody else took its port first.
+    /// Whether it gave up, as when someone else took its port first.
     pub fn has_ended(&mut self) -> bool {
         self.0.try_wait().is_ok_and(|status| status.is_some())
     }
@@ -48,7 +48,7 @@ impl Drop for Process {
     }
 }
 
-/// A port that nobody listens on at this moment.
+/// A port that no one listens on at this moment.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
@@ -87,10 +87,10 @@ pub async fn open(holder: Arc<dyn KeyUnwrap>, recipient: &RecipientKey, text: &s
         .build()
         .expect("one key");
     let envelope = Envelope::parse(text.as_bytes()).expect("an envelope");
-    let opening = envelope.opening(0, recipient).expect("for this key");
+    let opening = envelope.open_unchecked(0, recipient).expect("for this key");
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     let opened = registry
-        .open(&registry.entries()[0], &opening, deadline)
+        .open_unchecked(&registry.entries()[0], &opening, deadline)
         .await
         .unwrap_or_else(|failure| panic!("not opened: {failure:?}"));
     opened.plaintext.expose().to_vec()

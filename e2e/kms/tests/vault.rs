@@ -327,7 +327,7 @@ async fn many_go_in_one_call_and_a_bad_one_spoils_no_other() {
     }
 }
 
-/// An OIDC issuer of ours: discovery, keys, and tokens for whoever asks in this process.
+/// An OIDC issuer of ours: discovery, keys, and tokens for anyone who asks in this process.
 struct Issuer {
     responder: Responder,
     key: KeyPair,
@@ -434,7 +434,7 @@ async fn a_projected_token_of_an_oidc_issuer_logs_in_renews_and_comes_back_after
         assert!(start.elapsed() < 10 * SECOND, "{error}");
         tokio::time::sleep(SECOND / 5).await;
     }
-    // A token of somebody else is refused.
+    // A token of someone else is refused.
     std::fs::write(
         &token_file,
         issuer.token(&json!({"iss": issuer.responder.url, "sub": "x", "aud": ["vault"]})),

@@ -1,6 +1,7 @@
 //! Names as Kubernetes allows them, and patterns of such names.
 
-use super::error::BindingError;
+use crate::error::BindingError;
+use crate::untrusted::cut;
 
 /// A name, or a prefix that ends in `-`, `.` or (for keys) `_` before a final `*`.
 ///
@@ -11,15 +12,15 @@ pub struct Pattern(String);
 impl Pattern {
     pub(super) fn new(text: &str, kind: NameKind) -> Result<Self, BindingError> {
         match text.strip_suffix('*') {
-            None if text.contains('*') => return Err(BindingError::pattern(text, kind)),
+            None if text.contains('*') => return Err(kind.illegal_pattern(text)),
             None => kind.check(text)?,
             Some(literal) => {
                 if !literal.ends_with(kind.separators()) || literal.contains('*') {
-                    return Err(BindingError::pattern(text, kind));
+                    return Err(kind.illegal_pattern(text));
                 }
                 // A literal is legal when some name starts so: `a` may follow in every kind.
                 if kind.check(&format!("{literal}a")).is_err() {
-                    return Err(BindingError::name(text, kind));
+                    return Err(kind.illegal_name(text));
                 }
             }
         }
@@ -36,7 +37,7 @@ impl Pattern {
         &self.0
     }
 
-    /// What stands before the star; `None` when this is a name rather than a pattern.
+    /// What is before the star; `None` when this is a name rather than a pattern.
     pub fn literal(&self) -> Option<&str> {
         self.0.strip_suffix('*')
     }
@@ -67,6 +68,21 @@ pub(super) enum NameKind {
 }
 
 impl NameKind {
+    fn illegal_name(self, found: &str) -> BindingError {
+        BindingError::IllegalName {
+            found: cut(found),
+            expected: self.expected(),
+        }
+    }
+
+    fn illegal_pattern(self, found: &str) -> BindingError {
+        BindingError::IllegalPattern {
+            found: cut(found),
+            what: self.what(),
+            after: self.separators_for_people(),
+        }
+    }
+
     pub(super) fn check(self, text: &str) -> Result<(), BindingError> {
         let legal = match self {
             Self::Cluster => is_cluster(text),
@@ -77,11 +93,11 @@ impl NameKind {
         if legal {
             Ok(())
         } else {
-            Err(BindingError::name(text, self))
+            Err(self.illegal_name(text))
         }
     }
 
-    /// What may stand before the star.
+    /// What may be before the star.
     const fn separators(self) -> &'static [char] {
         match self {
             Self::Key => &['-', '.', '_'],
@@ -89,7 +105,7 @@ impl NameKind {
         }
     }
 
-    pub(super) const fn separators_for_people(self) -> &'static str {
+    const fn separators_for_people(self) -> &'static str {
         match self {
             Self::Key => "`-`, `.` or `_`",
             Self::Namespace => "`-`",
@@ -97,7 +113,7 @@ impl NameKind {
         }
     }
 
-    pub(super) const fn what(self) -> &'static str {
+    const fn what(self) -> &'static str {
         match self {
             Self::Cluster => "cluster name",
             Self::Key => "field",
@@ -107,7 +123,7 @@ impl NameKind {
         }
     }
 
-    pub(super) const fn expected(self) -> &'static str {
+    const fn expected(self) -> &'static str {
         match self {
             Self::Cluster => {
                 "a cluster name (1 to 253 letters, digits, and within it `-`, `.`, `_`, `/`, `:`)"

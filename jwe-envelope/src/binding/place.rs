@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::BindingError;
 use super::pattern::NameKind;
-use crate::error::cut;
+use crate::error::BindingError;
+use crate::untrusted::cut;
 
 /// The place of one value: namespace, Secret name, key. What people write as `payments/db/password`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,8 +65,30 @@ impl FromStr for Place {
     }
 }
 
+/// A place as it was found in a review or a manifest. Its parts need not be legal names: those of a binding are, and one
+/// that is not fits none of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FoundPlace<'a> {
+    /// The namespace.
+    pub namespace: &'a str,
+    /// The name of the Secret.
+    pub name: ObjectName<'a>,
+    /// The key within `data`.
+    pub key: &'a str,
+}
+
+impl<'a> From<&'a Place> for FoundPlace<'a> {
+    fn from(place: &'a Place) -> Self {
+        Self {
+            namespace: place.namespace(),
+            name: ObjectName::Named(place.name()),
+            key: place.key(),
+        }
+    }
+}
+
 /// The name of the object under review.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ObjectName<'a> {
     /// `metadata.name`.
     Named(&'a str),

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::error::BindingError;
 use super::pattern::{NameKind, Pattern};
 use super::{Binding, Scope};
-use crate::error::{ParseError, cut};
+use crate::error::BindingError;
+use crate::error::ParseError;
 use crate::strict_json::{self, Node};
+use crate::untrusted::cut;
 
 impl Binding {
     /// Reads the member's value from JSON text.

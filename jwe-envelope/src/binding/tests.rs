@@ -326,14 +326,28 @@ fn a_star_stands_at_the_end_after_a_separator() {
     assert!(read("ns", &format!("{}-*", "a".repeat(62))).is_err());
 }
 
+fn named<'a>(namespace: &'a str, name: &'a str, key: &'a str) -> FoundPlace<'a> {
+    let name = ObjectName::Named(name);
+    FoundPlace {
+        namespace,
+        name,
+        key,
+    }
+}
+
+fn generated<'a>(namespace: &'a str, prefix: &'a str, key: &'a str) -> FoundPlace<'a> {
+    let name = ObjectName::Generated(prefix);
+    FoundPlace {
+        namespace,
+        name,
+        key,
+    }
+}
+
 #[test]
 fn a_star_takes_one_character_or_more() {
     let binding = Binding::namespace("team-*").unwrap();
-    let fits = |namespace: &str| {
-        binding
-            .check_place(namespace, ObjectName::Named("x"), "y")
-            .is_ok()
-    };
+    let fits = |namespace| binding.check_place(named(namespace, "x", "y")).is_ok();
     assert!(fits("team-a") && fits("team-a-b"));
     assert!(!fits("team-") && !fits("team") && !fits("steam-a") && !fits("Team-a"));
 }
@@ -341,7 +355,7 @@ fn a_star_takes_one_character_or_more() {
 #[test]
 fn a_place_fits_byte_for_byte() {
     let binding = Binding::exact(&place());
-    let check = |namespace, name, key| binding.check_place(namespace, ObjectName::Named(name), key);
+    let check = |namespace, name, key| binding.check_place(named(namespace, name, key));
     assert_eq!(check("payments", "db", "password"), Ok(()));
     assert_eq!(
         check("Payments", "db", "password").unwrap_err().to_string(),
@@ -362,29 +376,20 @@ fn a_place_fits_byte_for_byte() {
 #[test]
 fn what_is_left_out_is_left_open() {
     let anywhere = Binding::anywhere();
-    anywhere
-        .check_place("a", ObjectName::Named("b"), "c")
-        .unwrap();
-    anywhere
-        .check_place("a", ObjectName::Generated("b-"), "c")
-        .unwrap();
+    anywhere.check_place(named("a", "b", "c")).unwrap();
+    anywhere.check_place(generated("a", "b-", "c")).unwrap();
     let namespace = Binding::namespace("a").unwrap();
+    namespace.check_place(generated("a", "b-", "c")).unwrap();
     namespace
-        .check_place("a", ObjectName::Generated("b-"), "c")
-        .unwrap();
-    namespace
-        .check_place("b", ObjectName::Generated("b-"), "c")
+        .check_place(generated("b", "b-", "c"))
         .unwrap_err();
 }
 
 #[test]
 fn a_generated_name_fits_only_a_pattern_whose_literal_begins_it() {
     let check = |bound: &str, prefix: &str| {
-        Binding::anywhere().with_name(bound).unwrap().check_place(
-            "ns",
-            ObjectName::Generated(prefix),
-            "key",
-        )
+        let bound = Binding::anywhere().with_name(bound).unwrap();
+        bound.check_place(generated("ns", prefix, "key"))
     };
     assert_eq!(check("db-*", "db-"), Ok(()));
     assert_eq!(check("db-*", "db-blue-"), Ok(()));
@@ -435,7 +440,9 @@ fn times_have_the_tolerance_given() {
         .unwrap()
         .expiring_at(2000)
         .unwrap();
-    let check = |now| binding.check_time(now, 60);
+    let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+    let minute = Duration::from_mins(1);
+    let check = |now| binding.check_time(at(now), minute);
     assert_eq!(
         check(939),
         Err(BindingMismatch::NotYetValid {
@@ -452,15 +459,22 @@ fn times_have_the_tolerance_given() {
             now: 2060
         })
     );
-    assert!(binding.check_time(999, 0).is_err() && binding.check_time(1000, 0).is_ok());
-    assert!(binding.check_time(1999, 0).is_ok() && binding.check_time(2000, 0).is_err());
+    let exactly = |now| binding.check_time(now, Duration::ZERO);
+    let instant = Duration::from_nanos(1);
+    assert!(exactly(at(1000) - instant).is_err() && exactly(at(1000)).is_ok());
+    assert!(exactly(at(2000) - instant).is_ok() && exactly(at(2000)).is_err());
+    assert!(exactly(UNIX_EPOCH - minute).is_err());
     assert_eq!(
         check(2060).unwrap_err().to_string(),
         "expired at 1970-01-01T00:33:20Z, it is 1970-01-01T00:34:20Z"
     );
     let forever = Binding::anywhere().expiring_at(MAX_INTEGER).unwrap();
-    assert_eq!(forever.check_time(0, u64::MAX), Ok(()));
-    assert!(forever.check_time(u64::MAX, 0).is_err());
+    assert_eq!(forever.check_time(UNIX_EPOCH, Duration::MAX), Ok(()));
+    assert!(
+        forever
+            .check_time(at(MAX_INTEGER + 1), Duration::ZERO)
+            .is_err()
+    );
 }
 
 #[test]
@@ -626,9 +640,9 @@ proptest! {
         suffix in "[bcdfg]{5}",
     ) {
         let binding = Binding::anywhere().with_name(&format!("{literal}*")).unwrap();
-        if binding.check_place("ns", ObjectName::Generated(&prefix), "key").is_ok() {
+        if binding.check_place(generated("ns", &prefix, "key")).is_ok() {
             let name = format!("{prefix}{suffix}");
-            prop_assert!(binding.check_place("ns", ObjectName::Named(&name), "key").is_ok());
+            prop_assert!(binding.check_place(named("ns", &name, "key")).is_ok());
         }
     }
 

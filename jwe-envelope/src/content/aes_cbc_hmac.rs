@@ -51,7 +51,7 @@ pub(super) fn encrypt(
 
 /// Decrypts `buffer` in place. `iv` and `tag` have the lengths that the algorithm asks for.
 ///
-/// The MAC is verified, in constant time, before any byte is decrypted: whoever does not hold the key never gets to
+/// The MAC is verified, in constant time, before any byte is decrypted: without the key no one gets to
 /// see what the padding check would say (Vaudenay's oracle).
 pub(super) fn decrypt(
     key: &ContentKey,

@@ -7,10 +7,7 @@ use crate::base64url;
 use crate::envelope::Envelope;
 use crate::secret::SecretBytes;
 
-#[path = "../../tests/vectors/mod.rs"]
-mod vectors;
-
-use vectors::Vector;
+use test_support::vectors::Vector;
 
 fn content_key(bytes: Vec<u8>, encryption: ContentEncryption) -> ContentKey {
     ContentKey::new(SecretBytes::new(bytes), encryption).unwrap()

@@ -6,15 +6,15 @@ use crate::algorithm::{Curve, KeyManagement, UnsupportedAlgorithm};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The pin asked for and the one that the key itself carries differ.
-    #[error("the key's own `alg` is {found}, {given} was asked for")]
+    /// The requested algorithm differs from the `alg` of the key itself.
+    #[error("the key's own `alg` is {found}, but {given} was requested")]
     AlgorithmConflict {
-        /// Asked for by the caller.
+        /// Requested by the caller.
         given: KeyManagement,
         /// Carried by the key.
         found: KeyManagement,
     },
-    /// The algorithm is none for this kind of key.
+    /// The algorithm does not fit this kind of key.
     #[error("{algorithm} cannot be used with {kind} keys")]
     AlgorithmKind {
         /// The algorithm.
@@ -38,7 +38,7 @@ pub enum KeyError {
         /// What is wrong.
         why: CardFault,
     },
-    /// The same key stands twice in a card.
+    /// The same key occurs twice in a card.
     #[error("key {number} of the card is the same as an earlier one")]
     Duplicate {
         /// Position in `keys`, from 1.
@@ -53,7 +53,7 @@ pub enum KeyError {
     #[error("the key could not be generated")]
     Generate,
     /// Private and public half do not belong together, or the private numbers contradict each other.
-    #[error("private and public half of the key do not belong together")]
+    #[error("the private and the public key do not match")]
     Inconsistent,
     /// The public point is not on the curve, or of small order.
     #[error("the public key is not a valid point of {0}")]
@@ -78,7 +78,7 @@ pub enum KeyError {
     )]
     PrivateKey,
     /// A JWK Set with more than one private key.
-    #[error("the set holds {0} private keys, exactly one is wanted")]
+    #[error("the set contains {0} private keys; exactly one is needed")]
     SeveralKeys(usize),
     /// The input passes the limit.
     #[error("key file is {len} bytes, the limit is {limit}")]
@@ -97,7 +97,7 @@ pub enum KeyError {
     /// Nothing that we can read as a key.
     #[error("not a key in PEM, JWK or key card form")]
     Unreadable,
-    /// The pin that the key carries is none that we serve.
+    /// The `alg` of the key is not supported.
     #[error(transparent)]
     Unsupported(#[from] UnsupportedAlgorithm),
     /// A key of another kind.

@@ -1,24 +1,24 @@
 //! Damage: what can be wrong with a text that claims to be an envelope.
 
+use super::BindingError;
+use super::provenance::ProvenanceError;
 use crate::algorithm::ContentEncryption;
-use crate::binding::BindingError;
-use crate::provenance::ProvenanceError;
 
 /// A text that claims to be an envelope and is not a well-formed one: *damage*.
 ///
-/// Parsing looks at public bytes alone, so each fault has a name of its own. Untrusted text is
+/// Parsing looks at public bytes only, so each fault has a name of its own. Untrusted text is
 /// quoted and cut short.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseError {
     /// JSON with `recipients` and, beside it, a member that belongs inside of it (RFC 7516 §7.2.2).
-    #[error("`recipients` stands beside a top-level `{member}`; keep one or the other")]
+    #[error("`recipients` and a top-level `{member}` exclude each other; keep one")]
     AmbiguousRecipients {
         /// `header` or `encrypted_key`.
         member: &'static str,
     },
     /// A part holds a character that is not in the base64url alphabet.
-    #[error("{part} holds {found:?} at byte {at}, which base64url does not know")]
+    #[error("{part} contains {found:?} at byte {at}, which is not a base64url character")]
     Base64Character {
         /// Which part.
         part: &'static str,
@@ -28,7 +28,9 @@ pub enum ParseError {
         at: usize,
     },
     /// No byte string is encoded in this many characters.
-    #[error("{part} is {len} characters long, which no base64url text is; it is cut short")]
+    #[error(
+        "{part} is {len} characters long, an impossible length for base64url; it may be truncated"
+    )]
     Base64Length {
         /// Which part.
         part: &'static str,
@@ -36,7 +38,7 @@ pub enum ParseError {
         len: usize,
     },
     /// The last character carries bits that belong to no byte (RFC 4648 §3.5).
-    #[error("{part} ends in a base64url character with stray bits; it is cut short or altered")]
+    #[error("{part} ends in a base64url character with stray bits; it was truncated or changed")]
     Base64TrailingBits {
         /// Which part.
         part: &'static str,
@@ -44,13 +46,13 @@ pub enum ParseError {
     /// The `bind` member breaks its grammar.
     #[error(transparent)]
     Binding(#[from] BindingError),
-    /// A compact envelope with blanks or line breaks in it.
-    #[error("compact envelope is broken by blanks or line breaks; join it into one line")]
+    /// A compact envelope with spaces or line breaks in it.
+    #[error("compact envelope contains spaces or newlines; join it into one line")]
     Broken,
     /// The protected header begins with a byte order mark.
     #[error("protected header begins with a byte order mark")]
     ByteOrderMark,
-    /// A name stands in `crit` twice.
+    /// A name is listed in `crit` twice.
     #[error("`crit` lists {name:?} twice")]
     CritDuplicate {
         /// The name.
@@ -59,7 +61,7 @@ pub enum ParseError {
     /// `crit` is not an array of one or more names (RFC 7515 §4.1.11).
     #[error("`crit` must be an array of one or more names")]
     CritMalformed,
-    /// A name stands in `crit` and nowhere else.
+    /// A name is listed in `crit` but not in the header.
     #[error("`crit` lists {name:?}, which is not in the header")]
     CritMissing {
         /// The name.
@@ -106,13 +108,13 @@ pub enum ParseError {
         found: usize,
     },
     /// A part is not there.
-    #[error("{part} is missing; the envelope may be cut short")]
+    #[error("{part} is missing; the envelope may be truncated")]
     Missing {
         /// Which part.
         part: &'static str,
     },
-    /// A header member that only the protected header may hold stands outside of it.
-    #[error("`{name}` stands outside the protected header")]
+    /// A header member that only the protected header may hold is outside of it.
+    #[error("`{name}` is outside the protected header")]
     MustBeProtected {
         /// Which member.
         name: &'static str,
@@ -140,8 +142,8 @@ pub enum ParseError {
         /// How many; counting stops at six.
         found: usize,
     },
-    /// A header name stands in more than one of the three headers (RFC 7516 §7.2.1).
-    #[error("{name:?} stands in more than one header")]
+    /// A header name occurs in more than one of the three headers (RFC 7516 §7.2.1).
+    #[error("{name:?} appears in more than one header")]
     SharedName {
         /// The name.
         name: String,
@@ -165,7 +167,7 @@ pub enum ParseError {
         found: usize,
     },
     /// JSON nested too deeply.
-    #[error("{part} nests more than {limit} levels deep")]
+    #[error("{part} is nested more than {limit} levels deep")]
     TooDeep {
         /// Which JSON text.
         part: &'static str,
@@ -197,7 +199,7 @@ pub enum ParseError {
         limit: usize,
     },
     /// A JSON text of too many values.
-    #[error("{part} holds more than {limit} values")]
+    #[error("{part} contains more than {limit} values")]
     TooManyValues {
         /// Which JSON text.
         part: &'static str,
@@ -205,7 +207,7 @@ pub enum ParseError {
         limit: u32,
     },
     /// Something follows the JSON text.
-    #[error("{part} goes on after its end (line {line}, column {column})")]
+    #[error("{part} is followed by unexpected text (line {line}, column {column})")]
     TrailingText {
         /// Which JSON text.
         part: &'static str,

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{CardKey, CardPlaces, KeyStatus};
-use crate::error::{CardFault, KeyError, cut};
+use super::card_key::{CardKey, CardPlaces, CardStatus};
+use crate::date::Utc;
+use crate::error::{CardFault, KeyError};
 use crate::jwk::{JwkSet, present};
 use crate::recipient::RecipientKey;
+use crate::untrusted::cut;
 
 const LONGEST_NAME: usize = 63;
 const LONGEST_URI: usize = 512;
@@ -133,15 +135,17 @@ fn read_key(json: &str) -> Result<CardKey, CardFault> {
         not_after: privy
             .not_after
             .map(|text| {
-                parse_time(&text).ok_or(CardFault::Wrong {
-                    member: "privy.notAfter",
-                    why: "must be a time in UTC like 2027-12-31T00:00:00Z",
-                })
+                Utc::parse(&text)
+                    .map(|time| time.0)
+                    .ok_or(CardFault::Wrong {
+                        member: "privy.notAfter",
+                        why: "must be a time in UTC like 2027-12-31T00:00:00Z",
+                    })
             })
             .transpose()?,
         status: match privy.status {
-            None | Some(Status::Active) => KeyStatus::Active,
-            Some(Status::Retired) => KeyStatus::Retired,
+            None | Some(Status::Active) => CardStatus::Active,
+            Some(Status::Retired) => CardStatus::Retired,
         },
     })
 }
@@ -184,7 +188,7 @@ pub(super) fn check(key: &CardKey) -> Result<(), CardFault> {
     }) {
         return wrong(
             "privy.uri",
-            "must have 1 to 512 printable ASCII characters without blanks",
+            "must have 1 to 512 printable ASCII characters without spaces",
         );
     }
     let CardPlaces {
@@ -249,10 +253,10 @@ pub(super) fn write(keys: &[CardKey]) -> String {
                     clusters: key.places.clusters.clone(),
                     namespaces: key.places.namespaces.clone(),
                 }),
-                not_after: key.not_after.map(format_time),
+                not_after: key.not_after.map(|seconds| Utc(seconds).to_string()),
                 status: Some(match key.status {
-                    KeyStatus::Active => Status::Active,
-                    KeyStatus::Retired => Status::Retired,
+                    CardStatus::Active => Status::Active,
+                    CardStatus::Retired => Status::Retired,
                 }),
             };
             jwk["privy"] = serde_json::to_value(privy).expect("strings and numbers become JSON");
@@ -267,74 +271,3 @@ pub(super) fn write(keys: &[CardKey]) -> String {
 
 /// 9999-12-31T23:59:59Z.
 const LATEST: u64 = 253_402_300_799;
-
-/// `2027-12-31T00:00:00Z` to Unix seconds; that form alone, from 1970 on.
-fn parse_time(text: &str) -> Option<u64> {
-    let bytes = text.as_bytes();
-    let fixed = [
-        (4, b'-'),
-        (7, b'-'),
-        (10, b'T'),
-        (13, b':'),
-        (16, b':'),
-        (19, b'Z'),
-    ];
-    if bytes.len() != 20 || fixed.iter().any(|(at, byte)| bytes[*at] != *byte) {
-        return None;
-    }
-    let number = |range: std::ops::Range<usize>| {
-        bytes[range].iter().try_fold(0, |sum: u64, byte| {
-            byte.is_ascii_digit()
-                .then(|| sum * 10 + u64::from(byte - b'0'))
-        })
-    };
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    if year < 1970 || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    if !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
-        return None;
-    }
-    let years: u64 = (1970..year).map(days_in_year).sum();
-    let months: u64 = (1..month).map(|month| days_in_month(year, month)).sum();
-    Some((((years + months + day - 1) * 24 + hour) * 60 + minute) * 60 + second)
-}
-
-fn format_time(seconds: u64) -> String {
-    let (mut days, rest) = (seconds / 86_400, seconds % 86_400);
-    let mut year = 1970;
-    while days >= days_in_year(year) {
-        days -= days_in_year(year);
-        year += 1;
-    }
-    let mut month = 1;
-    while days >= days_in_month(year, month) {
-        days -= days_in_month(year, month);
-        month += 1;
-    }
-    format!(
-        "{year:04}-{month:02}-{:02}T{:02}:{:02}:{:02}Z",
-        days + 1,
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
-}
-
-fn is_leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-fn days_in_year(year: u64) -> u64 {
-    if is_leap(year) { 366 } else { 365 }
-}
-
-fn days_in_month(year: u64, month: u64) -> u64 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}

@@ -12,17 +12,31 @@ use crate::algorithm::{Curve, KeyManagement};
 use crate::der;
 use crate::error::KeyError;
 use crate::jwk::{Jwk, JwkSet};
+use crate::key_file::is_set;
 use crate::pem;
 use crate::public_key::{Kind, PublicKey, agreement_algorithm};
-use crate::recipient::{is_set, text};
+use crate::recipient::text;
 
 const LONGEST_KID: usize = 256;
 
-/// See [`LocalKey::from_bytes`].
-pub(super) fn local_key(
-    bytes: &[u8],
-    algorithm: Option<KeyManagement>,
-) -> Result<LocalKey, KeyError> {
+impl LocalKey {
+    /// From PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC 1 (`EC PRIVATE KEY`) PEM, a private JWK, or a JWK Set
+    /// with one private key. At most 64 KiB.
+    ///
+    /// `algorithm` pins the key; a JWK's own `alg` does so too, and the two must agree; without either, RSA-OAEP-256 or
+    /// ECDH-ES+A256KW. An RSA JWK needs `p`, `q`, `dp`, `dq` and `qi`. Private and public halves are checked against each
+    /// other. Every intermediate copy is wiped; wiping `bytes` is the caller's.
+    ///
+    /// # Errors
+    /// [`KeyError::NotPrivate`] for a public key, [`KeyError::Encrypted`] for one under a pass phrase,
+    /// [`KeyError::Inconsistent`] when its numbers contradict each other, and whatever a
+    /// [`RecipientKey`](crate::RecipientKey) would refuse in the public half.
+    pub fn from_bytes(bytes: &[u8], algorithm: Option<KeyManagement>) -> Result<Self, KeyError> {
+        local_key(bytes, algorithm)
+    }
+}
+
+fn local_key(bytes: &[u8], algorithm: Option<KeyManagement>) -> Result<LocalKey, KeyError> {
     let text = text(bytes)?;
     if pem::looks_like_pem(text) {
         return from_pem(text, algorithm);
@@ -55,7 +69,7 @@ fn from_pem(text: &str, algorithm: Option<KeyManagement>) -> Result<LocalKey, Ke
 fn not_ours(text: &str) -> KeyError {
     let mut labels = pem::labels(text);
     if let Some(label) = labels.find(|label| label.ends_with("PRIVATE KEY")) {
-        return KeyError::UnsupportedKind(crate::error::cut(label));
+        return KeyError::UnsupportedKind(crate::untrusted::cut(label));
     }
     let public = ["PUBLIC KEY", "RSA PUBLIC KEY", "CERTIFICATE"];
     if pem::labels(text).any(|label| public.contains(&label)) {

@@ -63,16 +63,25 @@ fn signed_tokens_are_plain() {
     assert_eq!(word(&header), "plain");
 }
 
+/// An envelope that was pasted with a newline before it is one anyway: called plain, it would be stored in place of
+/// the value that it replaces.
 #[test]
-fn blanks_are_trimmed_at_the_end_and_by_parse_at_both() {
+fn spaces_and_newlines_are_trimmed_at_both_ends() {
+    let flattened = r#"{"ciphertext":1,"protected":2}"#;
     let text = compact(HEADER);
-    assert_eq!(word(format!("{text} \t\r\n")), "sealed");
-    assert_eq!(word(format!(" {text}")), "plain");
-    assert!(Envelope::parse(format!("\r\n\t {text}\n").as_bytes()).is_ok());
+    for before in ["", " ", "\n", "\r\n\t ", "\u{feff}", "\u{feff}\n"] {
+        for after in ["", "\n", " \t\r\n"] {
+            assert_eq!(word(format!("{before}{text}{after}")), "sealed");
+            assert_eq!(word(format!("{before}{flattened}{after}")), "damaged");
+            assert!(Envelope::parse(format!("{before}{text}{after}").as_bytes()).is_ok());
+        }
+    }
     assert!(matches!(
         Envelope::parse(b"  hunter2 "),
         Err(ParseError::NotAnEnvelope)
     ));
+    assert_eq!(word(" \n"), "plain");
+    assert_eq!(word("\u{feff}"), "plain");
 }
 
 #[test]

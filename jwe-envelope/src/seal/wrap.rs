@@ -6,14 +6,14 @@ use aws_lc_rs::rsa::{
 };
 
 use crate::algorithm::{Curve, KeyManagement, OaepHash};
-use crate::envelope::SealedRecipient;
 use crate::error::SealError;
+use crate::header::SealedRecipient;
 use crate::kdf::concat_kdf;
 use crate::key_wrap;
-use crate::open::EphemeralKey;
 use crate::public_key::{PublicKey, agreement_algorithm};
 use crate::recipient::RecipientKey;
 use crate::secret::{ContentKey, SecretBytes};
+use crate::unwrap::EphemeralKey;
 
 pub(super) fn wrap(
     key: &ContentKey,

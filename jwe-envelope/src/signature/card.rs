@@ -1,4 +1,4 @@
-//! Signed key cards: the key manager vouches for a card, so that a custodian who knows the manager's key need not compare
+//! Signed key cards: the key manager signs a card, so that a custodian who knows the manager's key need not compare
 //! the fingerprint of every card.
 //!
 //! The payload is the card, byte for byte, kept beside it as `CARD.jws`. `iat` lets a reader refuse a signed card that is
@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::{Header, SignatureError, SignerKey, parts};
+use super::{JwsHeader, SignatureError, SignerKey, parts};
 use crate::base64url;
 
 /// The longest JWS that is looked at: a card of the largest size in base64url, and a header.
@@ -33,7 +33,7 @@ impl SignerKey {
     /// [`SignatureError`], for anything but a signature of this very key over a card.
     pub fn verify_card(&self, jws: &[u8]) -> Result<SignedCard, SignatureError> {
         let (text, [header, payload, signature]) = parts(jws, LONGEST_SIGNATURE)?;
-        let decoded = Header::parse(header, TYPE)?;
+        let decoded = JwsHeader::parse(header, TYPE)?;
         // What is signed is the text as it was received, RFC 7515 §5.2.
         let signed = &text[..header.len() + 1 + payload.len()];
         self.verify(&decoded, signed.as_bytes(), signature)?;
@@ -59,7 +59,7 @@ impl fmt::Debug for SignedCard {
 /// [`SignatureError::Malformed`] for what is no signature of a card.
 pub fn claimed_signer(jws: &[u8]) -> Result<String, SignatureError> {
     let (_, [header, ..]) = parts(jws, LONGEST_SIGNATURE)?;
-    Ok(Header::parse(header, TYPE)?.key_id)
+    Ok(JwsHeader::parse(header, TYPE)?.key_id)
 }
 
 #[cfg(feature = "local")]

@@ -1,4 +1,4 @@
-//! Signed envelopes: a custodian vouches for a sealed value, so that a value which somebody else proposed is not opened.
+//! Signed envelopes: a custodian signs a sealed value, so that a value which someone else proposed is not opened.
 //!
 //! The signature is a JWS with its payload detached ([RFC 7515 Appendix
 //! F](https://www.rfc-editor.org/rfc/rfc7515#appendix-F)): `header..signature`. The payload is the 32 bytes of
@@ -6,14 +6,14 @@
 //! signature covers the value under its content key, and with `protected` everything that `bind` and `sealed` say: moved to
 //! another place it is still good, and the place refuses the envelope.
 //!
-//! What stands outside `protected` is not covered, on purpose: replacing `header` and `encrypted_key` alone re-wraps the
+//! What is outside `protected` is not covered, on purpose: replacing `header` and only `encrypted_key` re-wraps the
 //! same content key for a new recipient key, and the custodian's word keeps standing. That leaves one thing to look at.
-//! AES-GCM does not commit to its key: somebody who chooses *both* content keys can make one ciphertext that opens to two
+//! AES-GCM does not commit to its key: someone who chooses *both* content keys can make one ciphertext that opens to two
 //! values. To pair a signed ciphertext with another content key he would need a second key under which its tag verifies, and
 //! the first was drawn at random by the signer, whom we take to be honest: finding a second one for a given ciphertext,
 //! tag and nonce is as hard as forging the tag. A signer who prepares such a pair could as well sign both values.
 
-use super::{Header, SignatureError, SignerKey, parts};
+use super::{JwsHeader, SignatureError, SignerKey, parts};
 use crate::base64url;
 use crate::envelope::EnvelopeDigest;
 
@@ -33,7 +33,7 @@ pub struct SignedEnvelope {
 impl SignerKey {
     /// Verifies that this very key signed the envelope of this digest.
     ///
-    /// Blanks around the signature do not matter; it is bounded before anything of it is read.
+    /// Spaces around the signature do not matter; it is bounded before anything of it is read.
     ///
     /// # Errors
     /// [`SignatureError`], for anything but a signature of this very key over this digest.
@@ -43,7 +43,7 @@ impl SignerKey {
         digest: &EnvelopeDigest,
     ) -> Result<SignedEnvelope, SignatureError> {
         let (header, signature) = detached(jws)?;
-        let decoded = Header::parse(header, ENVELOPE_TYPE)?;
+        let decoded = JwsHeader::parse(header, ENVELOPE_TYPE)?;
         let signed = format!("{header}.{}", base64url::encode(digest.as_bytes()));
         self.verify(&decoded, signed.as_bytes(), signature)?;
         Ok(SignedEnvelope {
@@ -58,10 +58,10 @@ impl SignerKey {
 /// [`SignatureError::Malformed`] for what is no signature of an envelope.
 pub fn claimed_envelope_signer(jws: &[u8]) -> Result<String, SignatureError> {
     let (header, _) = detached(jws)?;
-    Ok(Header::parse(header, ENVELOPE_TYPE)?.key_id)
+    Ok(JwsHeader::parse(header, ENVELOPE_TYPE)?.key_id)
 }
 
-/// Header and signature; nothing may stand between their dots.
+/// JwsHeader and signature; nothing may be between their dots.
 fn detached(jws: &[u8]) -> Result<(&str, &str), SignatureError> {
     match parts(jws, LONGEST_ENVELOPE_SIGNATURE)? {
         (_, [header, "", signature]) => Ok((header, signature)),

@@ -124,7 +124,7 @@ impl LocalSigner {
         &self.public
     }
 
-    /// Header, payload and signature, each in base64url.
+    /// JwsHeader, payload and signature, each in base64url.
     pub(super) fn sign_parts(
         &self,
         kind: &str,

@@ -8,11 +8,11 @@ use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use crate::error::{Category, UnwrapError};
 
 /// What an error means, by its code. AWS sends most of them as HTTP 400, throttling included; the status counts only where the
-/// code is none that we know.
+/// code is unknown.
 pub(super) fn category(code: &str, status: u16) -> Category {
     match code {
         "AccessDeniedException"
-        // Whoever disables a key wants it to open nothing any more, from here on.
+        // A disabled key must not open anything from now on.
         | "DisabledException"
         | "IncompleteSignature"
         | "InvalidClientTokenId"
@@ -67,7 +67,7 @@ where
             let status = answer.raw().status().as_u16();
             let code = answer.err().code().unwrap_or_default();
             let category = category(code, status);
-            // The code alone: the message may quote what was asked.
+            // Only the code: the message may quote the request.
             (
                 category,
                 format!("status {status}, {:?}", crate::key_uri::cut(code)),
@@ -81,11 +81,11 @@ where
         other => identity_or_network(other),
     };
     let words = match category {
-        Category::Denied => format!("aws kms denied the use of {what}"),
-        Category::Misconfigured => format!("aws kms cannot serve {what} as it is configured"),
-        Category::Rejected => format!("aws kms refused the wrapped key for {what}"),
-        Category::Unavailable => format!("aws kms is not available for {what}"),
-        Category::UnknownKey => format!("aws kms has no key {what}"),
+        Category::Denied => format!("AWS KMS denied the use of {what}"),
+        Category::Misconfigured => format!("AWS KMS cannot serve {what} as it is configured"),
+        Category::Rejected => format!("AWS KMS rejected the wrapped content key for {what}"),
+        Category::Unavailable => format!("AWS KMS is not available for {what}"),
+        Category::UnknownKey => format!("AWS KMS does not have key {what}"),
     };
     UnwrapError::new(category, words).with_source(Reason(reason))
 }
@@ -110,11 +110,11 @@ fn identity_or_network(error: &(dyn Error + 'static)) -> (Category, String) {
     (category, crate::key_uri::cut(last))
 }
 
-/// An answer that speaks of something else than was asked for.
+/// An answer about something else than was requested.
 pub(super) fn other(what: &str, which: &str) -> UnwrapError {
     UnwrapError::new(
         Category::Misconfigured,
-        format!("aws kms answered with another {which} than was asked for {what}"),
+        format!("AWS KMS answered with a different {which} than was requested for {what}"),
     )
 }
 

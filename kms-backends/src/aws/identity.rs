@@ -7,7 +7,7 @@ use aws_config::web_identity_token::{StaticConfiguration, WebIdentityTokenCreden
 use aws_sdk_kms::config::{Credentials, SharedCredentialsProvider};
 
 use super::options::{AwsIdentity, variable};
-use crate::connect::ConnectError;
+use crate::service::connect_error::ConnectError;
 
 /// The provider for `identity`; what it fetches, it fetches as `config` says.
 pub(super) fn provider(
@@ -68,7 +68,7 @@ fn platform(
         return Ok(SharedCredentialsProvider::new(provider));
     }
     Err(settings(
-        "the platform gives this process no identity: neither a web identity (IRSA) nor EKS Pod Identity is set up for its \
+        "the platform provides no identity for this process: neither IRSA nor EKS Pod Identity is set up for its \
          service account; the role of the machine is not used",
     ))
 }

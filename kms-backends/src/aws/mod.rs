@@ -5,19 +5,19 @@
 //! the business of our own layer, so the SDK's are off, and every setting comes from us: no profile and no variable of the
 //! environment moves the endpoint of KMS.
 
+mod client;
 mod error;
 mod identity;
-mod kms;
 mod options;
 
 use std::sync::Arc;
 
-use crate::connect::ConnectError;
-use crate::service::KeyService;
+use crate::service::connect_error::ConnectError;
+use crate::service::key_service::KeyService;
 
 pub use options::{AwsIdentity, AwsOptions, StaticCredentials};
 
 /// A client with the identity that `options` name. Nothing is sent yet.
 pub(crate) async fn open(options: &AwsOptions) -> Result<Arc<dyn KeyService>, ConnectError> {
-    Ok(Arc::new(kms::Aws::new(options).await?))
+    Ok(Arc::new(client::Aws::new(options).await?))
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::connect::ConnectError;
-use crate::service::CallLimits;
+use crate::service::connect_error::ConnectError;
+use crate::service::key_service::CallLimits;
 
 /// How AWS KMS is reached. The region is in the key's ARN.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,7 @@ pub enum AwsIdentity {
     Platform,
     /// A profile of the user's own AWS configuration; for people at a keyboard.
     Profile(Option<String>),
-    /// Keys that somebody has to keep.
+    /// Keys that someone has to keep.
     Static(StaticCredentials),
     /// IAM Roles for Service Accounts, spelled out.
     WebIdentity {
@@ -46,7 +46,7 @@ pub enum AwsIdentity {
 }
 
 impl AwsIdentity {
-    /// Whether it is a secret that somebody has to keep.
+    /// Whether it is a secret that someone has to keep.
     pub fn is_static(&self) -> bool {
         matches!(self, Self::Static(_))
     }

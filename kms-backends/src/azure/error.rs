@@ -1,4 +1,4 @@
-//! What Azure Key Vault's answers mean for us.
+//! From the answers of Azure Key Vault to categories: the table in `docs/key-services.md`, as code.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -7,13 +7,14 @@ use azure_core::error::{ErrorKind, ErrorResponse};
 use azure_core::http::StatusCode;
 
 use crate::error::{Category, UnwrapError};
-use crate::remote::Words;
+use crate::service::connect_error::ConnectError;
+use crate::service::remote::ServiceMessage;
 
-/// More patience than this is asked of nobody.
+/// The longest `Retry-After` that is passed on.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
-/// What the vault said, taken apart.
-struct Answer {
+/// An error answer of the vault, parsed.
+struct ErrorAnswer {
     status: u16,
     code: String,
     inner: String,
@@ -23,7 +24,7 @@ struct Answer {
 
 /// A failed unwrap: here a bad parameter is the wrapped key, since the rest of the call is ours and checked.
 pub(super) fn explain_unwrap(key: &str, error: &azure_core::Error) -> UnwrapError {
-    if let Some(answer) = Answer::of(error)
+    if let Some(answer) = ErrorAnswer::of(error)
         && answer.status == 400
         && answer.inner.is_empty()
         && ["BadParameter", "InvalidParameter", "BadRequest"].contains(&answer.code.as_str())
@@ -36,19 +37,19 @@ pub(super) fn explain_unwrap(key: &str, error: &azure_core::Error) -> UnwrapErro
 
 /// Any other failed call.
 pub(super) fn explain(key: &str, error: &azure_core::Error) -> UnwrapError {
-    let Some(answer) = Answer::of(error) else {
+    let Some(answer) = ErrorAnswer::of(error) else {
         return unanswered(key, error);
     };
-    let (category, what) = answer.judge();
-    let explained = UnwrapError::new(category, format!("Azure Key Vault {what} key {key}"))
-        .with_source(answer.words());
+    let (category, what) = answer.classify();
+    let explained =
+        UnwrapError::new(category, format!("{what} key {key}")).with_source(answer.words());
     match answer.retry_after {
         Some(wait) if category == Category::Unavailable => explained.with_retry_after(wait),
         _ => explained,
     }
 }
 
-impl Answer {
+impl ErrorAnswer {
     fn of(error: &azure_core::Error) -> Option<Self> {
         let ErrorKind::HttpResponse {
             status,
@@ -70,7 +71,7 @@ impl Answer {
             .as_ref()
             .and_then(|detail| detail.inner_error.as_ref()?.code.clone());
         let message = detail.as_ref().and_then(|detail| detail.message.clone());
-        // Of the body alone: where there is none, the library puts the status's own words here.
+        // From the body only: without one, the library puts the reason phrase of the status here.
         let code = detail.and_then(|detail| detail.code);
         Some(Self {
             status: (*status).into(),
@@ -82,64 +83,85 @@ impl Answer {
     }
 
     /// <https://learn.microsoft.com/azure/key-vault/general/rest-error-codes>
-    fn judge(&self) -> (Category, &'static str) {
-        // The vault's own errors have a code. Without one, somebody in between has answered, who has no say in what we
-        // may do.
+    fn classify(&self) -> (Category, &'static str) {
+        // The vault's own errors have a code. Without one, an intermediary has answered, which has no say in what we may do.
         let ours = !self.code.is_empty();
         match (self.status, self.inner.as_str()) {
-            // The operation is not among the key's own; whoever made the key mends that.
-            (403, "KeyOperationForbidden") => {
-                (Category::Misconfigured, "has not made for unwrapping")
-            }
-            // Disabled and expired keys are here, too: somebody wants no more of them.
-            (403, _) if ours => (Category::Denied, "does not let us use"),
-            (404, _) if ours => (Category::UnknownKey, "has no"),
-            // A token that ran out a moment ago is replaced by the next one.
-            (401, _) => (Category::Unavailable, "does not accept our token for"),
-            (408 | 429, _) => (Category::Unavailable, "has no room for calls with"),
-            (500.., _) => (Category::Unavailable, "has no answer now about"),
+            // The operation is not among the key's operations; the key manager has to add it.
+            (403, "KeyOperationForbidden") => (
+                Category::Misconfigured,
+                "Azure Key Vault does not permit `unwrapKey` with",
+            ),
+            // Disabled and expired keys are reported like this, too; they must not be used any more.
+            (403, _) if ours => (Category::Denied, "Azure Key Vault denied the use of"),
+            (404, _) if ours => (Category::UnknownKey, "Azure Key Vault does not have"),
+            // The token may have just expired; the next attempt has a new one.
+            (401, _) => (
+                Category::Unavailable,
+                "Azure Key Vault did not accept the access token for",
+            ),
+            (408 | 429, _) => (
+                Category::Unavailable,
+                "Azure Key Vault is throttling calls for",
+            ),
+            (500.., _) => (
+                Category::Unavailable,
+                "Azure Key Vault is not available for",
+            ),
             (400..=499, _) if ours => (
                 Category::Misconfigured,
-                "does not understand our request about",
+                "Azure Key Vault rejected the request for",
             ),
             _ => (
                 Category::Misconfigured,
-                "is hidden by something that answers in its place for",
+                "an intermediary answered instead of Azure Key Vault for",
             ),
         }
     }
 
-    fn words(&self) -> Words {
+    fn words(&self) -> ServiceMessage {
         let code = [self.code.as_str(), self.inner.as_str()].join(" ");
-        Words::new(
+        ServiceMessage::new(
             format_args!("HTTP {} {}", self.status, code.trim()),
             &self.message,
         )
     }
 }
 
-/// No answer of the vault's. The text of such errors could quote one, so only its kind goes on.
+/// The vault did not answer. The text of such errors could quote an answer, so only the kind is kept.
 fn unanswered(key: &str, error: &azure_core::Error) -> UnwrapError {
     let (category, what) = match error.kind() {
-        ErrorKind::Connection | ErrorKind::Io => (Category::Unavailable, "cannot be reached for"),
+        ErrorKind::Connection | ErrorKind::Io => (
+            Category::Unavailable,
+            "Azure Key Vault could not be reached for",
+        ),
         ErrorKind::Credential if is_final(error) => (
             Category::Misconfigured,
-            "cannot be asked, for we have no identity, about",
+            "no credentials for Azure Key Vault are configured for",
         ),
         ErrorKind::Credential => (
             Category::Unavailable,
-            "cannot be asked, for we have no token now, about",
+            "no access token could be fetched to ask Azure Key Vault for",
         ),
-        ErrorKind::DataConversion => (Category::Unavailable, "gave no readable answer about"),
-        ErrorKind::HttpResponse { .. } => (Category::Unavailable, "has no answer now about"),
+        ErrorKind::DataConversion => (
+            Category::Unavailable,
+            "Azure Key Vault sent an unreadable answer about",
+        ),
+        ErrorKind::HttpResponse { .. } => (
+            Category::Unavailable,
+            "Azure Key Vault is not available for",
+        ),
         // Our own transport's refusal, a challenge for another domain.
-        ErrorKind::Other => (Category::Misconfigured, "leads us elsewhere for"),
+        ErrorKind::Other => (
+            Category::Misconfigured,
+            "Azure Key Vault redirects to another host or domain for",
+        ),
     };
-    UnwrapError::new(category, format!("Azure Key Vault {what} key {key}"))
-        .with_source(Words::new(error.kind(), ""))
+    UnwrapError::new(category, format!("{what} key {key}"))
+        .with_source(ServiceMessage::new(error.kind(), ""))
 }
 
-/// Whether the token service said that this identity is none: it answered, and not with "later".
+/// Whether the token service rejected this identity for good: it answered, and did not ask to try again later.
 fn is_final(error: &azure_core::Error) -> bool {
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -157,4 +179,9 @@ fn is_final(error: &azure_core::Error) -> bool {
         cause = inner.source();
     }
     false
+}
+
+/// What the client library says against our settings.
+pub(super) fn unusable(error: &azure_core::Error) -> ConnectError {
+    ConnectError::settings("azure", error.to_string())
 }

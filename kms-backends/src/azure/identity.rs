@@ -10,16 +10,16 @@ use azure_identity::{
     UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 
-use super::client::unusable;
-use crate::connect::ConnectError;
+use super::error::unusable;
+use crate::service::connect_error::ConnectError;
 
 /// Who we are to Azure. One way each, and no falling through to the next: a broken set-up must not end in using the rights of
 /// the machine that we happen to run on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AzureIdentity {
-    /// Whoever is logged in with Azure's own tool; for people at a keyboard.
+    /// Anyone who is logged in with Azure's own tool; for people at a keyboard.
     Cli,
-    /// A secret that somebody put into `AZURE_CLIENT_SECRET`, for `AZURE_TENANT_ID` and `AZURE_CLIENT_ID`.
+    /// A secret that someone put into `AZURE_CLIENT_SECRET`, for `AZURE_TENANT_ID` and `AZURE_CLIENT_ID`.
     Environment,
     /// The managed identity of the machine, which every pod on it can have. With several, the client ID says which.
     ManagedIdentity(Option<String>),
@@ -47,11 +47,11 @@ impl AzureIdentity {
     pub(super) fn warning(&self) -> Option<&'static str> {
         match self {
             Self::Cli | Self::Platform => None,
-            Self::Environment => Some(
-                "AZURE_CLIENT_SECRET is a long-lived credential; workload identity leaves nothing to steal",
-            ),
+            Self::Environment => {
+                Some("AZURE_CLIENT_SECRET is a long-lived credential; use workload identity")
+            }
             Self::ManagedIdentity(_) => Some(
-                "the machine's managed identity can be had by every pod on the machine; workload identity is the pod's own",
+                "every pod on the machine can use its managed identity; use workload identity, which belongs to one pod",
             ),
         }
     }
@@ -111,8 +111,8 @@ fn check_platform(variable: &dyn Fn(&str) -> Option<String>) -> Result<(), Conne
     match missing[..] {
         [] => Ok(()),
         [TOKEN_FILE, ..] => Err(settings(
-            "the platform gives this process no identity: workload identity is not set up for its service account, and the \
-             machine's own is not used unasked; label the pod `azure.workload.identity/use: \"true\"` and annotate its service \
+            "the platform provides no identity for this process: workload identity is not set up for its service account, and the \
+             managed identity of the machine is used only when configured; label the pod `azure.workload.identity/use: \"true\"` and annotate its service \
              account with the client ID, or say `keyServices.azure.auth: { managedIdentity: {} }`",
         )),
         _ => Err(settings(format!(

@@ -1,14 +1,15 @@
-//! What Google Cloud KMS's answers mean for us.
+//! From the answers of Google Cloud KMS to categories: the table in `docs/key-services.md`, as code.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use google_cloud_gax::error::Error;
 use google_cloud_gax::error::rpc::{Code, StatusDetails};
 
 use crate::error::{Category, UnwrapError};
-use crate::remote::Words;
+use crate::service::remote::ServiceMessage;
 
-/// More patience than this is asked of nobody.
+/// The longest `Retry-After` that is passed on.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// A failed decryption: here a bad argument is the wrapped key, since the rest of the call is ours and checked.
@@ -22,54 +23,65 @@ pub(super) fn explain_decrypt(key: &str, error: &Error) -> UnwrapError {
 
 /// Any other failed call.
 pub(super) fn explain(key: &str, error: &Error) -> UnwrapError {
-    let (category, what) = judge(error);
-    let explained = UnwrapError::new(category, format!("Google Cloud KMS {what} key {key}"))
-        .with_source(source(error));
+    let (category, what) = classify(error);
+    let explained =
+        UnwrapError::new(category, format!("{what} key {key}")).with_source(source(error));
     match retry_after(error) {
         Some(wait) if category == Category::Unavailable => explained.with_retry_after(wait),
         _ => explained,
     }
 }
 
-fn judge(error: &Error) -> (Category, &'static str) {
+/// The category, and the message up to the key.
+fn classify(error: &Error) -> (Category, Cow<'static, str>) {
+    const UNREACHABLE: &str = "Google Cloud KMS could not be reached for";
+    let words = |(category, words): (Category, &'static str)| (category, Cow::Borrowed(words));
     if let Some(status) = error.status() {
-        return judge_code(status.code);
+        return words(classify_code(status.code));
     }
     if error.is_authentication() {
-        return judge_authentication(error);
+        return words(classify_authentication(error));
     }
-    // An answer, but none of the service's: a proxy's, a load balancer's. It has no say in what we may do.
+    // A proxy or a load balancer answered instead of the service. It has no say in what we may do.
     match error.http_status_code() {
-        Some(408 | 429 | 500..) => (Category::Unavailable, "cannot be reached for"),
-        Some(_) => (
+        Some(408 | 429 | 500..) => words((Category::Unavailable, UNREACHABLE)),
+        Some(status) => (
             Category::Misconfigured,
-            "is hidden by something that answers in its place for",
+            format!("an intermediary answered instead of Google Cloud KMS (HTTP {status}) for")
+                .into(),
         ),
-        None if error.is_binding() || error.is_serialization() => {
-            (Category::Misconfigured, "cannot be asked about")
-        }
-        None => (Category::Unavailable, "cannot be reached for"),
+        None if error.is_binding() || error.is_serialization() => words((
+            Category::Misconfigured,
+            "the request to Google Cloud KMS could not be made for",
+        )),
+        None => words((Category::Unavailable, UNREACHABLE)),
     }
 }
 
 /// <https://cloud.google.com/kms/docs/reference/rest/v1/projects.locations.keyRings.cryptoKeys.cryptoKeyVersions>
-/// speaks of these; <https://cloud.google.com/apis/design/errors> says what they mean.
-fn judge_code(code: Code) -> (Category, &'static str) {
+/// lists these; <https://cloud.google.com/apis/design/errors> explains them.
+fn classify_code(code: Code) -> (Category, &'static str) {
     match code {
-        Code::PermissionDenied => (Category::Denied, "does not let us use"),
-        Code::NotFound => (Category::UnknownKey, "has no"),
-        // The version is disabled or destroyed: somebody wants no more of it, so content keys that we have go as well.
+        Code::PermissionDenied => (Category::Denied, "Google Cloud KMS denied the use of"),
+        Code::NotFound => (Category::UnknownKey, "Google Cloud KMS does not have"),
+        // The version is disabled or destroyed and must not be used any more, so its cached content keys are dropped, too.
         Code::FailedPrecondition => (
             Category::Denied,
-            "has disabled, destroyed or otherwise barred",
+            "Google Cloud KMS has disabled or destroyed",
         ),
         Code::AlreadyExists | Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented => (
             Category::Misconfigured,
-            "does not understand our request about",
+            "Google Cloud KMS rejected the request for",
         ),
-        // A token that ran out a moment ago is replaced by the next one.
-        Code::Unauthenticated => (Category::Unavailable, "does not accept our token for"),
-        Code::ResourceExhausted => (Category::Unavailable, "has no quota left for"),
+        // The token may have just expired; the next attempt has a new one.
+        Code::Unauthenticated => (
+            Category::Unavailable,
+            "Google Cloud KMS did not accept the access token for",
+        ),
+        Code::ResourceExhausted => (
+            Category::Unavailable,
+            "the quota of Google Cloud KMS is used up for",
+        ),
         Code::Aborted
         | Code::Cancelled
         | Code::DataLoss
@@ -77,24 +89,30 @@ fn judge_code(code: Code) -> (Category, &'static str) {
         | Code::Internal
         | Code::Ok
         | Code::Unavailable
-        | Code::Unknown => (Category::Unavailable, "has no answer now about"),
-        // The list is Google's and may grow; what we do not know we do not take for final.
-        _ => (Category::Unavailable, "says something new about"),
+        | Code::Unknown => (
+            Category::Unavailable,
+            "Google Cloud KMS is not available for",
+        ),
+        // Google may add codes; an unknown one is not taken for final.
+        _ => (
+            Category::Unavailable,
+            "Google Cloud KMS returned an unknown status for",
+        ),
     }
 }
 
-fn judge_authentication(error: &Error) -> (Category, &'static str) {
+fn classify_authentication(error: &Error) -> (Category, &'static str) {
     use google_cloud_gax::error::CredentialsError;
     let source = std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<CredentialsError>());
     match source {
         Some(source) if !source.is_transient() => (
             Category::Misconfigured,
-            "cannot be asked, for we have no identity, about",
+            "no credentials for Google Cloud KMS are configured for",
         ),
         _ => (
             Category::Unavailable,
-            "cannot be asked, for we have no token now, about",
+            "no access token could be fetched to ask Google Cloud KMS for",
         ),
     }
 }
@@ -128,13 +146,13 @@ fn retry_after(error: &Error) -> Option<Duration> {
     Some(header.or_else(detail)?.min(LONGEST_WAIT))
 }
 
-/// The status alone: the text of other errors could quote an answer.
-fn source(error: &Error) -> Words {
+/// Only the status: the text of other errors could quote an answer.
+fn source(error: &Error) -> ServiceMessage {
     if let Some(status) = error.status() {
-        return Words::new(status.code.name(), &status.message);
+        return ServiceMessage::new(status.code.name(), &status.message);
     }
     if let Some(code) = error.http_status_code() {
-        return Words::new(format_args!("HTTP {code}"), "");
+        return ServiceMessage::new(format_args!("HTTP {code}"), "");
     }
     let kind = if error.is_authentication() {
         "authentication"
@@ -149,7 +167,7 @@ fn source(error: &Error) -> Words {
     } else {
         "transport"
     };
-    Words::new(kind, "")
+    ServiceMessage::new(kind, "")
 }
 
 #[cfg(test)]
@@ -196,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_somebody_in_between_denies_nothing() {
+    fn an_answer_of_an_intermediary_denies_nothing() {
         let http = |code| Error::http(code, http::HeaderMap::new(), Vec::new().into());
         for (code, category) in [
             (403, Category::Misconfigured),

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use super::is_word;
+use super::parts::is_word;
 
 const FORM: &str = "write `aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID`, the key's full ARN";
 
-/// The ARN of one AWS KMS key. An alias is no reference: whoever may move it would choose the key.
+/// The ARN of one AWS KMS key. An alias is not accepted: anyone who may move it would choose the key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AwsKey {
     arn: String,

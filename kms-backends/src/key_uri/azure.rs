@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::is_word;
+use super::parts::is_word;
 
 const FORM: &str = "write `azure-kv://VAULT/KEY/VERSION`: the vault's name or host, the key's name, \
      and the version's 32 hexadecimal digits, or none for every version";

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{is_word, version_number};
+use super::parts::{is_word, version_number};
 
 const FORM: &str = "write `gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/N`, \
      or without the last two parts for every version";

@@ -69,12 +69,12 @@ impl Pkcs11Key {
                     Some(_) => return Err(FORM),
                 };
                 if path.is_empty() || path.starts_with('|') {
-                    return Err("`pin-source` must be a file that holds the PIN");
+                    return Err("`pin-source` must name a file with the PIN");
                 }
                 once(&mut self.pin_source, PathBuf::from(path))
             }
             "pin-value" => Err(
-                "a PIN does not belong into a reference; put it into a file and name that in `pin-source`",
+                "a PIN does not belong in a reference; put it into a file and name the file in `pin-source`",
             ),
             _ => Err(FORM),
         }
@@ -178,7 +178,7 @@ impl fmt::Display for Pkcs11Key {
 fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), &'static str> {
     match slot.replace(value) {
         None => Ok(()),
-        Some(_) => Err("an attribute is there twice"),
+        Some(_) => Err("an attribute is given twice"),
     }
 }
 

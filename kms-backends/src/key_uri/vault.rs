@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{is_word, version_number};
+use super::parts::{is_word, version_number};
 
 const FORM: &str = "write `vault-transit://MOUNT/KEY#VERSION`: where the transit engine is mounted, the key's name, \
      and the version's number, or none for every version";

@@ -1,278 +1,184 @@
-//! Three calls over a unix socket.
+//! The client of a KMS plugin: a private key that the plugin unwraps at the first use.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 
-use http::uri::PathAndQuery;
-use hyper_util::rt::TokioIo;
-use jwe_envelope::{KeyError, SecretBytes};
-use tokio::net::UnixStream;
-use tokio::time::{Instant, timeout_at};
-use tonic::client::Grpc;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status};
-use tonic_prost::ProstCodec;
+use async_trait::async_trait;
+use jwe_envelope::{KeyManagement, LocalKey, RecipientKey, SecretBytes, UnwrapRequest};
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
-use super::messages::{
-    DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, StatusRequest, StatusResponse,
-};
-use super::wrapped::{Wrapped, WrappedKeyError};
-use crate::error::Category;
-use crate::remote::Words;
+use super::error::PluginError;
+use super::socket::Plugin;
+use super::wrapped::{PendingKeyFile, WrappedKey};
+use crate::error::UnwrapError;
+use crate::key_unwrap::KeyUnwrap;
+use crate::key_uri::{KeyUri, PluginKey, Target};
+use crate::local::LocalBackend;
+use crate::service::connect_error::ConnectError;
+use crate::service::key_service::KeyService;
+use crate::service::remote::{answer_by, misconfigured_key};
+use crate::service::supported::check_request;
 
-/// More than a plugin has to say: 1 KiB of ciphertext, 32 KiB of annotations.
-const LARGEST: usize = 64 * 1024;
-const CONNECT: Duration = Duration::from_secs(2);
-
-/// Why a plugin did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PluginError {
-    /// It answers something else than the protocol says.
-    #[error("the plugin speaks version {0:?} of the protocol, not v2")]
-    OtherVersion(String),
-    /// The private key to wrap is none.
-    #[error("the private key cannot be used")]
-    Key(#[from] KeyError),
-    /// It did not answer in time.
-    #[error("the plugin did not answer in time")]
-    Late,
-    /// The socket belongs to somebody who could be anybody.
-    #[error("the socket {path:?} belongs to user {owner}, who would learn the key")]
-    OtherOwner {
-        /// The socket.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-    },
-    /// It refuses, or the way to it is broken.
-    #[error("the plugin refuses")]
-    Refused(#[source] Refusal),
-    /// It says that it is not healthy.
-    #[error("the plugin says that it is not well")]
-    Unhealthy,
-    /// The file cannot be made or opened.
-    #[error(transparent)]
-    Wrapped(#[from] WrappedKeyError),
+/// Encrypts a private key (PEM or JWK) for the plugin at `socket`, and gives the content of the file for a
+/// `kms-plugin:` reference. The text holds nothing that is secret without the plugin.
+///
+/// # Errors
+/// It is no private key, or the plugin does not encrypt.
+pub async fn wrap(
+    socket: &Path,
+    private_key: &[u8],
+    deadline: Instant,
+) -> Result<String, PluginError> {
+    let key = LocalKey::from_bytes(private_key, None)?;
+    let sealed = PendingKeyFile::new(&key.to_pkcs8_pem(), key.recipient())?;
+    let plugin = Plugin::at(socket)?;
+    let wrapped = plugin
+        .encrypt(sealed.key_encryption_key(), deadline)
+        .await?;
+    Ok(sealed.with(wrapped).to_string())
 }
 
-/// A gRPC status, cut short.
-#[derive(Debug)]
-pub struct Refusal {
-    code: Code,
-    words: Words,
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.words.fmt(f)
-    }
-}
-
-impl std::error::Error for Refusal {}
-
-impl From<Status> for PluginError {
-    fn from(status: Status) -> Self {
-        Self::Refused(Refusal {
-            code: status.code(),
-            words: Words::new(format_args!("{:?}", status.code()), status.message()),
-        })
-    }
-}
-
-impl PluginError {
-    /// What it means for whoever wants a key unwrapped.
-    pub fn category(&self) -> Category {
-        match self {
-            Self::Key(_) | Self::OtherOwner { .. } | Self::OtherVersion(_) | Self::Wrapped(_) => {
-                Category::Misconfigured
-            }
-            Self::Late | Self::Unhealthy => Category::Unavailable,
-            Self::Refused(refusal) => judge(refusal.code),
-        }
-    }
-}
-
-/// <https://grpc.io/docs/guides/status-codes>
-fn judge(code: Code) -> Category {
-    match code {
-        Code::PermissionDenied | Code::Unauthenticated => Category::Denied,
-        Code::NotFound => Category::UnknownKey,
-        // Another key, a damaged file, another protocol: a person's to mend.
-        Code::AlreadyExists
-        | Code::DataLoss
-        | Code::FailedPrecondition
-        | Code::InvalidArgument
-        | Code::OutOfRange
-        | Code::Unimplemented => Category::Misconfigured,
-        // Most plugins say `Unknown` for whatever their KMS says.
-        Code::Aborted
-        | Code::Cancelled
-        | Code::DeadlineExceeded
-        | Code::Internal
-        | Code::Ok
-        | Code::ResourceExhausted
-        | Code::Unavailable
-        | Code::Unknown => Category::Unavailable,
-    }
-}
-
-/// The plugin behind one socket.
-#[derive(Debug)]
-pub(super) struct Plugin(Channel);
-
-impl Plugin {
-    pub(super) fn at(socket: &Path) -> Result<Self, PluginError> {
-        check_owner(socket)?;
-        let path = socket.to_owned();
-        let connector = tower::service_fn(move |_| {
-            let path = path.clone();
-            async move { UnixStream::connect(path).await.map(TokioIo::new) }
-        });
-        // The name is for the protocol alone; the connector goes to the socket.
-        let endpoint = Endpoint::from_static("http://kms-plugin").connect_timeout(CONNECT);
-        Ok(Self(endpoint.connect_with_connector_lazy(connector)))
-    }
-
-    /// The 32 bytes that were wrapped.
-    pub(super) async fn decrypt(
-        &self,
-        wrapped: &Wrapped,
-        deadline: Instant,
-    ) -> Result<SecretBytes, PluginError> {
-        self.check(deadline).await?;
-        let request = DecryptRequest {
-            ciphertext: wrapped.ciphertext.clone(),
-            uid: uid(),
-            key_id: wrapped.key_id.clone(),
-            annotations: wrapped.annotations.clone().into_iter().collect(),
-        };
-        let mut answer: DecryptResponse = self.call("Decrypt", request, deadline).await?;
-        Ok(SecretBytes::new(std::mem::take(&mut answer.plaintext)))
-    }
-
-    pub(super) async fn encrypt(
-        &self,
-        secret: &SecretBytes,
-        deadline: Instant,
-    ) -> Result<Wrapped, PluginError> {
-        self.check(deadline).await?;
-        let request = EncryptRequest {
-            plaintext: secret.expose().to_vec(),
-            uid: uid(),
-        };
-        let answer: EncryptResponse = self.call("Encrypt", request, deadline).await?;
-        Ok(Wrapped {
-            ciphertext: answer.ciphertext,
-            key_id: answer.key_id,
-            annotations: answer.annotations.into_iter().collect(),
-        })
-    }
-
-    async fn check(&self, deadline: Instant) -> Result<(), PluginError> {
-        let status: StatusResponse = self.call("Status", StatusRequest {}, deadline).await?;
-        // `v2beta1` has the same messages under the same names.
-        if !["v2", "v2beta1"].contains(&status.version.as_str()) {
-            return Err(PluginError::OtherVersion(
-                status.version.chars().take(40).collect(),
-            ));
-        }
-        if status.healthz != "ok" {
-            return Err(PluginError::Unhealthy);
-        }
-        Ok(())
-    }
-
-    async fn call<Q, A>(
-        &self,
-        method: &'static str,
-        request: Q,
-        deadline: Instant,
-    ) -> Result<A, PluginError>
-    where
-        Q: prost::Message + 'static,
-        A: prost::Message + Default + 'static,
-    {
-        let path = match method {
-            "Decrypt" => PathAndQuery::from_static("/v2.KeyManagementService/Decrypt"),
-            "Encrypt" => PathAndQuery::from_static("/v2.KeyManagementService/Encrypt"),
-            _ => PathAndQuery::from_static("/v2.KeyManagementService/Status"),
-        };
-        let mut client = Grpc::new(self.0.clone()).max_decoding_message_size(LARGEST);
-        let call = async {
-            client
-                .ready()
-                .await
-                .map_err(|error| Status::unavailable(error.to_string()))?;
-            client
-                .unary(Request::new(request), path, ProstCodec::default())
-                .await
-        };
-        let answer = timeout_at(deadline, call)
-            .await
-            .map_err(|_| PluginError::Late)??;
-        Ok(answer.into_inner())
-    }
-}
-
-/// Plugins log it, so that both sides' logs can be held together.
-fn uid() -> String {
-    let mut bytes = [0; 16];
-    // Without randomness the calls only look alike in logs.
-    let _ = aws_lc_rs::rand::fill(&mut bytes);
-    bytes
-        .iter()
-        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
-}
-
-/// Who listens there learns what we send. A socket that is not there yet is found out at the first call.
-fn check_owner(path: &Path) -> Result<(), PluginError> {
-    use std::os::unix::fs::MetadataExt as _;
-    const ROOT: u32 = 0;
-    let Ok(metadata) = path.metadata() else {
-        return Ok(());
-    };
-    let owner = metadata.uid();
-    if owner == ROOT || owner == rustix::process::geteuid().as_raw() {
-        return Ok(());
-    }
-    Err(PluginError::OtherOwner {
-        path: path.to_owned(),
-        owner,
+/// [`wrap`] for a private key in a file that no one else can read.
+///
+/// # Errors
+/// The file cannot be used, or the plugin does not encrypt.
+pub async fn wrap_file(
+    socket: &Path,
+    private_key: &Path,
+    deadline: Instant,
+) -> Result<String, UnwrapError> {
+    let name = private_key.display().to_string();
+    let bytes = crate::local::file::read(private_key)
+        .map_err(|error| misconfigured_key(&name, "cannot be read").with_source(error))?;
+    wrap(socket, &bytes, deadline).await.map_err(|error| {
+        let message = format!("the KMS plugin did not wrap key {name}");
+        UnwrapError::new(error.category(), message).with_source(error)
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::table;
+#[derive(Debug)]
+pub(super) struct Plugins;
 
-    /// The rows of docs/key-services.md.
-    #[test]
-    fn each_status_has_its_category() {
-        let codes: Vec<_> = (0..17).map(Code::from_i32).collect();
-        for row in table::rows("kms-plugin") {
-            let code = codes
-                .iter()
-                .find(|code| format!("{code:?}") == row.code)
-                .unwrap_or_else(|| panic!("{}", row.code));
-            let error = PluginError::from(Status::new(*code, "their words"));
-            assert_eq!(
-                error.category().as_str(),
-                row.category.as_str(),
-                "{}",
-                row.code
-            );
-            let retried = error.category() == Category::Unavailable;
-            assert_eq!(retried, row.retried, "{}", row.code);
-        }
+/// One wrapped private key; opened at the first use.
+struct PluginUnwrapper {
+    reference: String,
+    key: PluginKey,
+    recipient: RecipientKey,
+    opened: OnceCell<LocalBackend>,
+}
+
+#[async_trait]
+impl KeyUnwrap for PluginUnwrapper {
+    async fn unwrap_key(
+        &self,
+        request: &UnwrapRequest<'_>,
+        deadline: Instant,
+    ) -> Result<SecretBytes, UnwrapError> {
+        check_request(request, &self.recipient)?;
+        let call = async {
+            let open = || self.open(deadline);
+            let backend = self.opened.get_or_try_init(open).await?;
+            backend.unwrap_key(request, deadline).await
+        };
+        answer_by(deadline, &self.reference, call).await
     }
 
-    #[test]
-    fn a_refusal_speaks_in_its_source_alone() {
-        let error = PluginError::from(Status::internal("their words"));
-        assert_eq!(error.to_string(), "the plugin refuses");
-        let source = std::error::Error::source(&error).unwrap();
-        assert_eq!(source.to_string(), "Internal: \"their words\"");
+    fn public_key(&self) -> Option<&RecipientKey> {
+        Some(&self.recipient)
+    }
+}
+
+impl PluginUnwrapper {
+    async fn open(&self, deadline: Instant) -> Result<LocalBackend, UnwrapError> {
+        let key = unwrapped(
+            &self.reference,
+            &self.key,
+            Some(self.recipient.algorithm()),
+            deadline,
+        )
+        .await?;
+        if key.recipient().kid() != self.recipient.kid() {
+            return Err(misconfigured_key(
+                &self.reference,
+                "does not belong to the configured public key",
+            ));
+        }
+        Ok(LocalBackend::from_key(key))
+    }
+}
+
+#[async_trait]
+impl KeyService for Plugins {
+    async fn unwrapper(
+        &self,
+        uri: &KeyUri,
+        recipient: &RecipientKey,
+    ) -> Result<Arc<dyn KeyUnwrap>, ConnectError> {
+        let Target::Plugin(key) = uri.target() else {
+            return Err(ConnectError::settings(
+                "kms-plugin",
+                format!("{uri} does not name a plugin"),
+            ));
+        };
+        Ok(Arc::new(PluginUnwrapper {
+            reference: uri.to_string(),
+            key: key.clone(),
+            recipient: recipient.clone(),
+            opened: OnceCell::new(),
+        }))
+    }
+
+    /// Known once the plugin has opened the private key.
+    async fn public_key(
+        &self,
+        uri: &KeyUri,
+        algorithm: Option<KeyManagement>,
+        deadline: Instant,
+    ) -> Result<RecipientKey, UnwrapError> {
+        let reference = uri.to_string();
+        let Target::Plugin(key) = uri.target() else {
+            return Err(misconfigured_key(&reference, "does not name a plugin"));
+        };
+        let call = unwrapped(&reference, key, algorithm, deadline);
+        Ok(answer_by(deadline, &reference, call)
+            .await?
+            .recipient()
+            .clone())
+    }
+}
+
+async fn unwrapped(
+    reference: &str,
+    key: &PluginKey,
+    algorithm: Option<KeyManagement>,
+    deadline: Instant,
+) -> Result<LocalKey, UnwrapError> {
+    let file = WrappedKey::read(key.wrapped_key()).map_err(|error| {
+        misconfigured_key(reference, "is not a usable wrapped key").with_source(error)
+    })?;
+    let plugin = Plugin::at(key.socket()).map_err(|error| error.explain(reference))?;
+    let secret = plugin
+        .decrypt(file.wrapped(), deadline)
+        .await
+        .map_err(|error| error.explain(reference))?;
+    let pem = file.open(&secret).map_err(|error| {
+        misconfigured_key(
+            reference,
+            "cannot be decrypted with what the plugin returned",
+        )
+        .with_source(error)
+    })?;
+    LocalKey::from_bytes(&pem, algorithm).map_err(|error| {
+        misconfigured_key(reference, "is not a usable private key").with_source(error)
+    })
+}
+
+impl fmt::Debug for PluginUnwrapper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginUnwrapper")
+            .field("reference", &self.reference)
+            .finish_non_exhaustive()
     }
 }

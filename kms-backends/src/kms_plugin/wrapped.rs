@@ -19,21 +19,21 @@ const KEY_LEN: usize = 32;
 const NONCE_LEN: usize = 12;
 const FORMAT: &str = "privy-wrapped-key/1";
 
-/// Why the file of a wrapped key is of no use. None holds a byte of a key.
+/// Why a wrapped key file cannot be used. None holds a byte of a key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WrappedKeyError {
     /// Not the form that `wrap` writes.
-    #[error("the file is no wrapped private key")]
+    #[error("the file is not a wrapped private key")]
     Malformed,
-    /// Changed since it was written, or the plugin gave another key.
-    #[error("the file and what the plugin gave do not belong together")]
+    /// Changed since it was written, or the plugin returned another key.
+    #[error("the file cannot be decrypted with what the plugin returned")]
     NotOpened,
     /// The system has no random numbers.
-    #[error("there are no random numbers to make a key of")]
+    #[error("the system has no random numbers for a new key")]
     NoRandomness,
     /// Missing, or not ours to read.
-    #[error("the file of the wrapped key cannot be read")]
+    #[error("the wrapped key file cannot be read")]
     Unreadable(#[source] std::io::Error),
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Wrapped {
 }
 
 /// A private key under a key-encryption key that no plugin has seen yet.
-pub(super) struct Sealed {
+pub(super) struct PendingKeyFile {
     kid: String,
     nonce: [u8; NONCE_LEN],
     ciphertext: Vec<u8>,
@@ -74,7 +74,7 @@ struct Document {
     private_key: String,
 }
 
-impl Sealed {
+impl PendingKeyFile {
     pub(super) fn new(pem: &str, recipient: &RecipientKey) -> Result<Self, WrappedKeyError> {
         let mut filled = Ok(());
         let key = SecretBytes::filled_by(KEY_LEN, |out| filled = aws_lc_rs::rand::fill(out));
@@ -204,7 +204,7 @@ mod tests {
 
     fn example() -> (LocalKey, WrappedKey, SecretBytes) {
         let key = LocalKey::generate(KeyKind::Ec(Curve::P256)).unwrap();
-        let sealed = Sealed::new(&key.to_pkcs8_pem(), key.recipient()).unwrap();
+        let sealed = PendingKeyFile::new(&key.to_pkcs8_pem(), key.recipient()).unwrap();
         let secret = SecretBytes::new(sealed.key_encryption_key().expose().to_vec());
         let wrapped = Wrapped {
             ciphertext: b"what the plugin made of it".to_vec(),

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jwe_envelope::{RecipientKey, SecretBytes, UnwrapRequest};
 use tokio::time::Instant;
 
+use crate::breaker_state::BreakerState;
 use crate::error::{Category, UnwrapError};
 use crate::key_unwrap::KeyUnwrap;
 use crate::observer::Observer;
@@ -14,6 +15,7 @@ use crate::sync::lock;
 
 /// When to stop asking, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BreakerOptions {
     /// How many unavailable answers in a row open it.
     pub failures: u32,
@@ -21,33 +23,27 @@ pub struct BreakerOptions {
     pub open_for: Duration,
 }
 
+impl BreakerOptions {
+    /// How many unavailable answers in a row open it.
+    #[must_use]
+    pub const fn failures(mut self, failures: u32) -> Self {
+        self.failures = failures;
+        self
+    }
+
+    /// How long it stays open before one call is let through.
+    #[must_use]
+    pub const fn open_for(mut self, open_for: Duration) -> Self {
+        self.open_for = open_for;
+        self
+    }
+}
+
 impl Default for BreakerOptions {
     fn default() -> Self {
         Self {
             failures: 10,
             open_for: Duration::from_secs(2),
-        }
-    }
-}
-
-/// What the breaker lets through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BreakerState {
-    /// Every call.
-    Closed,
-    /// One call, to see whether the service is back.
-    HalfOpen,
-    /// None.
-    Open,
-}
-
-impl BreakerState {
-    /// A stable word for metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::HalfOpen => "half-open",
-            Self::Open => "open",
         }
     }
 }
@@ -107,8 +103,8 @@ impl Breaker {
         lock(&self.state).public()
     }
 
-    /// Leave to call; `None` in it when the service is to be let alone for that long.
-    fn enter(&self) -> Result<Call<'_>, Duration> {
+    /// Permission to call, or how long calls are paused.
+    fn enter(&self) -> Result<Permit<'_>, Duration> {
         let now = Instant::now();
         let mut state = lock(&self.state);
         let probe = match *state {
@@ -120,7 +116,7 @@ impl Breaker {
                 true
             }
         };
-        Ok(Call {
+        Ok(Permit {
             breaker: self,
             probe,
         })
@@ -165,7 +161,7 @@ impl KeyUnwrap for Breaker {
         deadline: Instant,
     ) -> Result<SecretBytes, UnwrapError> {
         let mut call = self.enter().map_err(|wait| {
-            UnwrapError::not_sent("the key service keeps failing and is let alone for a moment")
+            UnwrapError::not_sent("the key service keeps failing; calls are paused for a moment")
                 .with_retry_after(wait)
         })?;
         let answer = self.inner.unwrap_key(request, deadline).await;
@@ -189,12 +185,12 @@ impl KeyUnwrap for Breaker {
 }
 
 /// A call that was let through. A probe that found nothing out makes room for another one.
-struct Call<'a> {
+struct Permit<'a> {
     breaker: &'a Breaker,
     probe: bool,
 }
 
-impl Drop for Call<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if self.probe {
             let mut state = lock(&self.breaker.state);

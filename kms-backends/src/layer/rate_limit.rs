@@ -1,18 +1,19 @@
 //! Keeps calls under a key service's quota.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jwe_envelope::{RecipientKey, SecretBytes, UnwrapRequest};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::time_to_call;
+use super::time_left::reserve_for_call;
 use crate::error::UnwrapError;
 use crate::key_unwrap::KeyUnwrap;
 use crate::sync::lock;
+use crate::tenant::Tenant;
 
 /// How many calls a key service allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl Quota {
 
 /// One quota, for all backends that share it.
 ///
-/// Calls leave in the order in which they came, evenly spaced; what is ahead of that rhythm, after a pause or
+/// Tenants take turns, and the calls of each leave in the order in which they came, evenly spaced; what is ahead of that rhythm, after a pause or
 /// a late timer, is at most a twentieth of the quota, so no period of the quota's length sees more than 105 % of it.
 /// (Key services count per second or minute; a bucket that starts full would let twice the quota through.)
 #[derive(Debug)]
@@ -55,11 +56,20 @@ pub struct TokenBucket {
     interval: Duration,
     /// How far ahead of the rhythm a call may leave.
     ahead: Duration,
-    /// Held by the one whose turn it is; fair, and free again when that one gives up.
+    /// Held by the one whose turn it is; fair, and free again when that one gives up. Only the first of each lane waits
+    /// for it, so that it passes from tenant to tenant.
     turn: tokio::sync::Mutex<()>,
+    /// Those who wait, by tenant.
+    lanes: Mutex<HashMap<Tenant, Lane>>,
     /// When the next call leaves if calls keep the rhythm.
-    next: std::sync::Mutex<Instant>,
-    queued: AtomicU32,
+    next: Mutex<Instant>,
+}
+
+/// Where the calls of one tenant wait for the first of them to have its turn.
+#[derive(Clone, Debug, Default)]
+struct Lane {
+    first: Arc<tokio::sync::Mutex<()>>,
+    waiting: u32,
 }
 
 impl TokenBucket {
@@ -70,22 +80,23 @@ impl TokenBucket {
             interval,
             ahead: interval * (quota.calls.get() / 20),
             turn: tokio::sync::Mutex::new(()),
-            next: std::sync::Mutex::new(Instant::now()),
-            queued: AtomicU32::new(0),
+            lanes: Mutex::default(),
+            next: Mutex::new(Instant::now()),
         }
     }
 
     /// Waits for leave to call. When that would come too late for a call before `deadline`, says at once how long
     /// it would take.
     async fn take(&self, deadline: Instant) -> Result<(), Duration> {
-        let (_place, before_us) = Place::queue_up(&self.queued);
+        let (place, before_us) = Place::queue_up(&self.lanes);
         let now = Instant::now();
-        let latest = deadline - time_to_call(deadline.saturating_duration_since(now));
+        let latest = deadline - reserve_for_call(deadline.saturating_duration_since(now));
         let earliest = self.earliest() + self.interval.saturating_mul(before_us);
         if earliest > latest {
             return Err(earliest - now);
         }
-        let Ok(_turn) = timeout_at(latest, self.turn.lock()).await else {
+        let turn = async { (place.first.lock().await, self.turn.lock().await) };
+        let Ok(_turn) = timeout_at(latest, turn).await else {
             return Err(self.interval);
         };
         let earliest = self.earliest();
@@ -110,19 +121,51 @@ impl TokenBucket {
     }
 }
 
-/// A place in the queue, given back when dropped.
-struct Place<'a>(&'a AtomicU32);
+/// A place in the lane of the current tenant, given back when dropped.
+struct Place<'a> {
+    lanes: &'a Mutex<HashMap<Tenant, Lane>>,
+    tenant: Tenant,
+    first: Arc<tokio::sync::Mutex<()>>,
+}
 
 impl<'a> Place<'a> {
-    fn queue_up(queued: &'a AtomicU32) -> (Self, u32) {
-        let before_us = queued.fetch_add(1, Ordering::AcqRel);
-        (Self(queued), before_us)
+    /// Also says how many calls have their turn before this one: those of its own lane, and of each other lane as many
+    /// as there are rounds.
+    fn queue_up(lanes: &'a Mutex<HashMap<Tenant, Lane>>) -> (Self, u32) {
+        let tenant = Tenant::current();
+        let mut all = lock(lanes);
+        let lane = all.entry(tenant.clone()).or_default();
+        lane.waiting += 1;
+        let (rounds, first) = (lane.waiting, Arc::clone(&lane.first));
+        let before_us = all
+            .iter()
+            .map(|(other, lane)| {
+                if *other == tenant {
+                    rounds - 1
+                } else {
+                    lane.waiting.min(rounds)
+                }
+            })
+            .fold(0, u32::saturating_add);
+        drop(all);
+        let place = Self {
+            lanes,
+            tenant,
+            first,
+        };
+        (place, before_us)
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        let mut all = lock(self.lanes);
+        if let Some(lane) = all.get_mut(&self.tenant) {
+            lane.waiting -= 1;
+            if lane.waiting == 0 {
+                all.remove(&self.tenant);
+            }
+        }
     }
 }
 
@@ -264,6 +307,39 @@ mod tests {
         layer.unwrap_within(&a_request(), limit).await.unwrap();
         assert!(start.elapsed() <= SECOND);
         assert_eq!(fake.calls(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_tenants_backlog_does_not_delay_another() {
+        let (layer, _) = limited(10);
+        let limit = Duration::from_mins(1);
+        let greedy = tokio::spawn({
+            let layer = Arc::clone(&layer);
+            async move {
+                let calls = (0..300).map(|_| {
+                    let layer = Arc::clone(&layer);
+                    let call = async move { layer.unwrap_within(&a_request(), limit).await };
+                    tokio::spawn(Tenant::new("greedy").scope(call))
+                });
+                let calls: Vec<_> = calls.collect();
+                let mut done = 0;
+                for call in calls {
+                    done += usize::from(call.await.unwrap().is_ok());
+                }
+                done
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        // Its deadline is far before the end of the others' backlog, so it is not even refused at once.
+        for _ in 0..3 {
+            let start = Instant::now();
+            let request = a_request();
+            let call = layer.unwrap_within(&request, SECOND);
+            Tenant::new("modest").scope(call).await.unwrap();
+            assert!(start.elapsed() <= Duration::from_millis(300));
+        }
+        assert_eq!(greedy.await.unwrap(), 300);
+        assert!(lock(&layer.bucket.lanes).is_empty());
     }
 
     #[tokio::test(start_paused = true)]

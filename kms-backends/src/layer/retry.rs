@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use jwe_envelope::{RecipientKey, SecretBytes, UnwrapRequest};
 use tokio::time::{Instant, sleep};
 
-use super::time_to_call;
+use super::time_left::reserve_for_call;
 use crate::error::{Category, UnwrapError};
 use crate::key_unwrap::KeyUnwrap;
 
 /// How often and how soon to ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RetryOptions {
     /// How many times the service is asked in all.
     pub attempts: u32,
@@ -20,6 +21,29 @@ pub struct RetryOptions {
     pub base: Duration,
     /// The bound grows no further than this.
     pub cap: Duration,
+}
+
+impl RetryOptions {
+    /// How many times the service is asked in all.
+    #[must_use]
+    pub const fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// Upper bound of the first wait.
+    #[must_use]
+    pub const fn base(mut self, base: Duration) -> Self {
+        self.base = base;
+        self
+    }
+
+    /// What the bound grows to at most.
+    #[must_use]
+    pub const fn cap(mut self, cap: Duration) -> Self {
+        self.cap = cap;
+        self
+    }
 }
 
 impl Default for RetryOptions {
@@ -76,11 +100,12 @@ impl KeyUnwrap for Retry {
                 Err(error) if error.category() == Category::Unavailable => error,
                 answer => return answer,
             };
-            // An answer that never left this process (breaker, quota) uses up time alone.
+            // An answer from within this process (breaker, quota) uses up only time.
             asked += u32::from(error.was_sent());
             let wait = self.wait(round, error.retry_after());
             let left = deadline.saturating_duration_since(Instant::now());
-            if asked >= self.options.attempts || wait.saturating_add(time_to_call(left)) >= left {
+            if asked >= self.options.attempts || wait.saturating_add(reserve_for_call(left)) >= left
+            {
                 return Err(error);
             }
             sleep(wait).await;

@@ -1,75 +1,11 @@
-//! Reads a private key file that nobody else can read.
+//! Reads a private key file that no one else can read.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use jwe_envelope::KeyError;
+use super::error::{LARGEST, LocalFileError};
 use zeroize::Zeroizing;
-
-/// A PKCS#8 RSA-4096 key takes 3.3 KB as PEM, a JWK 3.2 KB.
-const LARGEST: u64 = 64 * 1024;
-
-/// Why a private key file cannot be used. Each says what to do; none holds a byte of the file.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LocalFileError {
-    /// It holds no usable private key.
-    #[error("private key file {path:?} holds no usable private key")]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with its content.
-        #[source]
-        source: KeyError,
-    },
-    /// A folder, a pipe, a device.
-    #[error("private key file {path:?} is not a regular file")]
-    NotAFile {
-        /// What was named.
-        path: PathBuf,
-    },
-    /// Others may read or change it.
-    #[error(
-        "private key file {path:?} can be used by others (mode {mode:04o}); close it with `chmod 600 {}`",
-        quoted(path)
-    )]
-    OpenToOthers {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// It is somebody else's.
-    #[error(
-        "private key file {path:?} belongs to user {owner}, who could replace it; \
-         take it over with `chown {user} {}`",
-        quoted(path)
-    )]
-    OtherOwner {
-        /// The file.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-        /// Who we are.
-        user: u32,
-    },
-    /// Larger than any key.
-    #[error("private key file {path:?} is larger than {LARGEST} bytes; is it a key?")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Missing, or not ours to read.
-    #[error("private key file {path:?} cannot be read")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-}
 
 /// The content of the file at `path`, wiped when dropped.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, LocalFileError> {
@@ -121,13 +57,13 @@ fn open(path: &Path) -> io::Result<File> {
 fn check_access(path: &Path, metadata: &std::fs::Metadata) -> Result<(), LocalFileError> {
     use std::os::unix::fs::MetadataExt as _;
     let user = rustix::process::geteuid().as_raw();
-    judge_access(path, metadata.mode() & 0o7777, metadata.uid(), user)
+    check_permissions(path, metadata.mode() & 0o7777, metadata.uid(), user)
 }
 
-/// Nobody but `user` and root may use the file, with one exception: a file of root's that our group may read.
-/// So does Kubernetes mount a Secret for a process that is not root (`fsGroup`, mode 0440), and it knows no tighter way.
+/// Only `user` and root may use the file, with one exception: a file of root that our group may read. Kubernetes mounts
+/// a Secret like that for a process that is not root (`fsGroup`, mode 0440), and has no stricter way.
 #[cfg(unix)]
-fn judge_access(path: &Path, mode: u32, owner: u32, user: u32) -> Result<(), LocalFileError> {
+fn check_permissions(path: &Path, mode: u32, owner: u32, user: u32) -> Result<(), LocalFileError> {
     const GROUP_AND_OTHERS: u32 = 0o077;
     const GROUP_READS: u32 = 0o040;
     const ROOT: u32 = 0;
@@ -140,7 +76,7 @@ fn judge_access(path: &Path, mode: u32, owner: u32, user: u32) -> Result<(), Loc
             mode,
         });
     }
-    // Root reads what it likes anyway; its files (mounted volumes) are fine for everybody.
+    // Root reads what it likes anyway; its files (mounted volumes) are fine for everyone.
     if owner != user && owner != ROOT {
         return Err(LocalFileError::OtherOwner {
             path: path.to_owned(),
@@ -157,21 +93,13 @@ fn check_access(_: &Path, _: &std::fs::Metadata) -> Result<(), LocalFileError> {
     Ok(())
 }
 
-/// As a shell reads it back.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt as _;
+
+    use std::path::PathBuf;
 
     use super::*;
 
@@ -209,9 +137,9 @@ mod tests {
 
     #[test]
     fn a_mounted_secret_may_be_read_by_our_group_alone() {
-        let judge = |mode, owner, user| judge_access(Path::new("key.pem"), mode, owner, user);
-        assert!(judge(0o440, 0, 1000).is_ok());
-        assert!(judge(0o640, 0, 1000).is_ok());
+        let check = |mode, owner, user| check_permissions(Path::new("key.pem"), mode, owner, user);
+        assert!(check(0o440, 0, 1000).is_ok());
+        assert!(check(0o640, 0, 1000).is_ok());
         for (mode, owner, user) in [
             (0o444, 0, 1000),
             (0o460, 0, 1000),
@@ -219,7 +147,7 @@ mod tests {
             (0o440, 1000, 1000),
             (0o440, 0, 0),
         ] {
-            let refused = judge(mode, owner, user);
+            let refused = check(mode, owner, user);
             assert!(
                 matches!(refused, Err(LocalFileError::OpenToOthers { .. })),
                 "{mode:o} of {owner} for {user}: {refused:?}"
@@ -229,7 +157,7 @@ mod tests {
 
     #[test]
     fn refuses_a_file_of_somebody_else() {
-        let refused = judge_access(Path::new("key.pem"), 0o600, 1001, 1000);
+        let refused = check_permissions(Path::new("key.pem"), 0o600, 1001, 1000);
         let Err(LocalFileError::OtherOwner { owner, user, .. }) = refused else {
             panic!("{refused:?}");
         };
@@ -263,13 +191,5 @@ mod tests {
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
         assert!(matches!(read(&path), Err(LocalFileError::NotAFile { .. })));
-    }
-
-    #[test]
-    fn commands_in_messages_survive_odd_names() {
-        assert_eq!(quoted(Path::new("/a/b.pem")), "/a/b.pem");
-        assert_eq!(quoted(Path::new("my key.pem")), "'my key.pem'");
-        assert_eq!(quoted(Path::new("it's")), r"'it'\''s'");
-        assert_eq!(quoted(Path::new("-rf")), "'-rf'");
     }
 }

@@ -1,6 +1,5 @@
-//! Operations with a private key, one after the other from one queue.
+//! Operations with a private key, one after the other from one queue in which tenants take turns.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +7,9 @@ use jwe_envelope::{LocalKey, LocalUnwrapError, SecretBytes};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
+use crate::fair_queue::FairQueue;
 use crate::key_unwrap::OwnedRequest;
+use crate::tenant::Tenant;
 
 type Answer = Result<SecretBytes, LocalUnwrapError>;
 
@@ -29,7 +30,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Job>,
+    jobs: FairQueue<Job>,
     threads: usize,
 }
 
@@ -51,11 +52,11 @@ impl Queue {
         &self.0.key
     }
 
-    /// Queues an operation. When the receiver is gone by its turn, it is not begun. Must be called within a tokio runtime.
+    /// Queues an operation for the current tenant. When the receiver is gone by its turn, it is not begun. Must be called within a tokio runtime.
     pub(super) fn submit(&self, request: OwnedRequest) -> oneshot::Receiver<Answer> {
         let (reply, answer) = oneshot::channel();
         let mut state = self.0.lock();
-        state.jobs.push_back(Job { request, reply });
+        state.jobs.push(Tenant::current(), Job { request, reply });
         if state.threads < self.0.most {
             state.threads += 1;
             let thread = Thread {
@@ -104,7 +105,7 @@ impl Thread {
 
     fn next(&mut self) -> Option<Job> {
         let mut state = self.shared.lock();
-        let job = state.jobs.pop_front();
+        let job = state.jobs.pop();
         if job.is_none() {
             // In the same breath: what is queued from here on starts another thread.
             state.threads -= 1;
@@ -169,6 +170,25 @@ mod tests {
         }
         assert!(queue.submit(request()).await.is_ok());
         assert!(queue.0.lock().jobs.is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_tenants_backlog_does_not_delay_another() {
+        let mut queue = queue();
+        // No thread takes anything before all of it is queued.
+        Arc::get_mut(&mut queue.0).expect("no thread yet").most = 0;
+        let greedy = async { (0..200).for_each(|_| drop(queue.submit(request()))) };
+        Tenant::new("greedy").scope(greedy).await;
+        let mut answer = None;
+        let modest = async { answer = Some(queue.submit(request())) };
+        Tenant::new("modest").scope(modest).await;
+        let mut thread = Thread {
+            shared: Arc::clone(&queue.0),
+            counted: false,
+        };
+        assert!(thread.next().expect("a job").reply.is_closed());
+        let second = thread.next().expect("a job");
+        assert!(!second.reply.is_closed(), "the modest tenant's turn");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use jwe_envelope::{Curve, KeyError, KeyManagement, RecipientKey};
 
 /// Why there is no public key.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum PublicKeyFault {
     /// The token has attributes, but none of a key that we know.
     Unknown,
     /// It is no key that can be used.
@@ -22,7 +22,7 @@ pub(super) fn public_key(
     session: &Session,
     object: ObjectHandle,
     algorithm: Option<KeyManagement>,
-) -> Result<RecipientKey, Fault> {
+) -> Result<RecipientKey, PublicKeyFault> {
     let wanted = [
         AttributeType::Modulus,
         AttributeType::PublicExponent,
@@ -32,7 +32,7 @@ pub(super) fn public_key(
     let (mut modulus, mut exponent, mut params, mut point) = (None, None, None, None);
     for attribute in session
         .get_attributes(object, &wanted)
-        .map_err(Fault::Token)?
+        .map_err(PublicKeyFault::Token)?
     {
         match attribute {
             Attribute::Modulus(bytes) => modulus = Some(bytes),
@@ -47,11 +47,11 @@ pub(super) fn public_key(
             rsa(&modulus, &exponent)
         }
         (_, _, Some(params), Some(point)) => {
-            elliptic_curve(&params, &point).ok_or(Fault::Unknown)?
+            elliptic_curve(&params, &point).ok_or(PublicKeyFault::Unknown)?
         }
-        _ => return Err(Fault::Unknown),
+        _ => return Err(PublicKeyFault::Unknown),
     };
-    RecipientKey::from_jwk(jwk.as_bytes(), algorithm).map_err(Fault::Key)
+    RecipientKey::from_jwk(jwk.as_bytes(), algorithm).map_err(PublicKeyFault::Key)
 }
 
 /// Big-endian numbers, which a token may write with leading zeros and a JWK may not.

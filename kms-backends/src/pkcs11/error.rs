@@ -1,18 +1,20 @@
-//! What a token's return values mean for us.
+//! From the return values of a token to categories: the table in `docs/key-services.md`, as code.
 
 use cryptoki::context::Function;
 use cryptoki::error::{Error, RvError};
 
 use crate::error::Category;
 
-/// Category and words.
-pub(super) fn judge(error: &Error) -> (Category, &'static str) {
+const REJECTED: (Category, &str) = (Category::Rejected, "rejected the wrapped content key");
+
+/// The category, and what the token did.
+pub(super) fn classify(error: &Error) -> (Category, &'static str) {
     match error {
-        // Some tokens have no other word for a ciphertext that does not decrypt. Trouble with the device has words of its own.
+        // Some tokens answer this for a ciphertext that does not decrypt. Problems of the device have codes of their own.
         Error::Pkcs11(RvError::GeneralError | RvError::FunctionFailed, Function::Decrypt) => {
-            (Category::Rejected, "rejects the wrapped content key")
+            REJECTED
         }
-        Error::Pkcs11(value, _) => judge_value(*value),
+        Error::Pkcs11(value, _) => classify_value(*value),
         Error::InvalidValue
         | Error::LibraryLoading(_)
         | Error::MissingSymbol(_)
@@ -25,21 +27,21 @@ pub(super) fn judge(error: &Error) -> (Category, &'static str) {
         | Error::TryFromSlice(_)
         | Error::Utf8(_) => (
             Category::Misconfigured,
-            "and this program do not understand each other",
+            "answered in a way that this program does not understand",
         ),
     }
 }
 
 /// PKCS#11 3.1 §5.1. Every value, so that a new one asks what it means.
-fn judge_value(value: RvError) -> (Category, &'static str) {
+fn classify_value(value: RvError) -> (Category, &'static str) {
     match value {
         RvError::DataInvalid
         | RvError::DataLenRange
         | RvError::EncryptedDataInvalid
-        | RvError::EncryptedDataLenRange => (Category::Rejected, "rejects the wrapped content key"),
+        | RvError::EncryptedDataLenRange => REJECTED,
         RvError::ActionProhibited
         | RvError::FunctionRejected
-        | RvError::KeyFunctionNotPermitted => (Category::Denied, "does not let us use the key"),
+        | RvError::KeyFunctionNotPermitted => (Category::Denied, "denied the use of the key"),
         RvError::PinExpired
         | RvError::PinIncorrect
         | RvError::PinInvalid
@@ -49,7 +51,7 @@ fn judge_value(value: RvError) -> (Category, &'static str) {
         | RvError::UserAnotherAlreadyLoggedIn
         | RvError::UserPinNotInitialized
         | RvError::UserTooManyTypes
-        | RvError::UserTypeInvalid => (Category::Misconfigured, "does not let us log in"),
+        | RvError::UserTypeInvalid => (Category::Misconfigured, "rejected the login"),
         RvError::ArgumentsBad
         | RvError::AttributeReadOnly
         | RvError::AttributeSensitive
@@ -102,9 +104,9 @@ fn judge_value(value: RvError) -> (Category, &'static str) {
         | RvError::WrappingKeyHandleInvalid
         | RvError::WrappingKeySizeRange
         | RvError::WrappingKeyTypeInconsistent => {
-            (Category::Misconfigured, "cannot do this with the key")
+            (Category::Misconfigured, "does not support this operation")
         }
-        // Pulled out, busy, confused: a new session may do.
+        // Removed, busy, in a bad state: a new session may work.
         RvError::BufferTooSmall
         | RvError::Cancel
         | RvError::CryptokiNotInitialized
@@ -130,14 +132,14 @@ fn judge_value(value: RvError) -> (Category, &'static str) {
         | RvError::UnknownErrorCode(_)
         | RvError::UserAlreadyLoggedIn
         | RvError::UserNotLoggedIn
-        | RvError::VendorDefined(_) => (Category::Unavailable, "cannot be asked now"),
+        | RvError::VendorDefined(_) => (Category::Unavailable, "is not available"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table;
+    use test_support::tables;
 
     /// The rows of docs/key-services.md.
     #[test]
@@ -159,14 +161,14 @@ mod tests {
             RvError::SessionHandleInvalid,
             RvError::TokenNotPresent,
         ];
-        let rows = table::rows("pkcs11");
+        let rows = tables::rows("pkcs11");
         assert_eq!(rows.len(), values.len());
         for row in rows {
             let value = values
                 .iter()
                 .find(|value| format!("{value:?}") == row.code)
                 .unwrap_or_else(|| panic!("{}", row.code));
-            let (category, _) = judge(&Error::Pkcs11(*value, Function::Decrypt));
+            let (category, _) = classify(&Error::Pkcs11(*value, Function::Decrypt));
             assert_eq!(category.as_str(), row.category.as_str(), "{}", row.code);
             assert_eq!(
                 category == Category::Unavailable,
@@ -177,12 +179,12 @@ mod tests {
         }
     }
 
-    /// Trouble with the device is no verdict on a ciphertext, wherever it shows.
+    /// A problem of the device does not mention a ciphertext, whichever function reports it.
     #[test]
     fn only_a_decryption_fails_for_its_ciphertext() {
         for value in [RvError::GeneralError, RvError::FunctionFailed] {
             for function in [Function::OpenSession, Function::Login, Function::DeriveKey] {
-                let (category, _) = judge(&Error::Pkcs11(value, function));
+                let (category, _) = classify(&Error::Pkcs11(value, function));
                 assert_eq!(
                     category,
                     Category::Unavailable,

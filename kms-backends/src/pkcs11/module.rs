@@ -1,4 +1,4 @@
-//! Loading a module: once for each path, and never one that somebody else could have put there.
+//! Loads a module: once for each path, and never one that another user could have put there.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
 
-use super::settings;
-use crate::connect::ConnectError;
+use super::options::settings;
+use crate::service::connect_error::ConnectError;
 use crate::sync::lock;
 
 /// `C_Initialize` is for a process, not for a key: a second one is an error.
@@ -21,7 +21,7 @@ pub(super) fn load(path: &Path) -> Result<Pkcs11, ConnectError> {
     if let Some(module) = loaded.get(path) {
         return Ok(module.clone());
     }
-    judge(path)?;
+    check_module_file(path)?;
     let unusable = |error: Error| {
         settings(format!(
             "the module {} cannot be used: {error}",
@@ -38,17 +38,17 @@ pub(super) fn load(path: &Path) -> Result<Pkcs11, ConnectError> {
     Ok(module)
 }
 
-/// The code at `path` will run with all our rights.
-fn judge(path: &Path) -> Result<(), ConnectError> {
+/// Checks the file: its code will run with all our rights.
+fn check_module_file(path: &Path) -> Result<(), ConnectError> {
     let refuse = |why: &str| Err(settings(format!("the module {} {why}", path.display())));
     if !path.is_absolute() {
-        return refuse("is no absolute path");
+        return refuse("is not an absolute path");
     }
     let Ok(metadata) = path.metadata() else {
         return refuse("cannot be read");
     };
     if !metadata.is_file() {
-        return refuse("is no file");
+        return refuse("is not a regular file");
     }
     #[cfg(unix)]
     {
@@ -57,10 +57,10 @@ fn judge(path: &Path) -> Result<(), ConnectError> {
         const OTHERS_WRITE: u32 = 0o022;
         let user = rustix::process::geteuid().as_raw();
         if metadata.uid() != ROOT && metadata.uid() != user {
-            return refuse("belongs to somebody else, who could replace it");
+            return refuse("belongs to another user, who could replace it");
         }
         if metadata.mode() & OTHERS_WRITE != 0 {
-            return refuse("can be written by others; close it with `chmod go-w`");
+            return refuse("can be written by others; restrict it with `chmod go-w`");
         }
     }
     Ok(())
@@ -92,7 +92,7 @@ mod tests {
     fn a_module_is_a_file_at_an_absolute_path() {
         for (path, why) in [
             ("module.so", "absolute"),
-            ("/", "no file"),
+            ("/", "not a regular file"),
             ("/nonexistent/module.so", "cannot be read"),
         ] {
             let error = load(Path::new(path)).unwrap_err().to_string();

@@ -13,28 +13,28 @@ use jwe_envelope::{
     EphemeralKey, KeyManagement, OaepHash, RecipientKey, SecretBytes, UnwrapRequest,
 };
 
-use super::pin::{self, Flags, Found};
+use super::identity::{self, PinFlags, TriedPin};
 use super::{attributes, error};
 use crate::error::{Category, UnwrapError};
 use crate::key_uri::Pkcs11Key;
 use crate::local::file;
-use crate::remote::{Words, misfit};
+use crate::service::remote::{ServiceMessage, misconfigured_key};
 use crate::sync::lock;
 
 /// Where a key is, and how to get at it.
-pub(super) struct Token {
+pub(super) struct Pkcs11Token {
     module: Pkcs11,
     key: Pkcs11Key,
     pub(super) reference: String,
 }
 
 /// A session that is logged in, and the key in it.
-pub(super) struct Opened {
+pub(super) struct OpenSession {
     session: Session,
     private: ObjectHandle,
 }
 
-impl Token {
+impl Pkcs11Token {
     pub(super) fn new(module: Pkcs11, key: Pkcs11Key, reference: String) -> Self {
         Self {
             module,
@@ -44,17 +44,17 @@ impl Token {
     }
 
     /// Opens a session and finds the private key, which must be that of `recipient`.
-    pub(super) fn open(&self, recipient: &RecipientKey) -> Result<Opened, UnwrapError> {
+    pub(super) fn open(&self, recipient: &RecipientKey) -> Result<OpenSession, UnwrapError> {
         let session = self.session()?;
         let private = self.find(&session, ObjectClass::PRIVATE_KEY)?;
         let held = self.public_half(&session, Some(recipient.algorithm()))?;
         if held.kid() != recipient.kid() {
-            return Err(misfit(
+            return Err(misconfigured_key(
                 &self.reference,
-                "is the private half of another public key than the configured one",
+                "does not belong to the configured public key",
             ));
         }
-        Ok(Opened { session, private })
+        Ok(OpenSession { session, private })
     }
 
     pub(super) fn public_key(
@@ -68,7 +68,7 @@ impl Token {
     /// Does what the private key can.
     pub(super) fn answer(
         &self,
-        opened: &Opened,
+        opened: &OpenSession,
         request: &UnwrapRequest<'_>,
     ) -> Result<SecretBytes, UnwrapError> {
         match *request {
@@ -77,13 +77,16 @@ impl Token {
                 padding,
                 ciphertext,
             } => self.decrypt(opened, padding, ciphertext),
-            _ => Err(misfit(&self.reference, "knows no such request")),
+            _ => Err(misconfigured_key(
+                &self.reference,
+                "does not support this kind of request",
+            )),
         }
     }
 
     fn decrypt(
         &self,
-        opened: &Opened,
+        opened: &OpenSession,
         padding: OaepHash,
         ciphertext: &[u8],
     ) -> Result<SecretBytes, UnwrapError> {
@@ -92,7 +95,12 @@ impl Token {
             OaepHash::Sha256 => (MechanismType::SHA256, PkcsMgfType::MGF1_SHA256),
             OaepHash::Sha384 => (MechanismType::SHA384, PkcsMgfType::MGF1_SHA384),
             OaepHash::Sha512 => (MechanismType::SHA512, PkcsMgfType::MGF1_SHA512),
-            _ => return Err(misfit(&self.reference, "knows no such padding")),
+            _ => {
+                return Err(misconfigured_key(
+                    &self.reference,
+                    "does not support this padding",
+                ));
+            }
         };
         let parameters = PkcsOaepParams::new(hash, mask, PkcsOaepSource::empty());
         let secret = opened
@@ -107,7 +115,11 @@ impl Token {
     }
 
     /// The raw x coordinate: the token derives, KDF and key unwrapping are done here.
-    fn agree(&self, opened: &Opened, ephemeral: &EphemeralKey) -> Result<SecretBytes, UnwrapError> {
+    fn agree(
+        &self,
+        opened: &OpenSession,
+        ephemeral: &EphemeralKey,
+    ) -> Result<SecretBytes, UnwrapError> {
         let length = ephemeral.curve().coordinate_len();
         let parameters = Ecdh1DeriveParams::new(EcKdf::null(), ephemeral.as_bytes());
         let template = [
@@ -127,7 +139,7 @@ impl Token {
             )
             .map_err(|error| self.explain(&error))?;
         let value = session.get_attributes(derived, &[AttributeType::Value]);
-        // Whatever became of it, the secret does not stay in the session.
+        // Whatever the outcome, the secret does not stay in the session.
         let destroyed = session.destroy_object(derived);
         let value = value.map_err(|error| self.explain(&error))?;
         let secret = value.into_iter().find_map(|attribute| match attribute {
@@ -135,7 +147,8 @@ impl Token {
             _ => None,
         });
         destroyed.map_err(|error| self.explain(&error))?;
-        let secret = secret.ok_or_else(|| misfit(&self.reference, "gave no secret to read"))?;
+        let secret = secret
+            .ok_or_else(|| misconfigured_key(&self.reference, "returned no readable secret"))?;
         Ok(padded(secret, length))
     }
 
@@ -159,22 +172,23 @@ impl Token {
     fn log_in(&self, session: &Session, slot: Slot) -> Result<(), UnwrapError> {
         let reference = &self.reference;
         let path = self.key.pin_source().ok_or_else(|| {
-            misfit(
+            misconfigured_key(
                 reference,
-                "is behind a PIN; add `pin-source=file:/path` to the reference",
+                "needs a PIN; add `pin-source=file:/path` to the reference",
             )
         })?;
         let written = path.metadata().and_then(|metadata| metadata.modified());
         let bytes = file::read(path).map_err(|error| {
-            misfit(reference, "is behind a PIN that cannot be read").with_source(error)
+            misconfigured_key(reference, "needs a PIN, and the PIN file cannot be read")
+                .with_source(error)
         })?;
         let text = std::str::from_utf8(&bytes)
-            .map_err(|_| misfit(reference, "has a PIN that is no text"))?;
-        // An editor's line end is no part of it.
+            .map_err(|_| misconfigured_key(reference, "has a PIN that is not UTF-8 text"))?;
+        // A newline that an editor added is not part of it.
         let text = text.trim_end_matches(['\r', '\n']);
-        let found = Found::new(text, written.ok());
+        let found = TriedPin::new(text, written.ok());
         let info = self.info(slot)?;
-        let guard = pin::guard(format!(
+        let guard = identity::guard(format!(
             "{:?}",
             [
                 info.manufacturer_id(),
@@ -186,14 +200,14 @@ impl Token {
         // Held while we log in, so that two threads do not spend two tries on one bad PIN.
         let mut guard = lock(&guard);
         let info = self.info(slot)?;
-        let flags = Flags {
+        let flags = PinFlags {
             count_low: info.user_pin_count_low(),
             final_try: info.user_pin_final_try(),
             locked: info.user_pin_locked(),
         };
         guard
             .may_try(&found, flags)
-            .map_err(|why| misfit(reference, why))?;
+            .map_err(|why| misconfigured_key(reference, why))?;
         match session.login(UserType::User, Some(&AuthPin::new(text.into()))) {
             Ok(()) => {
                 guard.succeeded();
@@ -202,7 +216,7 @@ impl Token {
             // Another session of ours did, perhaps with another PIN.
             Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
             Err(error) => {
-                guard.failed(found, pin::verdict(&error));
+                guard.failed(found, identity::pin_outcome(&error));
                 Err(self.explain(&error))
             }
         }
@@ -216,7 +230,7 @@ impl Token {
             if self.key.slot_id().is_some_and(|id| id != slot.id()) {
                 continue;
             }
-            // A slot whose token is being pulled out is none of ours.
+            // The token may be removed at this moment.
             let Ok(info) = self.module.get_token_info(slot) else {
                 continue;
             };
@@ -226,15 +240,15 @@ impl Token {
                 && fits(self.key.model(), info.model())
                 && fits(self.key.serial(), info.serial_number());
             if fits && found.replace(slot).is_some() {
-                return Err(misfit(
+                return Err(misconfigured_key(
                     &self.reference,
-                    "fits several tokens; add `serial` to the reference",
+                    "matches several tokens; add `serial` to the reference",
                 ));
             }
         }
         // Not there now: it may be plugged in again.
         found.ok_or_else(|| {
-            let message = format!("the token of {} is not there", self.reference);
+            let message = format!("the token of {} is not present", self.reference);
             UnwrapError::new(Category::Unavailable, message)
         })
     }
@@ -253,12 +267,12 @@ impl Token {
         match found[..] {
             [one] => Ok(one),
             [] => {
-                let message = format!("the token has no {class} that fits {}", self.reference);
+                let message = format!("the token has no {class} that matches {}", self.reference);
                 Err(UnwrapError::new(Category::UnknownKey, message))
             }
-            _ => Err(misfit(
+            _ => Err(misconfigured_key(
                 &self.reference,
-                "fits several keys; add `id` to the reference",
+                "matches several keys; add `id` to the reference",
             )),
         }
     }
@@ -276,18 +290,18 @@ impl Token {
             found => found?,
         };
         attributes::public_key(session, object, algorithm).map_err(|fault| match fault {
-            attributes::Fault::Token(error) => self.explain(&error),
-            attributes::Fault::Unknown => {
-                misfit(&self.reference, "has no public half that can be read")
+            attributes::PublicKeyFault::Token(error) => self.explain(&error),
+            attributes::PublicKeyFault::Unknown => {
+                misconfigured_key(&self.reference, "has no readable public key")
             }
-            attributes::Fault::Key(source) => {
-                misfit(&self.reference, "is no key that can be used").with_source(source)
+            attributes::PublicKeyFault::Key(source) => {
+                misconfigured_key(&self.reference, "is not a usable key").with_source(source)
             }
         })
     }
 
-    /// Some tokens say "device error" of a ciphertext that does not decrypt. A device that goes on answering has none.
-    fn explain_decrypt(&self, opened: &Opened, error: &Error) -> UnwrapError {
+    /// Some tokens answer "device error" for a ciphertext that does not decrypt. A device that still answers has no error.
+    fn explain_decrypt(&self, opened: &OpenSession, error: &Error) -> UnwrapError {
         let lives = || opened.session.get_session_info().is_ok();
         if matches!(
             error,
@@ -295,19 +309,19 @@ impl Token {
         ) && lives()
         {
             let message = format!(
-                "the token of {} rejects the wrapped content key",
+                "the token of {} rejected the wrapped content key",
                 self.reference
             );
             return UnwrapError::new(Category::Rejected, message)
-                .with_source(Words::new("token", &error.to_string()));
+                .with_source(ServiceMessage::new("token", &error.to_string()));
         }
         self.explain(error)
     }
 
     fn explain(&self, error: &Error) -> UnwrapError {
-        let (category, what) = error::judge(error);
+        let (category, what) = error::classify(error);
         UnwrapError::new(category, format!("the token of {} {what}", self.reference))
-            .with_source(Words::new("token", &error.to_string()))
+            .with_source(ServiceMessage::new("token", &error.to_string()))
     }
 }
 
@@ -322,7 +336,7 @@ fn padded(secret: SecretBytes, length: usize) -> SecretBytes {
     })
 }
 
-impl std::fmt::Debug for Token {
+impl std::fmt::Debug for Pkcs11Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Token")
             .field("reference", &self.reference)

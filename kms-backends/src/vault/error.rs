@@ -2,12 +2,12 @@
 
 use serde::Deserialize;
 
-use super::transport::{Answer, Broken};
+use super::transport::{Answer, TransportError};
 use crate::error::{Category, UnwrapError};
 
-/// What was asked.
+/// The operation that was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum VaultOperation {
     Decrypt,
     Login,
     ReadKey,
@@ -15,14 +15,16 @@ pub(super) enum Asked {
 }
 
 /// What a status other than 2xx means. 403 to a decryption comes here only after a fresh login.
-pub(super) fn category(asked: Asked, status: u16, key_is_missing: bool) -> Category {
-    match (asked, status) {
+pub(super) fn category(operation: VaultOperation, status: u16, key_is_missing: bool) -> Category {
+    match (operation, status) {
         // Transit answers "encryption key not found" with 400.
-        (Asked::Decrypt | Asked::ReadKey, 400) if key_is_missing => Category::UnknownKey,
-        (Asked::Decrypt | Asked::ReadKey, 404) => Category::UnknownKey,
-        // Wrong key, bad padding: Transit calls it an internal error. Anything milder could be told apart from a bad tag,
-        // and whoever sends made-up envelopes could have them retried and open the breaker.
-        (Asked::Decrypt, 500) => Category::Rejected,
+        (VaultOperation::Decrypt | VaultOperation::ReadKey, 400) if key_is_missing => {
+            Category::UnknownKey
+        }
+        (VaultOperation::Decrypt | VaultOperation::ReadKey, 404) => Category::UnknownKey,
+        // Wrong key, bad padding: Transit calls it an internal error. Any other category could be told apart from a bad
+        // tag, and forged envelopes would be retried and open the breaker.
+        (VaultOperation::Decrypt, 500) => Category::Rejected,
         (_, 401 | 403) => Category::Denied,
         // 307 and 308: a standby that does not forward. 412: a replica that has not caught up. 472, 473: standbys.
         (_, 300..=399 | 408 | 412 | 425 | 429 | 472 | 473 | 500..) => Category::Unavailable,
@@ -31,14 +33,14 @@ pub(super) fn category(asked: Asked, status: u16, key_is_missing: bool) -> Categ
     }
 }
 
-/// The error of an answer that is no success.
-pub(super) fn failed(asked: Asked, answer: &Answer, what: &str) -> UnwrapError {
+/// The error of an answer with a status other than 2xx.
+pub(super) fn status_error(operation: VaultOperation, answer: &Answer, what: &str) -> UnwrapError {
     let missing = says(answer, "encryption key not found");
-    let category = category(asked, answer.status, missing);
-    let act = match (asked, category) {
-        (Asked::Login, _) => "the login to",
-        (Asked::ReadKey, _) => "the public key of",
-        (Asked::Decrypt | Asked::Renew, _) => "",
+    let category = category(operation, answer.status, missing);
+    let act = match (operation, category) {
+        (VaultOperation::Login, _) => "the login to",
+        (VaultOperation::ReadKey, _) => "the public key of",
+        (VaultOperation::Decrypt | VaultOperation::Renew, _) => "",
     };
     let act = if act.is_empty() {
         String::new()
@@ -46,13 +48,13 @@ pub(super) fn failed(asked: Asked, answer: &Answer, what: &str) -> UnwrapError {
         format!("{act} ")
     };
     let words = match category {
-        Category::Denied => format!("vault denied {act}{what}"),
-        Category::Misconfigured => format!("vault cannot serve {act}{what} as it is configured"),
-        Category::Rejected => format!("vault refused the wrapped key for {what}"),
-        Category::Unavailable => format!("vault is not available for {act}{what}"),
-        Category::UnknownKey => format!("vault has no key {what}"),
+        Category::Denied => format!("Vault denied {act}{what}"),
+        Category::Misconfigured => format!("Vault cannot serve {act}{what} as it is configured"),
+        Category::Rejected => format!("Vault rejected the wrapped content key for {what}"),
+        Category::Unavailable => format!("Vault is not available for {act}{what}"),
+        Category::UnknownKey => format!("Vault does not have key {what}"),
     };
-    let error = UnwrapError::new(category, words).with_source(Status {
+    let error = UnwrapError::new(category, words).with_source(VaultStatus {
         code: answer.status,
         errors: if category == Category::Rejected {
             String::new()
@@ -66,31 +68,34 @@ pub(super) fn failed(asked: Asked, answer: &Answer, what: &str) -> UnwrapError {
     }
 }
 
-/// Nothing usable came back.
-pub(super) fn broken(broken: Broken, what: &str) -> UnwrapError {
+/// The request or the answer failed on the way.
+pub(super) fn transport_error(broken: TransportError, what: &str) -> UnwrapError {
     let (category, words) = match &broken {
-        Broken::Request => (Category::Misconfigured, "vault cannot be asked for"),
-        Broken::TooLong => (Category::Unavailable, "vault answered too much for"),
-        Broken::Http(error) if error.is_timeout() => {
-            (Category::Unavailable, "vault did not answer in time for")
+        TransportError::Request => (
+            Category::Misconfigured,
+            "the request to Vault could not be made for",
+        ),
+        TransportError::TooLong => (Category::Unavailable, "the answer of Vault is too long for"),
+        TransportError::Http(error) if error.is_timeout() => {
+            (Category::Unavailable, "Vault did not answer in time for")
         }
-        Broken::Http(_) => (Category::Unavailable, "vault cannot be reached for"),
+        TransportError::Http(_) => (Category::Unavailable, "Vault could not be reached for"),
     };
     UnwrapError::new(category, format!("{words} {what}")).with_source(broken)
 }
 
-/// A success that is not what was asked for: a proxy's page, another protocol.
-pub(super) fn garbled(what: &str) -> UnwrapError {
+/// A success whose body is not what was requested: a proxy's page, another protocol.
+pub(super) fn unexpected_answer(what: &str) -> UnwrapError {
     UnwrapError::new(
         Category::Unavailable,
-        format!("vault answered something else than was asked for {what}"),
+        format!("unexpected answer from Vault for {what}"),
     )
 }
 
-/// For the log: Vault's own words, which never quote the ciphertext.
+/// For the log: Vault's own messages, which never quote the ciphertext.
 #[derive(Debug, thiserror::Error)]
 #[error("status {code}{errors}")]
-struct Status {
+struct VaultStatus {
     code: u16,
     errors: String,
 }

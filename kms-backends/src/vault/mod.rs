@@ -4,27 +4,28 @@
 //! (which would carry the token to another host), takes no setting from the environment, bounds every answer before it is
 //! read, keeps the server's `Retry-After`, and never hands an answer to anything that prints.
 //!
-//! Transit decrypts with RSA-OAEP-256 alone. It wants the version of the key in front of the ciphertext, which comes from
+//! Transit decrypts only with RSA-OAEP-256. It wants the version of the key in front of the ciphertext, which comes from
 //! the configured reference and never from an envelope. Its answers do not say which key was used; that it was ours is
 //! known when the tag of the value verifies.
 
-mod desk;
+mod batch;
+mod client;
 mod error;
+mod identity;
 mod options;
-mod session;
-mod transit;
+mod server;
 mod transport;
 mod wire;
 
 use std::sync::Arc;
 
-use crate::connect::ConnectError;
-use crate::service::KeyService;
+use crate::service::connect_error::ConnectError;
+use crate::service::key_service::KeyService;
 
 pub use options::{Token, VaultAuth, VaultOptions};
 
 /// A client of the server that `options` name. Nothing is sent yet.
 #[allow(clippy::unused_async, reason = "as the other services are opened")]
 pub(crate) async fn open(options: &VaultOptions) -> Result<Arc<dyn KeyService>, ConnectError> {
-    Ok(Arc::new(Arc::new(transit::Vault::new(options)?)))
+    Ok(Arc::new(client::Transit::new(options)?))
 }

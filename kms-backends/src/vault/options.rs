@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::connect::ConnectError;
-use crate::service::CallLimits;
+use crate::service::connect_error::ConnectError;
+use crate::service::key_service::CallLimits;
 
 /// How Vault or OpenBao is reached.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct VaultOptions {
-    /// `https://` and a host, with a port where it is not 443. Plain `http://` is for this machine alone.
+    /// `https://` and a host, with a port where it is not 443. Plain `http://` is only for this machine.
     pub address: Option<String>,
     /// PEM file of the authorities that the server's certificate may come from; those of the system when there is none.
     pub ca_file: Option<PathBuf>,
@@ -46,14 +46,14 @@ pub enum VaultAuth {
         /// The file of the token. Read again for every login.
         token_file: PathBuf,
     },
-    /// A token from elsewhere, such as an agent's. A static credential: whoever copies it is us.
+    /// A token from elsewhere, such as an agent's. A static credential: a copy of it has all our rights.
     TokenFile(PathBuf),
     /// A token in memory. A static credential.
     Token(Token),
 }
 
 impl VaultAuth {
-    /// Whether it is a secret that somebody has to keep, rather than the platform's proof of identity.
+    /// Whether it is a secret that has to be stored, rather than the platform's proof of identity.
     pub fn is_static(&self) -> bool {
         match self {
             Self::Jwt { .. } | Self::Kubernetes { .. } => false,
@@ -87,9 +87,9 @@ impl fmt::Debug for Token {
 }
 
 impl VaultOptions {
-    /// What the environment says to Vault's own tool: `VAULT_ADDR`, `VAULT_CACERT`, `VAULT_NAMESPACE`, `VAULT_TOKEN`, and the
+    /// Reads what Vault's own tool reads: `VAULT_ADDR`, `VAULT_CACERT`, `VAULT_NAMESPACE`, `VAULT_TOKEN`, and the
     /// token file that `vault login` leaves in the home folder. There is no switch that turns the check of the server's
-    /// certificate off: `VAULT_SKIP_VERIFY` is refused rather than passed over.
+    /// certificate off: `VAULT_SKIP_VERIFY` is an error rather than ignored.
     ///
     /// # Errors
     /// A variable that says nothing usable.
@@ -102,13 +102,13 @@ impl VaultOptions {
         if skip.is_some_and(|value| !matches!(&*value.to_lowercase(), "0" | "f" | "false")) {
             return Err(ConnectError::settings(
                 "vault",
-                "VAULT_SKIP_VERIFY is set, and the server's certificate is always checked; \
+                "VAULT_SKIP_VERIFY is set, but the certificate of the server is always checked; \
                  name its authority in VAULT_CACERT and unset VAULT_SKIP_VERIFY",
             ));
         }
         let auth = match variable("VAULT_TOKEN") {
             Some(token) => Some(VaultAuth::Token(Token::new(token).ok_or_else(|| {
-                ConnectError::settings("vault", "VAULT_TOKEN holds no token")
+                ConnectError::settings("vault", "VAULT_TOKEN does not contain a token")
             })?)),
             None => variable("HOME")
                 .map(|home| PathBuf::from(home).join(".vault-token"))

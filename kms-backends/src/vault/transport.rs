@@ -11,8 +11,8 @@ use vaultrs::api::EndpointMiddleware;
 use zeroize::Zeroizing;
 
 use super::options::VaultOptions;
-use crate::connect::ConnectError;
-use crate::remote::read_ca;
+use crate::service::connect_error::ConnectError;
+use crate::service::remote::read_ca;
 
 /// A key with a hundred versions stays far below it.
 const MOST_BYTES: usize = 1 << 20;
@@ -30,9 +30,9 @@ pub(super) struct Answer {
     pub(super) body: Zeroizing<Vec<u8>>,
 }
 
-/// Why nothing usable came back. Holds no part of an answer.
+/// Why there is no answer. Holds no part of one.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+pub(super) enum TransportError {
     #[error("the request could not be made")]
     Request,
     #[error("the answer is longer than 1 MiB")]
@@ -64,7 +64,7 @@ impl Transport {
             .timeout(limit)
             .user_agent(concat!("privy-seal/", env!("CARGO_PKG_VERSION")));
         if plain {
-            // On this machine alone, so no proxy either.
+            // Only on this machine, so no proxy either.
             builder = builder.no_proxy().tls_certs_only([]);
         } else if let Some(file) = &options.ca_file {
             let unusable = |why: &dyn fmt::Display| {
@@ -77,7 +77,7 @@ impl Transport {
             let certificates =
                 Certificate::from_pem_bundle(&pem).map_err(|error| unusable(&error))?;
             if certificates.is_empty() {
-                return Err(unusable(&"it holds no certificate"));
+                return Err(unusable(&"it contains no certificate"));
             }
             builder = builder.https_only(true).tls_certs_only(certificates);
         } else {
@@ -85,7 +85,7 @@ impl Transport {
         }
         let http = builder
             .build()
-            .map_err(|error| settings(format!("the client cannot be made: {error}")))?;
+            .map_err(|error| settings(format!("the HTTP client cannot be created: {error}")))?;
         Ok(Self {
             http,
             base,
@@ -98,7 +98,7 @@ impl Transport {
         &self,
         endpoint: impl Endpoint,
         token: Option<&str>,
-    ) -> Result<Answer, Broken> {
+    ) -> Result<Answer, TransportError> {
         let middleware = EndpointMiddleware {
             token: token.unwrap_or_default().to_owned(),
             version: "v1".to_owned(),
@@ -108,9 +108,10 @@ impl Transport {
         let request = endpoint
             .with_middleware(&middleware)
             .request(&self.base)
-            .map_err(|_| Broken::Request)?;
+            .map_err(|_| TransportError::Request)?;
         drop(Zeroizing::new(middleware.token));
-        let mut request = reqwest::Request::try_from(request).map_err(|_| Broken::Request)?;
+        let mut request =
+            reqwest::Request::try_from(request).map_err(|_| TransportError::Request)?;
         for value in request.headers_mut().values_mut() {
             value.set_sensitive(true);
         }
@@ -124,7 +125,7 @@ impl Transport {
         let mut body = Zeroizing::new(Vec::with_capacity(expected));
         while let Some(chunk) = response.chunk().await.map_err(http)? {
             if body.len() + chunk.len() > MOST_BYTES {
-                return Err(Broken::TooLong);
+                return Err(TransportError::TooLong);
             }
             if body.len() + chunk.len() > body.capacity() {
                 let mut larger = Zeroizing::new(Vec::with_capacity((body.len() + chunk.len()) * 2));
@@ -150,9 +151,9 @@ impl fmt::Debug for Transport {
     }
 }
 
-fn http(error: reqwest::Error) -> Broken {
-    // The URL names the key; nothing secret, but it is in our own words already.
-    Broken::Http(error.without_url())
+fn http(error: reqwest::Error) -> TransportError {
+    // The URL names the key; nothing secret, but our own message has it already.
+    TransportError::Http(error.without_url())
 }
 
 fn settings(message: impl Into<String>) -> ConnectError {
@@ -162,11 +163,11 @@ fn settings(message: impl Into<String>) -> ConnectError {
 /// `https://host[:port]`, or `http://` on this machine.
 fn address(text: Option<&str>) -> Result<String, ConnectError> {
     let text = text.ok_or_else(|| {
-        settings("the address is not set; give `keyServices.vault.address`, or VAULT_ADDR to the command line")
+        settings("the address is not set; set `keyServices.vault.address`, or VAULT_ADDR for the command line")
     })?;
     let wrong = || {
         settings(format!(
-            "the address {:?} is none; write `https://vault.example:8200`",
+            "the address {:?} is invalid; write `https://vault.example:8200`",
             crate::key_uri::cut(text)
         ))
     };
@@ -195,7 +196,7 @@ fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Whole seconds; a date is not worth a calendar here.
+/// Whole seconds; dates are not supported.
 fn retry_after(response: &reqwest::Response) -> Option<Duration> {
     let value = response.headers().get("retry-after")?.to_str().ok()?;
     let seconds: u64 = value.trim().parse().ok()?;

@@ -130,7 +130,7 @@ pub(crate) async fn check(module: &Path, folder: &Path, sha_256: bool) {
         .connect(&other.parse().unwrap(), &recipient)
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("not among"), "{error}");
+    assert!(error.to_string().contains("not in the list"), "{error}");
     println!("pkcs11: other keys, tokens and modules are told apart");
 }
 
@@ -170,7 +170,7 @@ async fn guards_the_pin(module: &Path, connector: &Connector, file: &Path, keys:
     if final_try() {
         let error = connector.public_key(&keys[0], None, soon()).await;
         let error = error.unwrap_err().to_string();
-        assert!(error.contains("by hand"), "{error}");
+        assert!(error.contains("with another tool"), "{error}");
         println!("pkcs11: the last try is left to a person");
     } else {
         println!("pkcs11: this token never says that a try is the last");
@@ -183,16 +183,16 @@ async fn guards_the_pin(module: &Path, connector: &Connector, file: &Path, keys:
 async fn many_at_once(connector: &Connector, key: &KeyUri, recipient: &RecipientKey) {
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..8 {
-        let holder = connector.connect(key, recipient).await.unwrap();
+        let unwrapper = connector.connect(key, recipient).await.unwrap();
         for _ in 0..8 {
-            let (holder, length) = (Arc::clone(&holder), recipient.modulus_len().unwrap());
+            let (unwrapper, length) = (Arc::clone(&unwrapper), recipient.modulus_len().unwrap());
             calls.spawn(async move {
                 let ciphertext = vec![0x42; length];
                 let request = UnwrapRequest::Decrypt {
                     padding: OaepHash::Sha1,
                     ciphertext: &ciphertext,
                 };
-                holder
+                unwrapper
                     .unwrap_within(&request, Duration::from_secs(10))
                     .await
                     .map(drop)
@@ -214,13 +214,13 @@ async fn ask(
     uri: &KeyUri,
     recipient: &RecipientKey,
 ) -> Result<(), UnwrapError> {
-    let holder = connector.connect(uri, recipient).await.unwrap();
+    let unwrapper = connector.connect(uri, recipient).await.unwrap();
     let ciphertext = vec![0x42; recipient.modulus_len().unwrap()];
     let request = UnwrapRequest::Decrypt {
         padding: recipient.algorithm().oaep_hash().unwrap(),
         ciphertext: &ciphertext,
     };
-    holder
+    unwrapper
         .unwrap_within(&request, Duration::from_secs(10))
         .await
         .map(drop)

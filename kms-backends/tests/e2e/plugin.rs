@@ -25,10 +25,10 @@ pub(crate) async fn check(socket: &Path, folder: &Path) {
         let connector = Connector::default();
         let held = connector.public_key(&uri, None, soon()).await.unwrap();
         assert_eq!(held, *key.recipient());
-        let holder = async || connector.connect(&uri, key.recipient()).await.unwrap();
-        conformance::check(holder, key.recipient()).await;
+        let unwrapper = async || connector.connect(&uri, key.recipient()).await.unwrap();
+        conformance::check(unwrapper, key.recipient()).await;
 
-        // A file that somebody changed, or another plugin's.
+        // A file that someone changed, or another plugin's.
         let request = wrapped_for(&key);
         for (what, changed) in [
             (
@@ -46,7 +46,7 @@ pub(crate) async fn check(socket: &Path, folder: &Path) {
         ] {
             assert_ne!(changed, text, "{what}");
             std::fs::write(&file, changed).unwrap();
-            let error = holder()
+            let error = unwrapper()
                 .await
                 .unwrap_within(&request.as_request(), Duration::from_secs(5))
                 .await
@@ -57,9 +57,9 @@ pub(crate) async fn check(socket: &Path, folder: &Path) {
         // The private key of another public key than the configured one.
         std::fs::write(&file, &text).unwrap();
         let other = LocalKey::generate(kind).unwrap();
-        let holder = connector.connect(&uri, other.recipient()).await.unwrap();
+        let unwrapper = connector.connect(&uri, other.recipient()).await.unwrap();
         let request = wrapped_for(&other);
-        let error = holder
+        let error = unwrapper
             .unwrap_within(&request.as_request(), Duration::from_secs(5))
             .await
             .unwrap_err();
@@ -89,6 +89,6 @@ fn wrapped_for(key: &LocalKey) -> kms_backends::OwnedRequest {
         .unwrap()
         .to_string();
     let envelope = Envelope::parse(text.as_bytes()).unwrap();
-    let opening = envelope.opening(0, key.recipient()).unwrap();
+    let opening = envelope.open_unchecked(0, key.recipient()).unwrap();
     kms_backends::OwnedRequest::try_from(&opening.request()).unwrap()
 }

@@ -6,21 +6,13 @@
     reason = "a failed step is a failed test"
 )]
 
-#[path = "../fakes/azure.rs"]
-#[allow(dead_code, unreachable_pub, reason = "a part of it is used here")]
-mod azure;
-#[path = "../fakes/gcp.rs"]
-#[allow(dead_code, unreachable_pub, reason = "a part of it is used here")]
-mod gcp;
-#[path = "../fakes/http.rs"]
-#[allow(dead_code, unreachable_pub, reason = "a part of it is used here")]
-mod http;
 mod pkcs11;
 mod plugin;
 
 use std::path::Path;
 
 use jwe_envelope::{KeyKind, LocalKey};
+use test_support::fakes::{azure, gcp};
 use tokio::io::AsyncReadExt as _;
 
 #[tokio::main]

@@ -1,155 +1,20 @@
 //! Edits of a manifest, made together or not at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
-use super::error::Fault;
-use super::excerpt::{Locator, Spot, error_at};
+use super::excerpt::{Locator, SourceSpan, error_at};
+use super::file::Manifest;
 use super::find::field_name;
-use super::node::{Kind, Node, Pair, Tag};
-use super::splice::{Layout, Splice, plain};
+use super::node::{Node, NodeKind, Pair, Tag};
+use super::plan::{EditValue, EditedMap, EntryEdits, ManifestEdits, ParentMap, without_place};
+use super::secret::{Field, ManifestSecret};
+use super::splice::{FileStyle, Splice};
 use super::verify::verify;
-use super::{Field, Manifest, ManifestError, ManifestSecret};
-use crate::base64_text::{encode_into, encoded_len};
+use crate::error::Fault;
 use crate::error::WalkError;
 use crate::path::{FieldPath, Section, validate_key};
 use crate::text::cut;
-
-/// The new text of a field: one word of letters, digits and `-_.+/=`, or a text of JSON.
-///
-/// Compact envelopes and base64 are such words, and no style of YAML or JSON needs an escape for them. JSON envelopes
-/// stand in single quotes in YAML, and escaped in JSON. Not meant for plaintext: the text is written into a file.
-#[derive(Clone, Eq, PartialEq)]
-pub struct EditValue {
-    text: String,
-    is_word: bool,
-}
-
-const fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'/' | b'=')
-}
-
-impl EditValue {
-    /// Takes a word as it is; the empty one is a word, too.
-    ///
-    /// # Errors
-    /// [`Fault::NotWord`] when the text holds any other character.
-    pub fn word(text: impl Into<String>) -> Result<Self, WalkError> {
-        let text = text.into();
-        if !text.bytes().all(is_word_byte) {
-            return Err(nowhere(Fault::NotWord));
-        }
-        Ok(Self {
-            text,
-            is_word: true,
-        })
-    }
-
-    /// Takes a text of JSON in which nothing is escaped: printable ASCII without `'` and `\`.
-    ///
-    /// # Errors
-    /// [`Fault::NotWord`] when the text holds any other character.
-    pub fn json(text: impl Into<String>) -> Result<Self, WalkError> {
-        let text = text.into();
-        let fits = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'\\');
-        if !text.bytes().all(fits) || text.trim_matches(' ') != text {
-            return Err(nowhere(Fault::NotWord));
-        }
-        let is_word = text.bytes().all(is_word_byte);
-        Ok(Self { text, is_word })
-    }
-
-    /// The base64 text of these bytes, as a field of `data` wants it.
-    #[allow(
-        clippy::missing_panics_doc,
-        reason = "base64 is ASCII, whatever the bytes are"
-    )]
-    pub fn base64(bytes: &[u8]) -> Self {
-        let mut text = vec![0; encoded_len(bytes.len())];
-        encode_into(bytes, &mut text);
-        Self {
-            text: String::from_utf8(text).expect("base64 is ASCII"),
-            is_word: true,
-        }
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// As YAML without quotes, where that says the same to every reader.
-    pub(super) fn plain(&self) -> String {
-        if self.is_word {
-            plain(&self.text)
-        } else {
-            self.single_quoted()
-        }
-    }
-
-    /// As YAML in single quotes.
-    pub(super) fn single_quoted(&self) -> String {
-        format!("'{}'", self.text)
-    }
-
-    /// In double quotes, as both YAML and JSON read it.
-    pub(super) fn double_quoted(&self) -> String {
-        format!("\"{}\"", self.text.replace('"', "\\\""))
-    }
-}
-
-impl fmt::Debug for EditValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EditValue(<{} bytes>)", self.text.len())
-    }
-}
-
-/// A mapping of a Secret that can be edited.
-#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Part {
-    Field(Section),
-    Annotations,
-}
-
-impl Part {
-    /// The member's name.
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Field(section) => section.as_str(),
-            Self::Annotations => "annotations",
-        }
-    }
-
-    /// The mapping that has the member.
-    pub(super) const fn home(self) -> Home {
-        match self {
-            Self::Field(_) => Home::Secret,
-            Self::Annotations => Home::Metadata,
-        }
-    }
-}
-
-/// A mapping whose members are edited.
-#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Home {
-    Secret,
-    Metadata,
-}
-
-/// What happens to one part of one Secret.
-#[derive(Default)]
-pub(super) struct Plan {
-    /// New texts by index of the entry.
-    pub(super) replaced: BTreeMap<usize, EditValue>,
-    pub(super) removed: BTreeSet<usize>,
-    pub(super) inserted: Vec<(String, EditValue)>,
-}
-
-/// By part.
-pub(super) type Parts = BTreeMap<Part, Plan>;
-
-/// By index of the Secret and the mapping that has the parts.
-pub(super) type Plans = BTreeMap<(usize, Home), Parts>;
 
 /// A set of edits of one manifest.
 ///
@@ -167,14 +32,21 @@ pub(super) type Plans = BTreeMap<(usize, Home), Parts>;
 /// ```
 pub struct Edits<'m, 'a> {
     manifest: &'m Manifest<'a>,
-    plans: Plans,
+    plans: ManifestEdits,
+}
+
+impl<'a> Manifest<'a> {
+    /// Begins a set of edits, which are made together by [`Edits::apply`].
+    pub fn edits(&self) -> Edits<'_, 'a> {
+        Edits::new(self)
+    }
 }
 
 impl<'m, 'a> Edits<'m, 'a> {
-    pub(super) fn new(manifest: &'m Manifest<'a>) -> Self {
+    fn new(manifest: &'m Manifest<'a>) -> Self {
         Self {
             manifest,
-            plans: Plans::new(),
+            plans: ManifestEdits::new(),
         }
     }
 
@@ -193,7 +65,7 @@ impl<'m, 'a> Edits<'m, 'a> {
         let pair = self.pair(field)?;
         let old = &pair.value;
         let empty_with_tag = old.tag != Tag::None && old.is_empty_plain();
-        if !matches!(old.kind, Kind::Scalar { .. })
+        if !matches!(old.kind, NodeKind::Scalar { .. })
             || old.anchored
             || old.tag == Tag::Other
             || empty_with_tag
@@ -202,7 +74,7 @@ impl<'m, 'a> Edits<'m, 'a> {
             return Err(self.not_editable(field, "only a tag is written there"));
         }
         self.untouched(field)?;
-        self.plan(field.secret, Part::Field(field.section()))
+        self.plan(field.secret, EditedMap::Field(field.section()))
             .replaced
             .insert(field.index, value);
         Ok(self)
@@ -222,7 +94,7 @@ impl<'m, 'a> Edits<'m, 'a> {
         validate_key(key)?;
         let index = self.index_of(secret)?;
         let path = FieldPath::new(section, key);
-        let part = Part::Field(section);
+        let part = EditedMap::Field(section);
         let planned = self.planned(index, part);
         if let Some(field) = secret.field(&path)
             && !planned.is_some_and(|plan| plan.removed.contains(&field.index))
@@ -234,14 +106,12 @@ impl<'m, 'a> Edits<'m, 'a> {
                 },
             ));
         }
-        if planned.is_some_and(|plan| plan.inserted.iter().any(|(other, _)| other == key)) {
-            return Err(nowhere(Fault::EditedTwice {
+        if planned.is_some_and(|plan| plan.inserts(key)) {
+            return Err(without_place(Fault::EditedTwice {
                 what: field_name(&path),
             }));
         }
-        self.plan(index, part)
-            .inserted
-            .push((key.to_owned(), value));
+        self.plan(index, part).insert(key, value);
         Ok(self)
     }
 
@@ -262,7 +132,7 @@ impl<'m, 'a> Edits<'m, 'a> {
     /// ```
     ///
     /// # Errors
-    /// For a name that is none of an annotation; where `metadata`, `annotations` or the value reach elsewhere; and for
+    /// For an invalid annotation name; where `metadata`, `annotations` or the value reach elsewhere; and for
     /// an annotation that is edited already.
     pub fn set_annotation(
         &mut self,
@@ -273,20 +143,18 @@ impl<'m, 'a> Edits<'m, 'a> {
         validate_annotation(name)?;
         let (index, found) = self.annotation(secret, name)?;
         let Some((entry, pair)) = found else {
-            self.plan(index, Part::Annotations)
-                .inserted
-                .push((name.to_owned(), value));
+            self.plan(index, EditedMap::Annotations).insert(name, value);
             return Ok(self);
         };
         let old = &pair.value;
-        if !matches!(old.kind, Kind::Scalar { .. }) || old.anchored || old.tag != Tag::None {
+        if !matches!(old.kind, NodeKind::Scalar { .. }) || old.anchored || old.tag != Tag::None {
             let fault = Fault::NotEditable {
                 what: annotation_name(name),
                 reason: "it has an anchor or a tag",
             };
             return Err(self.fail(index, old.start, fault));
         }
-        self.plan(index, Part::Annotations)
+        self.plan(index, EditedMap::Annotations)
             .replaced
             .insert(entry, value);
         Ok(self)
@@ -303,7 +171,9 @@ impl<'m, 'a> Edits<'m, 'a> {
     ) -> Result<&mut Self, WalkError> {
         let (index, found) = self.annotation(secret, name)?;
         if let Some((entry, _)) = found {
-            self.plan(index, Part::Annotations).removed.insert(entry);
+            self.plan(index, EditedMap::Annotations)
+                .removed
+                .insert(entry);
         }
         Ok(self)
     }
@@ -315,7 +185,7 @@ impl<'m, 'a> Edits<'m, 'a> {
     pub fn remove_field(&mut self, field: &Field<'a>) -> Result<&mut Self, WalkError> {
         self.pair(field)?;
         self.untouched(field)?;
-        self.plan(field.secret, Part::Field(field.section()))
+        self.plan(field.secret, EditedMap::Field(field.section()))
             .removed
             .insert(field.index);
         Ok(self)
@@ -329,7 +199,7 @@ impl<'m, 'a> Edits<'m, 'a> {
     /// [`Fault::NotEditable`] for a style that cannot be edited in place, [`Fault::Internal`] when the comparison fails.
     pub fn apply(&self) -> Result<Vec<u8>, WalkError> {
         let mut splices = Vec::new();
-        let layout = Layout::new(self.manifest.source, self.manifest.json);
+        let layout = FileStyle::new(self.manifest.source, self.manifest.json);
         for ((secret, home), parts) in &self.plans {
             let root = self
                 .manifest
@@ -344,7 +214,7 @@ impl<'m, 'a> Edits<'m, 'a> {
         Ok(edited)
     }
 
-    fn plan(&mut self, secret: usize, part: Part) -> &mut Plan {
+    fn plan(&mut self, secret: usize, part: EditedMap) -> &mut EntryEdits {
         self.plans
             .entry((secret, part.home()))
             .or_default()
@@ -352,19 +222,20 @@ impl<'m, 'a> Edits<'m, 'a> {
             .or_default()
     }
 
-    fn planned(&self, secret: usize, part: Part) -> Option<&Plan> {
+    fn planned(&self, secret: usize, part: EditedMap) -> Option<&EntryEdits> {
         self.plans.get(&(secret, part.home()))?.get(&part)
     }
 
     fn index_of(&self, secret: &ManifestSecret<'a>) -> Result<usize, WalkError> {
         self.manifest
             .secrets
-            .iter()
-            .position(|ours| std::ptr::eq(ours, secret))
-            .ok_or_else(|| nowhere(Fault::WrongManifest))
+            .get(secret.index)
+            .filter(|ours| std::ptr::eq(*ours, secret))
+            .map(|ours| ours.index)
+            .ok_or_else(|| without_place(Fault::WrongManifest))
     }
 
-    /// The Secret's index, and where the annotation stands, if it does. Refuses what reaches elsewhere, and what is
+    /// The Secret's index, and where the annotation is, if it exists. Refuses what reaches elsewhere, and what is
     /// edited already.
     #[allow(clippy::type_complexity, reason = "used twice, in this file")]
     fn annotation(
@@ -381,29 +252,26 @@ impl<'m, 'a> Edits<'m, 'a> {
             };
             Err(self.fail(index, node.start, fault))
         };
-        let Some(metadata) = manifest.home(index, Home::Metadata) else {
+        let Some(metadata) = manifest.home(index, ParentMap::Metadata) else {
             return not_editable(manifest.node(index), "the Secret has no `metadata`");
         };
         if metadata.anchored {
             return not_editable(metadata, "`metadata` has an anchor");
         }
-        let Some(annotations) = member(metadata, "annotations").map(|pair| &pair.value) else {
+        let annotations = secret.members.annotations;
+        let Some(annotations) = annotations.map(|entry| &metadata.entries()[entry].value) else {
             return Ok((index, self.fresh(index, name)?));
         };
         if annotations.anchored {
             return not_editable(annotations, "`annotations` has an anchor");
         }
-        let at = annotations
-            .entries()
-            .iter()
-            .position(|pair| pair.key.scalar_str() == Some(name));
-        let Some(at) = at else {
+        let Some(at) = secret.annotation_entry(name) else {
             return Ok((index, self.fresh(index, name)?));
         };
-        let planned = self.planned(index, Part::Annotations);
+        let planned = self.planned(index, EditedMap::Annotations);
         if planned.is_some_and(|plan| plan.replaced.contains_key(&at) || plan.removed.contains(&at))
         {
-            return Err(nowhere(Fault::EditedTwice {
+            return Err(without_place(Fault::EditedTwice {
                 what: annotation_name(name),
             }));
         }
@@ -412,9 +280,9 @@ impl<'m, 'a> Edits<'m, 'a> {
 
     /// An annotation that is not there yet is added once.
     fn fresh<T>(&self, secret: usize, name: &str) -> Result<Option<T>, WalkError> {
-        let planned = self.planned(secret, Part::Annotations);
-        if planned.is_some_and(|plan| plan.inserted.iter().any(|(other, _)| other == name)) {
-            return Err(nowhere(Fault::EditedTwice {
+        let planned = self.planned(secret, EditedMap::Annotations);
+        if planned.is_some_and(|plan| plan.inserts(name)) {
+            return Err(without_place(Fault::EditedTwice {
                 what: annotation_name(name),
             }));
         }
@@ -423,7 +291,7 @@ impl<'m, 'a> Edits<'m, 'a> {
 
     fn untouched(&self, field: &Field<'a>) -> Result<(), WalkError> {
         let touched = self
-            .planned(field.secret, Part::Field(field.section()))
+            .planned(field.secret, EditedMap::Field(field.section()))
             .is_some_and(|plan| {
                 plan.replaced.contains_key(&field.index) || plan.removed.contains(&field.index)
             });
@@ -443,11 +311,12 @@ impl<'m, 'a> Edits<'m, 'a> {
         let ours = std::ptr::eq(field.source, self.manifest.source)
             && field.secret < self.manifest.secrets.len();
         let section = ours
-            .then(|| member(self.manifest.node(field.secret), field.section().as_str()))
+            .then(|| self.manifest.secrets[field.secret].section_entry(field.section()))
             .flatten();
         section
+            .and_then(|entry| self.manifest.node(field.secret).entries().get(entry))
             .and_then(|section| section.value.entries().get(field.index))
-            .ok_or_else(|| nowhere(Fault::WrongManifest))
+            .ok_or_else(|| without_place(Fault::WrongManifest))
     }
 
     fn not_editable(&self, field: &Field<'a>, reason: &'static str) -> WalkError {
@@ -476,7 +345,7 @@ impl<'m, 'a> Edits<'m, 'a> {
         error_at(
             &mut Locator::new(self.manifest.source),
             root,
-            Spot {
+            SourceSpan {
                 offset,
                 shown: offset,
             },
@@ -494,13 +363,6 @@ impl fmt::Debug for Edits<'_, '_> {
             .sum();
         write!(f, "Edits(<{count} fields>)")
     }
-}
-
-/// The entry of a mapping with this name.
-pub(super) fn member<'n, 'a>(map: &'n Node<'a>, name: &str) -> Option<&'n Pair<'a>> {
-    map.entries()
-        .iter()
-        .find(|pair| pair.key.scalar_str() == Some(name))
 }
 
 /// An annotation for people.
@@ -532,7 +394,7 @@ fn validate_annotation(name: &str) -> Result<(), WalkError> {
     }
     Err(WalkError::InvalidKey {
         key: cut(name),
-        reason: "is no name of an annotation",
+        reason: "is not a valid annotation name",
     })
 }
 
@@ -543,7 +405,7 @@ fn splice(source: &str, mut splices: Vec<Splice>) -> Option<Vec<u8>> {
     let mut edited = Vec::with_capacity(source.len() + growth);
     let mut done = 0;
     for Splice { at, text } in splices {
-        // An insertion into lines that go away comes to stand where they were.
+        // An insertion into removed lines takes their place.
         let start = if at.is_empty() {
             at.start.max(done)
         } else {
@@ -558,17 +420,5 @@ fn splice(source: &str, mut splices: Vec<Splice>) -> Option<Vec<u8>> {
 }
 
 fn internal(reason: &'static str) -> WalkError {
-    nowhere(Fault::Internal { reason })
-}
-
-/// A fault of the edit rather than of a place in the file.
-fn nowhere(fault: Fault) -> WalkError {
-    ManifestError {
-        fault,
-        line: 0,
-        column: 0,
-        excerpt: None,
-        template: false,
-    }
-    .into()
+    without_place(Fault::Internal { reason })
 }

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::error::{Fault, ManifestError};
-use super::node::{Kind, Node, Tag};
-use super::yaml::{line_end, line_start};
+use super::lines::{line_end, line_start};
+use super::node::{Node, NodeKind, Tag, is_section};
+use crate::error::{Fault, ManifestError};
 
 /// Turns offsets into lines and columns; cheapest when asked in ascending order.
 pub(super) struct Locator<'a> {
@@ -54,13 +54,13 @@ pub(super) fn byte_order_mark(source: &str) -> usize {
 
 /// What an error is about: an offset, and how much of its line may be shown.
 #[derive(Clone, Copy)]
-pub(super) struct Spot {
+pub(super) struct SourceSpan {
     pub(super) offset: usize,
     /// The end of a key or the begin of a value on the offset's line.
     pub(super) shown: usize,
 }
 
-impl Spot {
+impl SourceSpan {
     /// A value, itself not shown.
     pub(super) fn value(node: &Node<'_>) -> Self {
         Self {
@@ -82,10 +82,10 @@ impl Spot {
 pub(super) fn error_at(
     locator: &mut Locator<'_>,
     root: &Node<'_>,
-    spot: Spot,
+    spot: SourceSpan,
     fault: Fault,
 ) -> ManifestError {
-    let Spot { offset, shown } = spot;
+    let SourceSpan { offset, shown } = spot;
     let source = locator.source;
     let mut hidden = Vec::new();
     hide_values(root, root.start, &mut hidden);
@@ -221,7 +221,7 @@ fn finish(
     }
     let length = line.chars().count();
     if length > LONGEST {
-        // Keep what stands around the caret.
+        // Keep what is around the caret.
         let from = caret.saturating_sub(LONGEST / 2);
         line = std::iter::once('…')
             .chain(line.chars().skip(from).take(LONGEST))
@@ -265,8 +265,8 @@ fn structure(between: &str) -> String {
 /// Collects what must not be shown: all scalars and aliases that are not keys, with tags and anchors before them.
 fn hide_values(node: &Node<'_>, from: usize, hidden: &mut Vec<Range<usize>>) {
     match &node.kind {
-        Kind::Alias | Kind::Scalar { .. } => hidden.push(from.min(node.start)..node.end),
-        Kind::Mapping { flow, entries } => {
+        NodeKind::Alias | NodeKind::Scalar { .. } => hidden.push(from.min(node.start)..node.end),
+        NodeKind::Mapping { flow, entries } => {
             let mut before = node.start + usize::from(*flow);
             for pair in entries {
                 // A value without its key may read as a tag or an anchor before a key that is not there.
@@ -277,7 +277,7 @@ fn hide_values(node: &Node<'_>, from: usize, hidden: &mut Vec<Range<usize>>) {
                 if !pair.key.scalar_str().is_some_and(is_word) {
                     hidden.push(pair.key.start..pair.key.end);
                 }
-                // Behind the colon and one blank; a tag or an anchor may stand before the value.
+                // Behind the colon and one space; a tag or an anchor may stand before the value.
                 let from = (pair.key.end + 2).min(pair.value.start);
                 if is_section(&pair.key) {
                     // An unquoted `{word}` is a mapping to YAML and a secret to its author.
@@ -288,7 +288,7 @@ fn hide_values(node: &Node<'_>, from: usize, hidden: &mut Vec<Range<usize>>) {
                 hide_values(&pair.value, from, hidden);
             }
         }
-        Kind::Sequence { items } => {
+        NodeKind::Sequence { items } => {
             let mut from = node.start;
             for item in items {
                 hide_values(item, (from + 1).min(item.start), hidden);
@@ -296,9 +296,4 @@ fn hide_values(node: &Node<'_>, from: usize, hidden: &mut Vec<Range<usize>>) {
             }
         }
     }
-}
-
-/// Whether the key's value is a map whose values are secret.
-pub(super) fn is_section(key: &Node<'_>) -> bool {
-    matches!(key.scalar_str(), Some("data" | "stringData"))
 }

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::error::Fault;
-use super::excerpt::{Locator, Spot, error_at, error_without_excerpt};
-use super::node::{Kind, Node, Pair, Style, Tag};
+use super::excerpt::{Locator, SourceSpan, error_at, error_without_excerpt};
+use super::node::{Node, NodeKind, Pair, Style, Tag};
 use super::resolve::not_a_string;
-use super::{Field, ManifestSecret, Owned};
+use super::secret::{Annotation, Field, ManifestSecret, Members, OwnedText};
 use crate::error::WalkError;
+use crate::error::{FOLDED, Fault};
 use crate::path::{FieldPath, Section, validate_key};
 use crate::text::cut;
 
-/// Lists may stand in lists; nobody nests them deeper than this.
+/// How deep lists may be nested.
 const MAX_LISTS: usize = 8;
 /// Refused values beyond this number in one document are reported without an excerpt, which costs a walk of the tree.
 const MAX_EXCERPTS: usize = 20;
@@ -27,7 +27,7 @@ pub(super) struct Finder<'f, 'a> {
 }
 
 /// What an object says it is.
-enum Identity {
+enum ObjectKind {
     Secret,
     /// A `List`, or a `SecretList`, whose items need not repeat their kind.
     List {
@@ -46,50 +46,51 @@ impl<'f, 'a> Finder<'f, 'a> {
     fn object(
         &mut self,
         node: &'f Node<'a>,
-        path: &mut Vec<usize>,
+        path: &mut Vec<(usize, usize)>,
         in_secret_list: bool,
     ) -> Result<(), WalkError> {
-        if !matches!(node.kind, Kind::Mapping { .. }) {
+        if !matches!(node.kind, NodeKind::Mapping { .. }) {
             return Ok(());
         }
         match self.identify(node, in_secret_list)? {
-            Identity::Other => Ok(()),
-            Identity::Secret => self.secret(node, path),
-            Identity::List { of_secrets } => self.list(node, path, of_secrets),
+            ObjectKind::Other => Ok(()),
+            ObjectKind::Secret => self.secret(node, path),
+            ObjectKind::List { of_secrets } => self.list(node, path, of_secrets),
         }
     }
 
     fn list(
         &mut self,
         node: &'f Node<'a>,
-        path: &mut Vec<usize>,
+        path: &mut Vec<(usize, usize)>,
         of_secrets: bool,
     ) -> Result<(), WalkError> {
         let mut members = node
             .entries()
             .iter()
-            .filter(|pair| pair.key.scalar_str() == Some("items"));
+            .enumerate()
+            .filter(|(_, pair)| pair.key.scalar_str() == Some("items"));
         let first = members.next();
-        if let Some(second) = members.next() {
+        if let Some((_, second)) = members.next() {
             return Err(self.twice(second, "the list"));
         }
-        if let Some(pair) = first {
+        if let Some((entry, pair)) = first {
             match &pair.value.kind {
-                Kind::Alias => return Err(self.alias(&pair.value, "`items`".to_owned())),
-                Kind::Sequence { items } => {
+                NodeKind::Alias => return Err(self.alias(&pair.value, "`items`".to_owned())),
+                NodeKind::Sequence { items } => {
                     for (index, item) in items.iter().enumerate() {
-                        if matches!(item.kind, Kind::Alias) {
+                        if matches!(item.kind, NodeKind::Alias) {
                             return Err(self.alias(item, format!("item {index} of the list")));
                         }
                         if path.len() < MAX_LISTS {
-                            path.push(index);
+                            path.push((entry, index));
                             self.object(item, path, of_secrets)?;
                             path.pop();
                         } else {
                             let fault = Fault::HiddenKind {
-                                reason: "it stands in too many lists",
+                                reason: "it is nested in too many lists",
                             };
-                            return Err(self.fail(Spot::value(item), fault));
+                            return Err(self.fail(SourceSpan::value(item), fault));
                         }
                     }
                 }
@@ -99,84 +100,163 @@ impl<'f, 'a> Finder<'f, 'a> {
         Ok(())
     }
 
-    /// Tells a core/v1 Secret from everything else, or refuses to guess.
+    /// Tells a core/v1 Secret from everything else; an error where that would be a guess.
     fn identify(
         &mut self,
         node: &'f Node<'a>,
         in_secret_list: bool,
-    ) -> Result<Identity, WalkError> {
+    ) -> Result<ObjectKind, WalkError> {
         let member = |name: &'static str| {
             node.entries()
                 .iter()
                 .filter(move |pair| pair.key.scalar_str() == Some(name))
         };
         let has = |name: &'static str| member(name).next().is_some();
+        let says =
+            |kind: &'static str| member("kind").any(|pair| pair.value.scalar_str() == Some(kind));
         let merge = node.entries().iter().find(|pair| is_merge(&pair.key));
-        let looks_like_object =
-            has("apiVersion") || has("metadata") || has("data") || has("stringData");
-        if let Some(kind) = member("kind").find(|pair| matches!(pair.value.kind, Kind::Alias)) {
+        if let Some(tagged) = node
+            .entries()
+            .iter()
+            .find(|pair| pair.key.tag == Tag::Other)
+        {
+            let reason = "a key of it has a tag, by which it may be another key";
+            return Err(self.fail(SourceSpan::key(&tagged.key), Fault::HiddenKind { reason }));
+        }
+        let looks_like_object = has("apiVersion")
+            || has("metadata")
+            || has("data")
+            || has("stringData")
+            || has("items")
+            || merge.is_some();
+        if let Some(kind) = member("kind").find(|pair| matches!(pair.value.kind, NodeKind::Alias)) {
             if !looks_like_object {
-                return Ok(Identity::Other);
+                return Ok(ObjectKind::Other);
             }
             return Err(self.fail(
-                Spot::value(&kind.value),
+                SourceSpan::value(&kind.value),
                 Fault::HiddenKind {
                     reason: "its `kind` is an alias",
                 },
             ));
         }
-        if let (Some(merge), false, true) = (merge, has("kind"), looks_like_object) {
-            return Err(self.fail(
-                Spot::key(&merge.key),
-                Fault::HiddenKind {
-                    reason: "its `kind` may come from a merge key",
-                },
-            ));
+        let tagged = [
+            ("apiVersion", "its `apiVersion` has a tag"),
+            ("kind", "its `kind` has a tag"),
+        ]
+        .into_iter()
+        .flat_map(|(name, reason)| member(name).map(move |pair| (pair, reason)))
+        .find(|(pair, _)| pair.value.tag == Tag::Other);
+        if let Some((pair, reason)) = tagged.filter(|_| looks_like_object) {
+            return Err(self.fail(SourceSpan::value(&pair.value), Fault::HiddenKind { reason }));
         }
-        let says =
-            |kind: &'static str| member("kind").any(|pair| pair.value.scalar_str() == Some(kind));
+        // Whatever a merge key brings in may be a whole object, or the objects of a list.
+        if let Some(merge) = merge.filter(|_| has("kind") && !has("items") && !says("Secret")) {
+            let reason = "its `items` may come from a merge key";
+            return Err(self.fail(SourceSpan::key(&merge.key), Fault::HiddenKind { reason }));
+        }
+        if let (Some(merge), false) = (merge, has("kind")) {
+            let reason = "its `kind` may come from a merge key";
+            return Err(self.fail(SourceSpan::key(&merge.key), Fault::HiddenKind { reason }));
+        }
         let implied = in_secret_list && !has("kind");
+        // Whatever has `items` is a list to kubectl and to deployment tools, whatever it is called.
+        let items = member("items")
+            .find(|pair| matches!(pair.value.kind, NodeKind::Sequence { .. } | NodeKind::Alias));
+        if let Some(items) = items.filter(|_| says("Secret")) {
+            let reason = "a Secret has no `items`, with which it is a list to some readers";
+            return Err(self.fail(SourceSpan::key(&items.key), Fault::HiddenKind { reason }));
+        }
         if says("Secret") || implied {
+            self.check_version_once(node)?;
             if let Some(second) = member("kind").nth(1) {
                 return Err(self.twice(second, "the Secret"));
             }
             return match member("apiVersion").next().map(|pair| &pair.value) {
-                None if implied || in_secret_list => Ok(Identity::Secret),
+                None if implied || in_secret_list => Ok(ObjectKind::Secret),
                 None if has("data") || has("stringData") => {
                     let kind = member("kind").next().expect("the kind has just been found");
                     Err(self.fail(
-                        Spot {
+                        SourceSpan {
                             offset: kind.key.start,
                             shown: kind.value.end,
                         },
                         Fault::MissingApiVersion,
                     ))
                 }
-                Some(version) if matches!(version.kind, Kind::Alias) => Err(self.fail(
-                    Spot::value(version),
+                Some(version) if matches!(version.kind, NodeKind::Alias) => Err(self.fail(
+                    SourceSpan::value(version),
                     Fault::HiddenKind {
                         reason: "its `apiVersion` is an alias",
                     },
                 )),
-                Some(version) if version.scalar_str() == Some("v1") => Ok(Identity::Secret),
-                _ => Ok(Identity::Other),
+                Some(version) if version.scalar_str().is_some_and(is_core_v1) => {
+                    Ok(ObjectKind::Secret)
+                }
+                _ => Ok(ObjectKind::Other),
             };
         }
-        Ok(if says("List") || says("SecretList") {
-            Identity::List {
-                of_secrets: says("SecretList"),
-            }
-        } else {
-            Identity::Other
-        })
+        self.check_spelling(node)?;
+        Ok(
+            if has("kind") && (items.is_some() || says("List") || says("SecretList")) {
+                ObjectKind::List {
+                    of_secrets: says("SecretList"),
+                }
+            } else {
+                ObjectKind::Other
+            },
+        )
     }
 
-    fn secret(&mut self, node: &'f Node<'a>, path: &[usize]) -> Result<(), WalkError> {
+    /// Refuses an object of the core API with values whose kind is `Secret` but for its case or a plural.
+    fn check_spelling(&mut self, node: &'f Node<'a>) -> Result<(), WalkError> {
+        let member = |name: &'static str| {
+            node.entries()
+                .iter()
+                .filter(move |pair| pair.key.scalar_str() == Some(name))
+        };
+        let kind = member("kind").find(|pair| {
+            let word = pair.value.scalar_str().unwrap_or_default();
+            word.eq_ignore_ascii_case("secret") || word.eq_ignore_ascii_case("secrets")
+        });
+        let mut versions = member("apiVersion").peekable();
+        let core = versions.peek().is_none()
+            || versions.any(|pair| pair.value.scalar_str().is_some_and(is_core_v1));
+        let has_values = member("data").chain(member("stringData")).next().is_some();
+        let Some(kind) = kind.filter(|_| core && has_values) else {
+            return Ok(());
+        };
+        let fault = Fault::Misspelled {
+            what: "this object is of the unknown kind",
+            text: cut(kind.value.scalar_str().unwrap_or_default()),
+            wanted: "Secret",
+        };
+        Err(self.fail(SourceSpan::value(&kind.value), fault))
+    }
+
+    /// Refuses a Secret with two versions, of which readers take one or the other.
+    fn check_version_once(&mut self, node: &'f Node<'a>) -> Result<(), WalkError> {
+        let mut versions = node
+            .entries()
+            .iter()
+            .filter(|pair| pair.key.scalar_str() == Some("apiVersion"));
+        let is_core = |pair: &Pair<'_>| pair.value.scalar_str().is_some_and(is_core_v1);
+        match (versions.next(), versions.next()) {
+            (Some(first), Some(second)) if is_core(first) || is_core(second) => {
+                Err(self.twice(second, "the Secret"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn secret(&mut self, node: &'f Node<'a>, path: &[(usize, usize)]) -> Result<(), WalkError> {
         self.plain_mapping(node, "the Secret")?;
         let (line, _) = self.locator.locate(node.start);
         let mut secret = ManifestSecret {
+            index: self.secrets.len(),
             document: self.document,
             items: path.to_vec(),
+            members: Members::default(),
             line,
             name: None,
             generate_name: None,
@@ -184,19 +264,41 @@ impl<'f, 'a> Finder<'f, 'a> {
             secret_type: None,
             immutable: false,
             annotations: Vec::new(),
+            annotations_by_name: Vec::new(),
             fields: Vec::new(),
+            fields_by_path: Vec::new(),
         };
-        for pair in node.entries() {
+        for (entry, pair) in node.entries().iter().enumerate() {
             let value = &pair.value;
             match pair.key.scalar_str() {
-                Some("metadata") => self.metadata(value, &mut secret)?,
+                Some("metadata") => {
+                    secret.members.metadata = Some(entry);
+                    self.metadata(value, &mut secret)?;
+                }
                 Some("type") => secret.secret_type = self.public_text(value, "`type`")?,
                 Some("immutable") => secret.immutable = self.flag(value)?,
-                Some("data") => self.section(Section::Data, pair, &mut secret)?,
-                Some("stringData") => self.section(Section::StringData, pair, &mut secret)?,
-                _ => {}
+                Some("data") => {
+                    secret.members.data = Some(entry);
+                    self.section(Section::Data, pair, &mut secret)?;
+                }
+                Some("stringData") => {
+                    secret.members.string_data = Some(entry);
+                    self.section(Section::StringData, pair, &mut secret)?;
+                }
+                Some(word) => {
+                    if let Some(wanted) = misspelled_section(word) {
+                        let fault = Fault::Misspelled {
+                            what: "a Secret has no member",
+                            text: cut(word),
+                            wanted,
+                        };
+                        return Err(self.fail(SourceSpan::key(&pair.key), fault));
+                    }
+                }
+                None => {}
             }
         }
+        secret.sort();
         self.secrets.push(secret);
         Ok(())
     }
@@ -210,7 +312,7 @@ impl<'f, 'a> Finder<'f, 'a> {
             return Ok(());
         }
         self.plain_mapping_unless_anchored(node, "`metadata`")?;
-        for pair in node.entries() {
+        for (entry, pair) in node.entries().iter().enumerate() {
             let value = &pair.value;
             match pair.key.scalar_str() {
                 Some("name") => secret.name = self.public_text(value, "`metadata.name`")?,
@@ -220,15 +322,17 @@ impl<'f, 'a> Finder<'f, 'a> {
                 Some("namespace") => {
                     secret.namespace = self.public_text(value, "`metadata.namespace`")?;
                 }
-                Some("annotations") if value.is_null() => {}
+                Some("annotations") if value.is_null() => {
+                    secret.members.annotations = Some(entry);
+                }
                 Some("annotations") => {
+                    secret.members.annotations = Some(entry);
                     self.plain_mapping_unless_anchored(value, "`metadata.annotations`")?;
                     for pair in value.entries() {
-                        let key = self.key(pair, "`metadata.annotations`")?;
-                        let what = format!("annotation {:?}", cut(&key));
-                        if let Some(text) = self.public_text(&pair.value, &what)? {
-                            secret.annotations.push((key, text));
-                        }
+                        let name = self.key(pair, "`metadata.annotations`")?;
+                        let what = format!("annotation {:?}", cut(&name));
+                        let value = self.public_text(&pair.value, &what)?;
+                        secret.annotations.push(Annotation { name, value });
                     }
                 }
                 _ => {}
@@ -248,7 +352,7 @@ impl<'f, 'a> Finder<'f, 'a> {
             let fault = Fault::Anchor {
                 what: format!("`{section}`"),
             };
-            return Err(self.fail(Spot::key(&holder.key), fault));
+            return Err(self.fail(SourceSpan::key(&holder.key), fault));
         }
         if node.is_null() {
             return Ok(());
@@ -295,7 +399,11 @@ impl<'f, 'a> Finder<'f, 'a> {
         text: &str,
         node: &'f Node<'a>,
     ) -> Option<WalkError> {
-        let reason = crate::base64_text::fault(text)?;
+        let mut reason = crate::review::base64::fault(text)?;
+        let joined: String = text.split([' ', '\t']).collect();
+        if joined.len() < text.len() && crate::review::base64::fault(&joined).is_none() {
+            reason = FOLDED;
+        }
         let fault = Fault::NotBase64 {
             what: field_name(path),
             reason,
@@ -308,20 +416,20 @@ impl<'f, 'a> Finder<'f, 'a> {
         &mut self,
         node: &'f Node<'a>,
         what: &str,
-    ) -> Result<Option<Owned<'a>>, WalkError> {
+    ) -> Result<Option<OwnedText<'a>>, WalkError> {
         if node.is_null() {
             return Ok(None);
         }
         match text_fault(node, what) {
             // Reading through one's own anchor is no guess; only edits would be.
             None | Some(Fault::Anchor { .. }) => {}
-            Some(fault) => return Err(self.fail(Spot::value(node), fault)),
+            Some(fault) => return Err(self.fail(SourceSpan::value(node), fault)),
         }
         let Some((text, _)) = node.scalar() else {
             return Ok(None);
         };
         let (line, column) = self.locator.locate(node.start);
-        Ok(Some(Owned {
+        Ok(Some(OwnedText {
             text: text.clone(),
             line,
             column,
@@ -333,9 +441,9 @@ impl<'f, 'a> Finder<'f, 'a> {
             return Ok(false);
         }
         match (&node.kind, node.tag) {
-            (Kind::Alias, _) => Err(self.alias(node, "`immutable`".to_owned())),
+            (NodeKind::Alias, _) => Err(self.alias(node, "`immutable`".to_owned())),
             (
-                Kind::Scalar {
+                NodeKind::Scalar {
                     text,
                     style: Style::Plain,
                 },
@@ -344,14 +452,14 @@ impl<'f, 'a> Finder<'f, 'a> {
                 "true" | "yes" | "on" | "y" => Ok(true),
                 "false" | "no" | "off" | "n" => Ok(false),
                 _ => Err(self.fail(
-                    Spot::value(node),
+                    SourceSpan::value(node),
                     Fault::NotFlag {
                         what: "`immutable`",
                     },
                 )),
             },
             _ => Err(self.fail(
-                Spot::value(node),
+                SourceSpan::value(node),
                 Fault::NotFlag {
                     what: "`immutable`",
                 },
@@ -362,7 +470,7 @@ impl<'f, 'a> Finder<'f, 'a> {
     fn plain_mapping(&mut self, node: &'f Node<'a>, what: &str) -> Result<(), WalkError> {
         if node.anchored {
             return Err(self.fail(
-                Spot::value(node),
+                SourceSpan::value(node),
                 Fault::Anchor {
                     what: what.to_owned(),
                 },
@@ -378,11 +486,11 @@ impl<'f, 'a> Finder<'f, 'a> {
         what: &str,
     ) -> Result<(), WalkError> {
         match &node.kind {
-            Kind::Alias => return Err(self.alias(node, what.to_owned())),
-            Kind::Mapping { .. } if node.tag == Tag::None => {}
-            Kind::Mapping { .. } => {
+            NodeKind::Alias => return Err(self.alias(node, what.to_owned())),
+            NodeKind::Mapping { .. } if node.tag == Tag::None => {}
+            NodeKind::Mapping { .. } => {
                 return Err(self.fail(
-                    Spot::value(node),
+                    SourceSpan::value(node),
                     Fault::Tag {
                         what: what.to_owned(),
                     },
@@ -390,7 +498,7 @@ impl<'f, 'a> Finder<'f, 'a> {
             }
             _ => {
                 return Err(self.fail(
-                    Spot::value(node),
+                    SourceSpan::value(node),
                     Fault::NotMapping {
                         what: what.to_owned(),
                     },
@@ -401,14 +509,18 @@ impl<'f, 'a> Finder<'f, 'a> {
         for pair in node.entries() {
             if is_merge(&pair.key) {
                 return Err(self.fail(
-                    Spot::key(&pair.key),
+                    SourceSpan::key(&pair.key),
                     Fault::MergeKey {
                         what: what.to_owned(),
                     },
                 ));
             }
-            if matches!(pair.key.kind, Kind::Alias) {
+            if matches!(pair.key.kind, NodeKind::Alias) {
                 return Err(self.alias(&pair.key, format!("a key of {what}")));
+            }
+            if pair.key.tag == Tag::Other {
+                let what = format!("a key of {what}");
+                return Err(self.fail(SourceSpan::key(&pair.key), Fault::Tag { what }));
             }
             if let Some(key) = pair.key.scalar_str()
                 && !known.insert(key)
@@ -423,18 +535,18 @@ impl<'f, 'a> Finder<'f, 'a> {
     fn key(&mut self, pair: &'f Pair<'a>, what: &str) -> Result<String, WalkError> {
         match text_fault(&pair.key, &format!("a key of {what}")) {
             None => Ok(pair.key.scalar_str().unwrap_or_default().to_owned()),
-            Some(fault) => Err(self.fail(Spot::key(&pair.key), fault)),
+            Some(fault) => Err(self.fail(SourceSpan::key(&pair.key), fault)),
         }
     }
 
     fn alias(&mut self, node: &'f Node<'a>, what: String) -> WalkError {
-        self.fail(Spot::value(node), Fault::Alias { what })
+        self.fail(SourceSpan::value(node), Fault::Alias { what })
     }
 
     fn twice(&mut self, pair: &'f Pair<'a>, what: &str) -> WalkError {
         let key = cut(pair.key.scalar_str().unwrap_or_default());
         self.fail(
-            Spot::key(&pair.key),
+            SourceSpan::key(&pair.key),
             Fault::DuplicateKey {
                 what: what.to_owned(),
                 key,
@@ -448,10 +560,10 @@ impl<'f, 'a> Finder<'f, 'a> {
         if self.refused > MAX_EXCERPTS {
             return error_without_excerpt(self.locator, node.start, fault).into();
         }
-        self.fail(Spot::value(node), fault)
+        self.fail(SourceSpan::value(node), fault)
     }
 
-    fn fail(&mut self, spot: Spot, fault: Fault) -> WalkError {
+    fn fail(&mut self, spot: SourceSpan, fault: Fault) -> WalkError {
         error_at(self.locator, self.root, spot, fault).into()
     }
 }
@@ -469,25 +581,61 @@ pub(super) fn field_name(path: &FieldPath) -> String {
 fn text_fault(node: &Node<'_>, what: &str) -> Option<Fault> {
     let what = || what.to_owned();
     match &node.kind {
-        Kind::Alias => Some(Fault::Alias { what: what() }),
+        NodeKind::Alias => Some(Fault::Alias { what: what() }),
         _ if node.anchored => Some(Fault::Anchor { what: what() }),
         _ if node.tag == Tag::Other => Some(Fault::Tag { what: what() }),
-        Kind::Mapping { .. } => Some(Fault::NotString {
+        NodeKind::Mapping { .. } => Some(Fault::NotString {
             what: what(),
             kind: "a mapping",
         }),
-        Kind::Sequence { .. } => Some(Fault::NotString {
+        NodeKind::Sequence { .. } => Some(Fault::NotString {
             what: what(),
             kind: "a sequence",
         }),
-        Kind::Scalar {
+        NodeKind::Scalar {
             text,
             style: Style::Plain,
         } if node.tag == Tag::None => {
             not_a_string(text.as_str()).map(|kind| Fault::NotString { what: what(), kind })
         }
-        Kind::Scalar { .. } => None,
+        NodeKind::Scalar { .. } => None,
     }
+}
+
+/// The section that a member of a Secret was meant to be: case, separators and one letter do not make another word.
+fn misspelled_section(word: &str) -> Option<&'static str> {
+    let plain: String = word
+        .chars()
+        .filter(|letter| !matches!(letter, '-' | '_'))
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect();
+    [("data", "data"), ("stringdata", "stringData")]
+        .into_iter()
+        .find(|(wanted, _)| is_within_one_edit(&plain, wanted))
+        .map(|(_, name)| name)
+}
+
+/// Whether at most one letter was added, left out or replaced, or two were exchanged.
+fn is_within_one_edit(word: &str, wanted: &str) -> bool {
+    let (a, b) = (word.as_bytes(), wanted.as_bytes());
+    if a.len().abs_diff(b.len()) > 1 {
+        return false;
+    }
+    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[same..], &b[same..]);
+    match (a, b) {
+        ([], [] | [_]) | ([_], []) => true,
+        ([a0, a1, a @ ..], [b0, b1, b @ ..]) if a0 == b1 && a1 == b0 && a == b => true,
+        ([_, a @ ..], [_, b @ ..]) if a == b => true,
+        ([_, rest @ ..], _) if rest == b => true,
+        (_, [_, rest @ ..]) => rest == a,
+        _ => false,
+    }
+}
+
+/// The API server reads a version with an empty group as the core's.
+fn is_core_v1(version: &str) -> bool {
+    matches!(version, "v1" | "/v1")
 }
 
 fn is_merge(key: &Node<'_>) -> bool {

@@ -1,8 +1,8 @@
 //! JSON documents as the same trees as YAML ones.
 
-use super::node::{Kind, Node, Pair, Style, Tag};
+use super::node::{Node, NodeKind, Pair, Style, Tag};
 use super::yaml::{MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES};
-use crate::json::{Cursor, JsonFault};
+use crate::json::cursor::{Cursor, JsonFault};
 use crate::text::Text;
 
 /// Reads one JSON value after another, as kubectl does with a file that begins with a brace.
@@ -14,7 +14,7 @@ pub(super) fn documents(source: &str, start: usize) -> Result<Vec<Option<Node<'_
             return Err(cursor.fault("too many documents in one file"));
         }
         documents.push(Some(
-            Reader {
+            TreeReader {
                 source,
                 cursor: &mut cursor,
                 nodes: 0,
@@ -26,14 +26,14 @@ pub(super) fn documents(source: &str, start: usize) -> Result<Vec<Option<Node<'_
     Ok(documents)
 }
 
-struct Reader<'r, 'a> {
+struct TreeReader<'r, 'a> {
     source: &'a str,
     cursor: &'r mut Cursor<'a>,
     nodes: usize,
     depth: usize,
 }
 
-impl<'a> Reader<'_, 'a> {
+impl<'a> TreeReader<'_, 'a> {
     /// Recursion is bounded by `MAX_DEPTH`.
     fn value(&mut self) -> Result<Node<'a>, JsonFault> {
         self.nodes += 1;
@@ -45,14 +45,14 @@ impl<'a> Reader<'_, 'a> {
         let kind = match first {
             Some(b'{') => self.nested(Self::members)?,
             Some(b'[') => self.nested(Self::items)?,
-            Some(b'"') => Kind::Scalar {
+            Some(b'"') => NodeKind::Scalar {
                 text: self.cursor.string()?,
                 style: Style::DoubleQuoted,
             },
             _ => {
                 self.cursor.skip_scalar()?;
                 let text = Text::Borrowed(&self.source[start..self.cursor.offset()]);
-                Kind::Scalar {
+                NodeKind::Scalar {
                     text,
                     style: Style::Plain,
                 }
@@ -69,8 +69,8 @@ impl<'a> Reader<'_, 'a> {
 
     fn nested(
         &mut self,
-        read: impl FnOnce(&mut Self) -> Result<Kind<'a>, JsonFault>,
-    ) -> Result<Kind<'a>, JsonFault> {
+        read: impl FnOnce(&mut Self) -> Result<NodeKind<'a>, JsonFault>,
+    ) -> Result<NodeKind<'a>, JsonFault> {
         if self.depth == MAX_DEPTH {
             return Err(self.cursor.fault("nested too deeply"));
         }
@@ -81,11 +81,11 @@ impl<'a> Reader<'_, 'a> {
         kind
     }
 
-    fn members(&mut self) -> Result<Kind<'a>, JsonFault> {
+    fn members(&mut self) -> Result<NodeKind<'a>, JsonFault> {
         let mut entries = Vec::new();
         if self.cursor.peek() == Some(b'}') {
             self.cursor.bump();
-            return Ok(Kind::Mapping {
+            return Ok(NodeKind::Mapping {
                 flow: true,
                 entries,
             });
@@ -100,7 +100,7 @@ impl<'a> Reader<'_, 'a> {
             let value = self.value()?;
             entries.push(Pair { key, value });
             if !self.cursor.another_member()? {
-                return Ok(Kind::Mapping {
+                return Ok(NodeKind::Mapping {
                     flow: true,
                     entries,
                 });
@@ -108,11 +108,11 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    fn items(&mut self) -> Result<Kind<'a>, JsonFault> {
+    fn items(&mut self) -> Result<NodeKind<'a>, JsonFault> {
         let mut items = Vec::new();
         if self.cursor.peek() == Some(b']') {
             self.cursor.bump();
-            return Ok(Kind::Sequence { items });
+            return Ok(NodeKind::Sequence { items });
         }
         loop {
             items.push(self.value()?);
@@ -120,7 +120,7 @@ impl<'a> Reader<'_, 'a> {
                 Some(b',') => self.cursor.bump(),
                 Some(b']') => {
                     self.cursor.bump();
-                    return Ok(Kind::Sequence { items });
+                    return Ok(NodeKind::Sequence { items });
                 }
                 _ => {
                     return Err(self

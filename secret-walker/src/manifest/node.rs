@@ -7,7 +7,7 @@ use crate::text::Text;
 /// How a scalar is written.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Style {
-    /// Without quotes. In JSON: a number or one of the three words.
+    /// Without quotes. In JSON: a number or `true`, `false` or `null`.
     Plain,
     SingleQuoted,
     DoubleQuoted,
@@ -19,7 +19,7 @@ pub(super) enum Style {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Tag {
     None,
-    /// `!!str`, or `!` alone, which says the same of a scalar.
+    /// `!!str`, or `!` only, which says the same of a scalar.
     Text,
     Other,
 }
@@ -32,11 +32,11 @@ pub(super) struct Node<'a> {
     pub(super) end: usize,
     pub(super) anchored: bool,
     pub(super) tag: Tag,
-    pub(super) kind: Kind<'a>,
+    pub(super) kind: NodeKind<'a>,
 }
 
 #[derive(Debug)]
-pub(super) enum Kind<'a> {
+pub(super) enum NodeKind<'a> {
     Alias,
     Mapping { flow: bool, entries: Vec<Pair<'a>> },
     Scalar { text: Text<'a>, style: Style },
@@ -54,14 +54,14 @@ impl<'a> Node<'a> {
     /// The entries of a mapping; none for anything else.
     pub(super) fn entries(&self) -> &[Pair<'a>] {
         match &self.kind {
-            Kind::Mapping { entries, .. } => entries,
+            NodeKind::Mapping { entries, .. } => entries,
             _ => &[],
         }
     }
 
     pub(super) fn scalar(&self) -> Option<(&Text<'a>, Style)> {
         match &self.kind {
-            Kind::Scalar { text, style } => Some((text, *style)),
+            NodeKind::Scalar { text, style } => Some((text, *style)),
             _ => None,
         }
     }
@@ -80,12 +80,12 @@ impl<'a> Node<'a> {
             })
     }
 
-    /// Whether nothing is written where the value would stand.
+    /// Whether nothing is written where the value would be.
     pub(super) fn is_empty_plain(&self) -> bool {
         self.start == self.end
             && matches!(
                 self.kind,
-                Kind::Scalar {
+                NodeKind::Scalar {
                     style: Style::Plain,
                     ..
                 }
@@ -95,9 +95,9 @@ impl<'a> Node<'a> {
     /// The last scalar or alias in document order.
     pub(super) fn last_leaf(&self) -> &Self {
         let last = match &self.kind {
-            Kind::Mapping { entries, .. } => entries.last().map(|pair| &pair.value),
-            Kind::Sequence { items } => items.last(),
-            Kind::Alias | Kind::Scalar { .. } => None,
+            NodeKind::Mapping { entries, .. } => entries.last().map(|pair| &pair.value),
+            NodeKind::Sequence { items } => items.last(),
+            NodeKind::Alias | NodeKind::Scalar { .. } => None,
         };
         last.map_or(self, Self::last_leaf)
     }
@@ -107,15 +107,15 @@ impl<'a> Node<'a> {
         self.anchored.hash(state);
         self.tag.hash(state);
         match &self.kind {
-            Kind::Alias => 0.hash(state),
-            Kind::Scalar { text, style } => (1, text.as_str(), style).hash(state),
-            Kind::Sequence { items } => {
+            NodeKind::Alias => 0.hash(state),
+            NodeKind::Scalar { text, style } => (1, text.as_str(), style).hash(state),
+            NodeKind::Sequence { items } => {
                 (2, items.len()).hash(state);
                 for item in items {
                     item.digest(state);
                 }
             }
-            Kind::Mapping { flow, entries } => {
+            NodeKind::Mapping { flow, entries } => {
                 (3, flow, entries.len()).hash(state);
                 for pair in entries {
                     pair.key.digest(state);
@@ -125,24 +125,25 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Whether both are written the same way and mean the same, wherever they stand.
+    /// Whether both are written the same way and mean the same, wherever they are.
     pub(super) fn same_as(&self, other: &Node<'_>) -> bool {
         self.anchored == other.anchored
             && self.tag == other.tag
             && match (&self.kind, &other.kind) {
-                (Kind::Alias, Kind::Alias) => true,
-                (Kind::Scalar { text: a, style: x }, Kind::Scalar { text: b, style: y }) => {
-                    a.as_str() == b.as_str() && x == y
-                }
-                (Kind::Sequence { items: a }, Kind::Sequence { items: b }) => {
+                (NodeKind::Alias, NodeKind::Alias) => true,
+                (
+                    NodeKind::Scalar { text: a, style: x },
+                    NodeKind::Scalar { text: b, style: y },
+                ) => a.as_str() == b.as_str() && x == y,
+                (NodeKind::Sequence { items: a }, NodeKind::Sequence { items: b }) => {
                     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same_as(b))
                 }
                 (
-                    Kind::Mapping {
+                    NodeKind::Mapping {
                         flow: x,
                         entries: a,
                     },
-                    Kind::Mapping {
+                    NodeKind::Mapping {
                         flow: y,
                         entries: b,
                     },
@@ -156,4 +157,9 @@ impl<'a> Node<'a> {
                 _ => false,
             }
     }
+}
+
+/// Whether the key's value is a map whose values are secret.
+pub(super) fn is_section(key: &Node<'_>) -> bool {
+    matches!(key.scalar_str(), Some("data" | "stringData"))
 }

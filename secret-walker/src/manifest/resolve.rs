@@ -1,7 +1,7 @@
 //! What an unquoted scalar is to the readers of manifests.
 //!
 //! kubectl reads YAML 1.1 in a dialect of its own, other tools read 1.2. A scalar that any of them takes
-//! for something else than a string is refused, so this list is the union of theirs.
+//! for something other than a string is refused, so this list is the union of theirs.
 
 /// What some reader takes this unquoted scalar for, unless all take it for a string.
 pub(super) fn not_a_string(text: &str) -> Option<&'static str> {
@@ -84,7 +84,7 @@ fn is_sexagesimal(text: &str) -> bool {
         && rest.iter().all(|part| part.len() <= 2 && all_digits(part))
 }
 
-/// `2026-11-21`, alone or before a time of day.
+/// `2026-11-21`, by itself or before a time of day.
 fn is_date(text: &str) -> bool {
     let mut parts = text.splitn(3, '-');
     let (Some(year), Some(month), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {

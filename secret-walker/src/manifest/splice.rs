@@ -1,13 +1,12 @@
-//! From a plan to replacements of bytes, in the style of what stands around them.
+//! From a plan to replacements of bytes, in the style of what is around them.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::edit::{EditValue, Part, Parts, Plan};
-use super::error::Fault;
-use super::node::{Kind, Node, Pair, Style};
-use super::resolve::not_a_string;
-use super::yaml::{line_end, line_start};
+use super::lines::{line_end, line_start};
+use super::node::{Node, NodeKind, Pair, Style};
+use super::plan::{EditValue, EditedMap, EntryEdits, SectionEdits, plain};
+use crate::error::Fault;
 
 /// Bytes that give way to a text.
 #[derive(Debug)]
@@ -19,7 +18,7 @@ pub(super) struct Splice {
 type Faulty<T> = Result<T, (usize, Fault)>;
 
 /// How the file is written.
-pub(super) struct Layout<'s> {
+pub(super) struct FileStyle<'s> {
     source: &'s str,
     json: bool,
     newline: &'static str,
@@ -32,7 +31,7 @@ struct FlowStyle {
     compact: bool,
 }
 
-impl<'s> Layout<'s> {
+impl<'s> FileStyle<'s> {
     pub(super) fn new(source: &'s str, json: bool) -> Self {
         let first = source.find('\n').unwrap_or_default();
         let newline = if source[..first].ends_with('\r') {
@@ -48,7 +47,7 @@ impl<'s> Layout<'s> {
     }
 
     /// All edits of a Secret's parts, or of its metadata's.
-    pub(super) fn edit(&self, root: &Node<'_>, sections: &Parts) -> Faulty<Vec<Splice>> {
+    pub(super) fn edit(&self, root: &Node<'_>, sections: &SectionEdits) -> Faulty<Vec<Splice>> {
         let mut splices = Vec::new();
         let mut emptied = BTreeSet::new();
         let mut created = Vec::new();
@@ -95,7 +94,7 @@ impl<'s> Layout<'s> {
             Some((_, Style::SingleQuoted)) => one(at, text.single_quoted()),
             Some((_, Style::DoubleQuoted)) => one(at, text.double_quoted()),
             Some((_, Style::Block)) => self.replace_block(value, text),
-            None => Err(not_editable(value, "it is no scalar")),
+            None => Err(not_editable(value, "it is not a scalar")),
         }
     }
 
@@ -103,7 +102,7 @@ impl<'s> Layout<'s> {
     fn replace_block(&self, value: &Node<'_>, text: &EditValue) -> Faulty<Vec<Splice>> {
         let written = &self.source[value.start..];
         if !written.starts_with(['|', '>']) {
-            return Err(not_editable(value, "the begin of its block was not found"));
+            return Err(not_editable(value, "the start of its block was not found"));
         }
         let header = 1 + written[1..]
             .bytes()
@@ -128,10 +127,10 @@ impl<'s> Layout<'s> {
     }
 
     /// Removes and inserts entries of a section that keeps or gets at least one.
-    fn reshape(&self, root: &Node<'_>, pair: &Pair<'_>, plan: &Plan) -> Faulty<Vec<Splice>> {
+    fn reshape(&self, root: &Node<'_>, pair: &Pair<'_>, plan: &EntryEdits) -> Faulty<Vec<Splice>> {
         let map = &pair.value;
         let entries = map.entries();
-        if let Kind::Mapping { flow: false, .. } = map.kind {
+        if let NodeKind::Mapping { flow: false, .. } = map.kind {
             let mut splices = self.remove_lines(map, &plan.removed, value_before(root, pair))?;
             if !plan.inserted.is_empty() {
                 let last_removed = plan.removed.contains(&(entries.len() - 1));
@@ -183,7 +182,7 @@ impl<'s> Layout<'s> {
             .map(|(key, value)| Self::flow_entry(style, key, value))
             .collect();
         let joined = texts.join(if style.compact { "," } else { ", " });
-        if matches!(value.kind, Kind::Mapping { .. }) {
+        if matches!(value.kind, NodeKind::Mapping { .. }) {
             return Ok(Splice {
                 at: value.start + 1..value.start + 1,
                 text: joined,
@@ -198,7 +197,7 @@ impl<'s> Layout<'s> {
         let colon = self
             .colon(pair)
             .ok_or_else(|| not_editable(value, "it has no colon"))?;
-        if matches!(root.kind, Kind::Mapping { flow: true, .. }) {
+        if matches!(root.kind, NodeKind::Mapping { flow: true, .. }) {
             return Ok(Splice {
                 at: colon + 1..colon + 1,
                 text: format!(" {{{joined}}}"),
@@ -210,7 +209,7 @@ impl<'s> Layout<'s> {
 
     /// Takes whole sections out of a Secret.
     fn drop_sections(&self, root: &Node<'_>, emptied: &BTreeSet<usize>) -> Faulty<Vec<Splice>> {
-        if matches!(root.kind, Kind::Mapping { flow: true, .. }) {
+        if matches!(root.kind, NodeKind::Mapping { flow: true, .. }) {
             return Ok(self.remove_from_flow(root, emptied));
         }
         let mut splices = Vec::new();
@@ -226,7 +225,7 @@ impl<'s> Layout<'s> {
                     at: colon + 1..pair.value.end,
                     text: " {}".to_owned(),
                 });
-            } else if matches!(pair.value.kind, Kind::Mapping { flow: true, .. }) {
+            } else if matches!(pair.value.kind, NodeKind::Mapping { flow: true, .. }) {
                 splices.extend(self.remove_lines(root, &BTreeSet::from([*index]), None)?);
             } else {
                 let header = line_start(self.source, pair.key.start)..self.after_line(pair.key.end);
@@ -241,10 +240,10 @@ impl<'s> Layout<'s> {
     }
 
     /// Sections that were not there, after the last entry of the Secret.
-    fn create_sections(&self, root: &Node<'_>, created: &[(Part, &Plan)]) -> Splice {
+    fn create_sections(&self, root: &Node<'_>, created: &[(EditedMap, &EntryEdits)]) -> Splice {
         let entries = root.entries();
         let last = &entries[entries.len() - 1];
-        if matches!(root.kind, Kind::Mapping { flow: false, .. }) {
+        if matches!(root.kind, NodeKind::Mapping { flow: false, .. }) {
             let column = self.column(root);
             let mut lines = Vec::new();
             for (section, plan) in created {
@@ -268,8 +267,8 @@ impl<'s> Layout<'s> {
         root: &Node<'_>,
         style: FlowStyle,
         separator: &str,
-        section: Part,
-        plan: &Plan,
+        section: EditedMap,
+        plan: &EntryEdits,
     ) -> String {
         let texts: Vec<String> = plan
             .inserted
@@ -324,7 +323,7 @@ impl<'s> Layout<'s> {
         Splice { at: at..at, text }
     }
 
-    /// Takes the lines of entries out of a block mapping; `before` is what stands before its first entry.
+    /// Takes the lines of entries out of a block mapping; `before` is what is before its first entry.
     fn remove_lines<'n, 'a>(
         &self,
         map: &'n Node<'a>,
@@ -340,7 +339,7 @@ impl<'s> Layout<'s> {
             if !self.begins_line(&pair.key) {
                 return Err(not_editable(
                     &pair.key,
-                    "other text stands before it on its line",
+                    "other text precedes it on its line",
                 ));
             }
             let mut end = self.after_line(pair.value.end.max(pair.key.end));
@@ -359,7 +358,7 @@ impl<'s> Layout<'s> {
     /// Whether blank lines behind this node would be part of its value: it ends with `|+` or `>+`.
     fn keeps_blank_lines(&self, node: &Node<'_>) -> bool {
         match &node.kind {
-            Kind::Scalar {
+            NodeKind::Scalar {
                 style: Style::Block,
                 ..
             } => {
@@ -369,13 +368,13 @@ impl<'s> Layout<'s> {
                     .next()
                     .is_some_and(|indicators| indicators.contains('+'))
             }
-            Kind::Mapping {
+            NodeKind::Mapping {
                 flow: false,
                 entries,
             } => entries
                 .last()
                 .is_some_and(|pair| self.keeps_blank_lines(&pair.value)),
-            Kind::Sequence { items } => items
+            NodeKind::Sequence { items } => items
                 .last()
                 .is_some_and(|item| self.keeps_blank_lines(item)),
             _ => false,
@@ -450,7 +449,7 @@ impl<'s> Layout<'s> {
         FlowStyle { quoted, compact }
     }
 
-    /// What stands between a comma and the next entry of this mapping.
+    /// What is between a comma and the next entry of this mapping.
     fn separator(&self, map: &Node<'_>, style: FlowStyle) -> String {
         let entries = map.entries();
         let last = &entries[entries.len() - 1];
@@ -493,11 +492,12 @@ impl<'s> Layout<'s> {
             .count()
     }
 
-    /// By how much this Secret indents what stands in its members.
+    /// By how much this Secret indents what is in its members.
     fn step(&self, root: &Node<'_>) -> usize {
         let outer = self.column(root);
         let inner = root.entries().iter().map(|pair| &pair.value);
-        let inner = inner.filter(|value| matches!(&value.kind, Kind::Mapping { flow: false, .. }));
+        let inner =
+            inner.filter(|value| matches!(&value.kind, NodeKind::Mapping { flow: false, .. }));
         inner
             .map(|value| self.column(value))
             .find(|column| *column > outer)
@@ -518,20 +518,6 @@ impl<'s> Layout<'s> {
         self.source[offset..]
             .find('\n')
             .map_or(self.source.len(), |at| offset + at + 1)
-    }
-}
-
-/// A word without quotes, unless it could be taken for something else than a string.
-pub(super) fn plain(word: &str) -> String {
-    let starts_well = word
-        .starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_' || first == '/');
-    let dotted_key = word.len() > 1
-        && word.starts_with('.')
-        && word[1..].starts_with(|second: char| second.is_ascii_alphabetic());
-    if (starts_well || dotted_key) && not_a_string(word).is_none() {
-        word.to_owned()
-    } else {
-        format!("\"{word}\"")
     }
 }
 

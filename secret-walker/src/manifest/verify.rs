@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 
-use super::Manifest;
-use super::edit::{Parts, Plan, Plans};
-use super::node::{Kind, Node, Style, Tag};
+use super::file::Manifest;
+use super::node::{Node, NodeKind, Style, Tag};
+use super::plan::{EntryEdits, ManifestEdits, SectionEdits};
 use super::resolve::not_a_string;
 
 /// Which check fails, if any.
-pub(super) fn verify(old: &Manifest<'_>, plans: &Plans, edited: &[u8]) -> Result<(), &'static str> {
+pub(super) fn verify(
+    old: &Manifest<'_>,
+    plans: &ManifestEdits,
+    edited: &[u8],
+) -> Result<(), &'static str> {
     let new = Manifest::parse(edited).map_err(|_| "it cannot be read")?;
     if new.json != old.json {
         return Err("its format differs");
@@ -36,8 +40,8 @@ pub(super) fn verify(old: &Manifest<'_>, plans: &Plans, edited: &[u8]) -> Result
 }
 
 struct Check<'p, 'a> {
-    /// Plans by the node of the Secret or of its metadata, compared by address and never followed.
-    planned: HashMap<*const Node<'a>, &'p Parts>,
+    /// ManifestEdits by the node of the Secret or of its metadata, compared by address and never followed.
+    planned: HashMap<*const Node<'a>, &'p SectionEdits>,
 }
 
 impl<'a> Check<'_, 'a> {
@@ -46,7 +50,7 @@ impl<'a> Check<'_, 'a> {
             return self.parts(old, new, sections);
         }
         match (&old.kind, &new.kind) {
-            (Kind::Mapping { entries: a, .. }, Kind::Mapping { entries: b, .. }) => {
+            (NodeKind::Mapping { entries: a, .. }, NodeKind::Mapping { entries: b, .. }) => {
                 old.tag == new.tag
                     && old.anchored == new.anchored
                     && a.len() == b.len()
@@ -54,7 +58,7 @@ impl<'a> Check<'_, 'a> {
                         .zip(b)
                         .all(|(a, b)| a.key.same_as(&b.key) && self.node(&a.value, &b.value))
             }
-            (Kind::Sequence { items: a }, Kind::Sequence { items: b }) => {
+            (NodeKind::Sequence { items: a }, NodeKind::Sequence { items: b }) => {
                 old.tag == new.tag
                     && old.anchored == new.anchored
                     && a.len() == b.len()
@@ -65,7 +69,7 @@ impl<'a> Check<'_, 'a> {
     }
 
     /// A mapping whose parts are edited; another of its members may be such a mapping, too.
-    fn parts(&self, old: &Node<'a>, new: &Node<'_>, sections: &Parts) -> bool {
+    fn parts(&self, old: &Node<'a>, new: &Node<'_>, sections: &SectionEdits) -> bool {
         let plan_of = |key: Option<&str>| {
             sections
                 .iter()
@@ -113,7 +117,7 @@ impl<'a> Check<'_, 'a> {
         found.next().is_none()
     }
 
-    fn section(old: Option<&Node<'a>>, new: &Node<'_>, plan: &Plan) -> bool {
+    fn section(old: Option<&Node<'a>>, new: &Node<'_>, plan: &EntryEdits) -> bool {
         let mut found = new.entries().iter();
         for (index, pair) in old.map_or(&[][..], Node::entries).iter().enumerate() {
             if plan.removed.contains(&index) {
@@ -139,7 +143,7 @@ impl<'a> Check<'_, 'a> {
             }
         }
         found.next().is_none()
-            && matches!(new.kind, Kind::Mapping { .. })
+            && matches!(new.kind, NodeKind::Mapping { .. })
             && !new.anchored
             && new.tag == Tag::None
     }

@@ -5,11 +5,11 @@ use std::ops::Range;
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 use zeroize::Zeroizing;
 
-use super::excerpt::is_section;
-use super::node::{Kind, Node, Pair, Style, Tag};
+use super::lines::{line_end, line_start};
+use super::node::{Node, NodeKind, Pair, Style, Tag, is_section};
 use crate::text::Text;
 
-/// How deep collections may stand inside one another.
+/// How deep collections may be nested.
 pub const MAX_DEPTH: usize = 128;
 /// How many nodes one document may hold.
 pub const MAX_NODES: usize = 500_000;
@@ -72,7 +72,7 @@ fn reason(error: &granit_parser::ScanError) -> String {
 }
 
 /// A collection whose end is still to come.
-struct Open<'a> {
+struct OpenCollection<'a> {
     node: Node<'a>,
     /// The key whose value comes next.
     key: Option<Node<'a>>,
@@ -81,7 +81,7 @@ struct Open<'a> {
 struct Builder<'a> {
     source: &'a str,
     documents: Vec<Option<Node<'a>>>,
-    open: Vec<Open<'a>>,
+    open: Vec<OpenCollection<'a>>,
     root: Option<Node<'a>>,
     nodes: usize,
     /// Behind the last byte that is known to be content.
@@ -118,7 +118,7 @@ impl<'a> Builder<'a> {
             }
             Event::DocumentStart(..) => self.last_end = self.last_end.max(range.end),
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.add(leaf(Kind::Alias, 0, Tag::None))?;
+                self.add(leaf(NodeKind::Alias, 0, Tag::None))?;
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let tag = tag.as_deref().map_or(Tag::None, classify);
@@ -135,7 +135,7 @@ impl<'a> Builder<'a> {
                     ScalarStyle::DoubleQuoted => Style::DoubleQuoted,
                     ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
                 };
-                let mut node = leaf(Kind::Scalar { text, style }, anchor, tag);
+                let mut node = leaf(NodeKind::Scalar { text, style }, anchor, tag);
                 if style == Style::Block {
                     let from = self.last_end.max(tag_end);
                     if let Some(block) = BlockScalar::find(self.source, from, &range, blank) {
@@ -147,13 +147,13 @@ impl<'a> Builder<'a> {
             }
             Event::SequenceStart(_, anchor, tag) => {
                 let tag = tag.as_deref().map_or(Tag::None, classify);
-                self.open(leaf(Kind::Sequence { items: Vec::new() }, anchor, tag))?;
+                self.open(leaf(NodeKind::Sequence { items: Vec::new() }, anchor, tag))?;
             }
             Event::MappingStart(style, anchor, tag) => {
                 let tag = tag.as_deref().map_or(Tag::None, classify);
                 let flow = style == granit_parser::StructureStyle::Flow;
                 self.open(leaf(
-                    Kind::Mapping {
+                    NodeKind::Mapping {
                         flow,
                         entries: Vec::new(),
                     },
@@ -162,7 +162,7 @@ impl<'a> Builder<'a> {
                 ))?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                let Open { mut node, .. } =
+                let OpenCollection { mut node, .. } =
                     self.open.pop().expect("the parser ends only what it began");
                 // A flow collection ends with its bracket, a block one with its last child.
                 node.end = if range.is_empty() {
@@ -183,7 +183,7 @@ impl<'a> Builder<'a> {
         }
         self.count(node.start)?;
         self.last_end = self.last_end.max(node.end);
-        self.open.push(Open { node, key: None });
+        self.open.push(OpenCollection { node, key: None });
         Ok(())
     }
 
@@ -212,20 +212,20 @@ impl<'a> Builder<'a> {
             return Ok(());
         };
         match &mut parent.node.kind {
-            Kind::Sequence { items } => items.push(node),
-            Kind::Mapping { entries, .. } => {
+            NodeKind::Sequence { items } => items.push(node),
+            NodeKind::Mapping { entries, .. } => {
                 if let Some(key) = parent.key.take() {
                     entries.push(Pair { key, value: node });
                 } else {
                     let range = node.start..node.end;
-                    let scalar = matches!(node.kind, Kind::Scalar { .. });
+                    let scalar = matches!(node.kind, NodeKind::Scalar { .. });
                     parent.key = Some(node);
                     if scalar && !self.inside_a_value() {
                         self.keys.push(range);
                     }
                 }
             }
-            Kind::Alias | Kind::Scalar { .. } => {
+            NodeKind::Alias | NodeKind::Scalar { .. } => {
                 return Err((node.start, "a value inside a scalar".to_owned()));
             }
         }
@@ -282,7 +282,7 @@ impl BlockScalar {
         // The parser's range runs into the indentation of what follows.
         let mut end = line_start_if_blank(source, content.end);
         if !source[header.clone()].contains('+') {
-            // A line of more blanks than the indentation is content; any other blank line means nothing.
+            // A line of more spaces than the indentation is content; any other blank line means nothing.
             loop {
                 let start = line_start(source, end);
                 let line = source[start..end].trim_end_matches('\r');
@@ -302,7 +302,7 @@ impl BlockScalar {
     }
 }
 
-/// The first `|` or `>` behind blanks, comments, tags, anchors and the indicators `:`, `-`, `?` and `---`.
+/// The first `|` or `>` behind white space, comments, tags, anchors and the indicators `:`, `-`, `?` and `---`.
 fn header(source: &str, from: usize) -> Option<Range<usize>> {
     let bytes = source.as_bytes();
     let mut at = from;
@@ -327,28 +327,6 @@ fn header(source: &str, from: usize) -> Option<Range<usize>> {
             b' ' | b'\t' | b'\r' | b'\n' | b':' | b'-' | b'?' | b'.' => at += 1,
             _ => return None,
         }
-    }
-}
-
-/// Where the line of this offset begins.
-pub(super) fn line_start(source: &str, offset: usize) -> usize {
-    source.as_bytes()[..offset]
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1)
-}
-
-/// Where the line of this offset ends, before its line break.
-pub(super) fn line_end(source: &str, offset: usize) -> usize {
-    let rest = &source.as_bytes()[offset..];
-    let end = rest
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .map_or(source.len(), |at| offset + at);
-    if end > offset && source.as_bytes()[end - 1] == b'\r' {
-        end - 1
-    } else {
-        end
     }
 }
 

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use bytes::Bytes;
+use jwe_envelope::Untrusted;
 use jwe_envelope::secret::wipe;
+use jwe_envelope::untrusted::Lines;
+use kms_backends::Place;
 use secret_walker::SecretPatch;
 
 use crate::audit::{AuditRecord, FieldOutcome, FieldRecord, push_digest};
@@ -30,6 +33,8 @@ pub struct Answer {
     pub body: WipingBody,
     /// For the audit log and the metrics.
     pub record: AuditRecord,
+    /// What the review takes of its namespace's share, until the answer is written.
+    pub(crate) share: Option<Place>,
 }
 
 /// Bytes that are wiped when the last owner drops them.
@@ -83,8 +88,9 @@ impl Reply {
                 status,
                 retry_after,
                 content_type: "text/plain; charset=utf-8",
-                body: WipingBody::plain(&harmless(text)),
+                body: WipingBody::plain(&harmless(Lines(&text).to_string())),
                 record,
+                share: None,
             };
         }
         Answer {
@@ -93,6 +99,7 @@ impl Reply {
             content_type: "application/json",
             body: self.write_review(&record, warnings),
             record,
+            share: None,
         }
     }
 
@@ -109,7 +116,7 @@ impl Reply {
             push_member(&mut out, "status");
             out.push(b'{');
             push_text(&mut out, "status", "Failure");
-            push_text(&mut out, "message", &harmless(message.clone()));
+            push_text(&mut out, "message", &harmless(Lines(message).to_string()));
             push_text(&mut out, "reason", reason(*code));
             push_number(&mut out, "code", u64::from(*code));
             out.push(b'}');
@@ -143,7 +150,7 @@ fn reason(code: u16) -> &'static str {
     }
 }
 
-/// Deployment tools read "is immutable" and "immutable field", with any blank between, as leave to delete the
+/// Deployment tools read "is immutable" and "immutable field", with any space between, as leave to delete the
 /// Secret and create it again. An envelope can put words into our messages, but not these.
 fn harmless(message: String) -> String {
     const WORD: &str = "immutable";
@@ -175,7 +182,8 @@ fn push_warnings(out: &mut Vec<u8>, warnings: &[String]) {
     out.push(b'[');
     let mut left = ALL_WARNINGS - LONGEST_WARNING;
     for (index, warning) in warnings.iter().enumerate() {
-        let text = cut_to(warning, LONGEST_WARNING);
+        let shown = Untrusted::new(warning).at_most(LONGEST_WARNING).to_string();
+        let text = cut_to(&shown, LONGEST_WARNING);
         if index > 0 {
             out.push(b',');
         }

@@ -9,16 +9,18 @@ use secret_walker::{decode, decode_head};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::audit::{FieldOutcome, FieldRecord};
-use crate::decide::{Change, Code, Decision, Leave, Refusal, Site, Use};
-use crate::refusal::cut;
-use crate::unseal::{Context, SealedFormat};
+use unseal_policy::decide::{
+    Admission, Change, Code, Decision, Foreign, Leave, Refusal, Site, Use,
+};
+use unseal_policy::format::{Context, SealedFormat};
+use unseal_policy::refusal::cut;
 
 /// What was found in an object that is no Secret.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     /// Every envelope.
     pub(super) fields: Vec<FieldRecord>,
-    /// Those that stand in the way: path and reason.
+    /// Those that are in the way: path and reason.
     pub(super) refused: Vec<(String, Refusal)>,
     /// Those that were stored like this already, or are not ours.
     pub(super) warnings: Vec<String>,
@@ -40,11 +42,17 @@ pub(super) fn examine(
     context: &Context<'_>,
 ) -> Option<Findings> {
     let found = sealed_strings(subject.object, formats)?;
-    let stored: HashSet<(String, Vec<u8>)> = match subject.stored {
-        Some(stored) if !found.is_empty() => sealed_strings(stored, formats)?.into_iter().collect(),
-        _ => HashSet::new(),
+    let is_full = |found: &Found| found.len() > MOST_ENVELOPES;
+    let too_many = is_full(&found);
+    let stored = match subject.stored {
+        Some(stored) if !found.is_empty() => sealed_strings(stored, formats)?,
+        _ => Found::new(),
     };
     let mut findings = Findings::default();
+    if too_many && !is_full(&stored) {
+        findings.refused.push((String::new(), too_many_envelopes()));
+    }
+    let stored: HashSet<(String, Vec<u8>)> = stored.into_iter().collect();
     for sealed in found {
         let unchanged = stored.contains(&sealed);
         let (path, value) = sealed;
@@ -56,39 +64,42 @@ pub(super) fn examine(
             name: subject.name,
             key: "",
             signature: None,
-            caller: Use::Admission {
-                change: Change::Created,
-                leave: false,
-            },
+            caller: Use::Admission(Admission::new(Change::Created)),
         };
         let facts = recognized.facts();
         let refusal = match recognized.decide(&site, context) {
-            Decision::Leave(Leave::Plain | Leave::Asked) => continue,
+            Decision::Leave(Leave::Plain | Leave::Asked | Leave::OthersToken) => continue,
             Decision::Leave(Leave::Foreign { .. }) => None,
+            // Nothing is opened here, so that an envelope of others cannot be mistaken for one that was not.
+            Decision::Refuse(refusal)
+                if refusal.code == Code::Foreign && context.policy.foreign == Foreign::Warn =>
+            {
+                None
+            }
             Decision::Refuse(refusal) if matches!(refusal.code, Code::Damaged | Code::Foreign) => {
                 Some(refusal)
             }
-            Decision::Leave(Leave::Unopenable(_))
-            | Decision::Refuse(_)
-            | Decision::Unwrap { .. } => Some(secrets_alone().for_key(facts.kid.as_deref())),
+            Decision::Leave(Leave::Stored) | Decision::Refuse(_) | Decision::Unwrap { .. } => {
+                Some(secrets_alone().for_key(facts.kid.as_deref()))
+            }
         };
         findings.fields.push(FieldRecord {
-            field: path.clone(),
             kid: facts.kid,
-            key: None,
             envelope: facts.digest,
-            outcome: if refusal.is_some() && !unchanged {
-                FieldOutcome::Refused
-            } else {
-                FieldOutcome::Left
-            },
             code: Some(
                 refusal
                     .as_ref()
                     .map_or(Code::Foreign, |refusal| refusal.code),
             ),
-            source: None,
-            signer: None,
+            stored_before: unchanged,
+            ..FieldRecord::new(
+                &path,
+                if refusal.is_some() && !unchanged {
+                    FieldOutcome::Refused
+                } else {
+                    FieldOutcome::Left
+                },
+            )
         });
         match refusal {
             None => findings.warnings.push(format!(
@@ -107,10 +118,21 @@ pub(super) fn examine(
 fn secrets_alone() -> Refusal {
     Refusal::new(
         Code::WrongPlace,
-        "envelopes are opened in core/v1 Secrets alone",
+        "envelopes are opened only in core/v1 Secrets",
         "put the value into a Secret and seal it for its place there",
     )
 }
+
+fn too_many_envelopes() -> Refusal {
+    Refusal::new(
+        Code::TooLarge,
+        format!("the object holds more than {MOST_ENVELOPES} envelopes"),
+        "split it into several objects",
+    )
+}
+
+/// Envelopes in one object. What follows them is not looked at.
+const MOST_ENVELOPES: usize = 1024;
 
 type Found = Vec<(String, Vec<u8>)>;
 
@@ -137,6 +159,9 @@ struct Search<'s> {
 
 impl Search<'_> {
     fn look_at(&mut self, text: &str) {
+        if self.found.len() > MOST_ENVELOPES {
+            return;
+        }
         let may_begin = |head: &[u8]| self.formats.iter().any(|format| format.may_begin(head));
         let is_sealed = |value: &[u8]| {
             self.formats

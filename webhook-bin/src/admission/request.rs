@@ -11,6 +11,11 @@ use crate::audit::{AuditRecord, Operation, User};
 /// No API server sends a longer one: `uid` is a UUID.
 const LONGEST_UID: usize = 128;
 
+/// Groups of one user. Rules are held against every one, so none is left out: a longer list is refused.
+const MOST_GROUPS: usize = 16 << 10;
+/// Keys and values of `extra` together.
+const MOST_EXTRA: usize = 4096;
+
 /// A review that can be answered: its version is ours and its `uid` is there.
 #[derive(Debug)]
 pub(super) struct Request<'b> {
@@ -44,6 +49,15 @@ impl<'b> Request<'b> {
         JsonReader::read_object(text, |name, value| review.member(name, value))
             .map_err(|error| Unreadable(format!("the body is not an AdmissionReview: {error}")))?;
         review.check()
+    }
+
+    /// Whether it stores an object, with values that may have to be opened.
+    pub(super) fn stores(&self) -> bool {
+        match self.operation {
+            Operation::Create | Operation::Update => self.sub_resource.is_none(),
+            // What goes away holds nothing to open, and must be able to go.
+            Operation::Connect | Operation::Delete => false,
+        }
     }
 
     /// Says in the audit record who asks for what.
@@ -138,12 +152,12 @@ impl<'b> Review<'b> {
         let found = |text: Option<Text<'_>>| {
             text.map_or_else(
                 || "none".to_owned(),
-                |text| format!("{:?}", crate::refusal::cut(text.as_str())),
+                |text| format!("{:?}", unseal_policy::refusal::cut(text.as_str())),
             )
         };
         if !is(self.api_version.as_ref(), "admission.k8s.io/v1") {
             return Err(Unreadable(format!(
-                "apiVersion must be admission.k8s.io/v1, found {}; list v1 alone in admissionReviewVersions",
+                "apiVersion must be admission.k8s.io/v1, found {}; list only v1 in admissionReviewVersions",
                 found(self.api_version)
             )));
         }
@@ -224,9 +238,9 @@ impl Kind<'_> {
 
 impl fmt::Display for Kind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(crate::refusal::cut(self.name.as_str()))?;
+        f.write_str(unseal_policy::refusal::cut(self.name.as_str()))?;
         if !self.group.as_str().is_empty() {
-            write!(f, ".{}", crate::refusal::cut(self.group.as_str()))?;
+            write!(f, ".{}", unseal_policy::refusal::cut(self.group.as_str()))?;
         }
         Ok(())
     }
@@ -246,10 +260,21 @@ impl<'b> UserInfo<'b> {
         match name {
             "username" => self.username = text("request.userInfo.username", value)?,
             "uid" => self.uid = text("request.userInfo.uid", value)?,
-            "groups" => self.groups = texts("request.userInfo.groups", value)?,
+            "groups" => {
+                self.groups = texts("request.userInfo.groups", (MOST_GROUPS, MOST_GROUPS), value)?;
+            }
             "extra" => {
-                value.object("request.userInfo.extra", |name, value| {
-                    let values = texts("every value of request.userInfo.extra", value)?;
+                const MEMBER: &str = "request.userInfo.extra";
+                // A member that stands twice is refused when the object ends, and must not add up until then.
+                self.extra.clear();
+                let mut left = MOST_EXTRA;
+                value.object(MEMBER, |name, value| {
+                    let values = texts(MEMBER, (left, MOST_EXTRA), value)?;
+                    let too_many = WalkError::TooMany {
+                        member: MEMBER,
+                        most: MOST_EXTRA,
+                    };
+                    left = left.checked_sub(values.len() + 1).ok_or(too_many)?;
                     self.extra.push((name.to_owned(), values));
                     Ok(())
                 })?;
@@ -260,12 +285,17 @@ impl<'b> UserInfo<'b> {
     }
 }
 
+/// `left` texts at most, of `most` that may are there in all.
 fn texts<'b>(
     member: &'static str,
+    (left, most): (usize, usize),
     value: &mut JsonReader<'_, 'b>,
 ) -> Result<Vec<Text<'b>>, WalkError> {
     let mut texts = Vec::new();
     value.array(member, |element| {
+        if texts.len() == left {
+            return Err(WalkError::TooMany { member, most });
+        }
         texts.extend(text(member, element)?);
         Ok(())
     })?;
@@ -300,21 +330,26 @@ impl UserInfo<'_> {
         self.username.as_ref().map_or("", Text::as_str)
     }
 
-    /// Cut to sane lengths: whoever signs in chooses some of it.
+    /// Cut to sane lengths: anyone who signs in chooses some of it.
     fn to_record(&self) -> User {
         const LONGEST: usize = 256;
         const MOST: usize = 64;
         let text = |text: &Text<'_>| within(text.as_str(), LONGEST);
-        let texts = |texts: &[Text<'_>]| texts.iter().take(MOST).map(text).collect();
+        let mut left = MOST;
+        let mut values = |values: &[Text<'_>]| {
+            let taken = values.len().min(left);
+            left -= taken;
+            values[..taken].iter().map(text).collect()
+        };
         User {
             name: self.username.as_ref().map_or_else(String::new, text),
             uid: self.uid.as_ref().map_or_else(String::new, text),
-            groups: texts(&self.groups),
+            groups: self.groups.iter().take(MOST).map(text).collect(),
             extra: self
                 .extra
                 .iter()
                 .take(MOST)
-                .map(|(key, values)| (within(key, LONGEST), texts(values)))
+                .map(|(key, texts)| (within(key, LONGEST), values(texts)))
                 .collect(),
         }
     }
@@ -331,7 +366,7 @@ fn within(text: &str, longest: usize) -> String {
     format!("{}…", &text[..end])
 }
 
-/// A string of the review: borrowed where no escape stands in it. No value of a Secret is ever read into one.
+/// A string of the review: borrowed where no escape is in it. No value of a Secret is ever read into one.
 #[derive(Debug, Default)]
 pub(super) struct Text<'b>(Cow<'b, str>);
 
@@ -386,7 +421,7 @@ mod tests {
             fault(
                 r#"{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview","request":{"uid":"u"}}"#
             ),
-            "apiVersion must be admission.k8s.io/v1, found \"admission.k8s.io/v1beta1\"; list v1 alone in admissionReviewVersions"
+            "apiVersion must be admission.k8s.io/v1, found \"admission.k8s.io/v1beta1\"; list only v1 in admissionReviewVersions"
         );
         assert_eq!(
             fault(r#"{"apiVersion":"admission.k8s.io/v1","kind":"Secret"}"#),
@@ -394,7 +429,7 @@ mod tests {
         );
         assert_eq!(
             fault("{}"),
-            "apiVersion must be admission.k8s.io/v1, found none; list v1 alone in admissionReviewVersions"
+            "apiVersion must be admission.k8s.io/v1, found none; list only v1 in admissionReviewVersions"
         );
     }
 
@@ -454,5 +489,45 @@ mod tests {
             .describe(&mut record);
         assert_eq!(record.user.name, format!("{}…", "é".repeat(128)));
         assert_eq!(record.user.groups.len(), 64);
+    }
+
+    #[test]
+    fn an_audit_line_says_no_more_of_a_user_than_a_few_values() {
+        let values = vec![format!("\"{}\"", "v".repeat(500)); 30].join(",");
+        let extra: Vec<String> = (0..100)
+            .map(|key| format!("\"{key}\":[{values}]"))
+            .collect();
+        let body = review(&format!(
+            r#"{{"uid":"u","kind":{{}},"operation":"CREATE","userInfo":{{"extra":{{{}}}}}}}"#,
+            extra.join(",")
+        ));
+        let mut record = AuditRecord::new(std::time::UNIX_EPOCH);
+        Request::parse(body.as_bytes())
+            .unwrap()
+            .describe(&mut record);
+        let values = record.user.extra.iter().map(|(_, values)| values.len());
+        assert_eq!((record.user.extra.len(), values.sum::<usize>()), (64, 64));
+    }
+
+    #[test]
+    fn nobody_has_more_groups_and_extras_than_are_read() {
+        let user = |member: &str, text: &str| {
+            review(&format!(
+                r#"{{"uid":"u","kind":{{}},"operation":"CREATE","userInfo":{{"{member}":{text}}}}}"#
+            ))
+        };
+        let list = |count: usize| format!("[{}]", vec![r#""g""#; count].join(","));
+        assert!(Request::parse(user("groups", &list(MOST_GROUPS)).as_bytes()).is_ok());
+        assert_eq!(
+            fault(&user("groups", &list(MOST_GROUPS + 1))),
+            "the body is not an AdmissionReview: request.userInfo.groups has more than 16384 entries"
+        );
+        let extra = |count: usize| format!(r#"{{"a":{0},"b":{0}}}"#, list(count));
+        let half = MOST_EXTRA / 2 - 1;
+        assert!(Request::parse(user("extra", &extra(half)).as_bytes()).is_ok());
+        assert_eq!(
+            fault(&user("extra", &extra(half + 1))),
+            "the body is not an AdmissionReview: request.userInfo.extra has more than 4096 entries"
+        );
     }
 }

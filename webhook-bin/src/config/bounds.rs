@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use kms_backends::CacheOptions;
 
-use super::reader::{Field, Members};
-use super::rules::Loader;
+use super::loader::ServingLoader;
 use crate::limits::Limits;
+use unseal_policy::config::reader::{Field, Members};
 
-impl Loader<'_> {
+impl ServingLoader<'_> {
     pub(super) fn limits(&mut self, members: &Members<'_>) -> Limits {
         const KNOWN: &[&str] = &[
             "bodyBytes",
@@ -27,10 +27,10 @@ impl Loader<'_> {
         let Some(field) = members.optional("limits") else {
             return limits;
         };
-        let Some(members) = field.members(self.problems, KNOWN) else {
+        let Some(members) = field.members(self.rules.problems, KNOWN) else {
             return limits;
         };
-        let problems = &mut *self.problems;
+        let problems = &mut *self.rules.problems;
         let seconds = Duration::from_secs;
         let mut bytes = |name, slot: &mut usize, range| {
             let value = members
@@ -90,7 +90,7 @@ impl Loader<'_> {
             let line = members
                 .optional("inflightBytes")
                 .map_or(field.line, |field| field.line);
-            self.problems.add(
+            self.rules.problems.add(
                 line,
                 "limits.inflightBytes",
                 format!(
@@ -108,7 +108,7 @@ impl Loader<'_> {
             return cache;
         };
         let Some(members) = field.members(
-            self.problems,
+            self.rules.problems,
             &["enabled", "entries", "lifetime", "outageLifetime"],
         ) else {
             return cache;
@@ -116,28 +116,28 @@ impl Loader<'_> {
         let range = Duration::from_secs(1)..=Duration::from_hours(24);
         if let Some(enabled) = members
             .optional("enabled")
-            .and_then(|field| field.flag(self.problems))
+            .and_then(|field| field.flag(self.rules.problems))
         {
             cache.enabled = enabled;
         }
         if let Some(entries) = members
             .optional("entries")
-            .and_then(|field| field.integer(self.problems, 1..=1_000_000))
+            .and_then(|field| field.integer(self.rules.problems, 1..=1_000_000))
         {
             cache.capacity = entries.try_into().unwrap_or(cache.capacity);
         }
         if let Some(lifetime) = members
             .optional("lifetime")
-            .and_then(|field| field.duration(self.problems, range.clone()))
+            .and_then(|field| field.duration(self.rules.problems, range.clone()))
         {
             cache.lifetime = lifetime;
             cache.outage_lifetime = cache.outage_lifetime.max(lifetime);
         }
         if let Some(field) = members.optional("outageLifetime")
-            && let Some(lifetime) = field.duration(self.problems, range)
+            && let Some(lifetime) = field.duration(self.rules.problems, range)
         {
             if lifetime < cache.lifetime {
-                field.problem(self.problems, "must not be shorter than `lifetime`");
+                field.problem(self.rules.problems, "must not be shorter than `lifetime`");
             }
             cache.outage_lifetime = lifetime;
         }

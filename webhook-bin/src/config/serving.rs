@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use jwe_envelope::RecipientKey;
 use kms_backends::{
-    CacheOptions, Connector, KeyUnwrap, KeyUri, Keyring, NamespaceSet, Observer, Registry,
-    RegistryError,
+    CacheOptions, Connector, KeyUnwrap, KeyUri, NamespaceSet, Observer, Registry, RegistryError,
+    VersionWatcher, read_file_bounded,
 };
 
-use super::problem::{self, Problems};
-use super::reader::{Field, Members};
-use super::rules::{Loader, Overrides, ROOT, document_of};
+use super::loader::{Overrides, ServingLoader};
 use crate::caller::{Aggregated, CallerMode};
-use crate::decide::Policy;
 use crate::kube::Access;
 use crate::limits::Limits;
-use crate::rulebook::Rulebook;
 use crate::tls::{TlsFiles, TlsStore};
+use unseal_policy::config::reader::{Field, Members};
+use unseal_policy::config::{Problems, ROOT, document_of, quoted, unasked};
+use unseal_policy::decide::Policy;
+use unseal_policy::rulebook::Rulebook;
 
 /// A configuration that can be served: files read, keys paired, nothing contradictory.
 #[derive(Clone, Debug)]
@@ -87,9 +87,9 @@ impl Config {
     /// Everything that is wrong, with its line.
     pub async fn load(file: &Path, overrides: Overrides) -> Result<Self, Problems> {
         let mut problems = Problems::new(file);
-        let config = match document_of(file, &mut problems) {
+        let config = match document_of(file, &read_file_bounded, &mut problems) {
             Some(root) => {
-                Loader::new(file, overrides, &mut problems)
+                ServingLoader::new(file, overrides, &mut problems)
                     .load(&Field::root(&root))
                     .await
             }
@@ -104,7 +104,7 @@ impl Config {
     ///
     /// # Errors
     /// When the keys contradict each other, which [`Config::load`] has ruled out.
-    pub fn keyring(&self, observer: &Arc<dyn Observer>) -> Result<Keyring, RegistryError> {
+    pub fn keyring(&self, observer: &Arc<dyn Observer>) -> Result<VersionWatcher, RegistryError> {
         let builder = Registry::builder()
             .cache(self.cache)
             .observer(Arc::clone(observer));
@@ -117,7 +117,7 @@ impl Config {
             })
             .build()?;
         let watched = self.keys.iter().filter_map(KeyConfig::watched).collect();
-        Keyring::new(
+        VersionWatcher::new(
             &registry,
             watched,
             Arc::clone(&self.connector),
@@ -126,11 +126,10 @@ impl Config {
     }
 }
 
-impl Loader<'_> {
+impl ServingLoader<'_> {
     async fn load(mut self, root: &Field<'_>) -> Option<Config> {
-        self.connects = true;
-        let members = root.members(self.problems, ROOT)?;
-        self.version(&members);
+        let members = root.members(self.rules.problems, ROOT)?;
+        self.rules.version(&members);
         let listen = self.address(
             members.optional("listen"),
             SocketAddr::from(([0, 0, 0, 0], 10_250)),
@@ -141,7 +140,7 @@ impl Loader<'_> {
                 .optional("health")
                 .or_else(|| members.optional("listen"));
             let line = field.map_or(root.line, |field| field.line);
-            self.problems.add(
+            self.rules.problems.add(
                 line,
                 "health.listen",
                 "must differ from `listen`; health is answered on a port of its own",
@@ -152,23 +151,23 @@ impl Loader<'_> {
             .as_ref()
             .and_then(|(_, client_ca)| client_ca.clone());
         let tls = self.tls(&members, client_ca);
-        self.signers(&members);
-        let policy = self.policy(&members);
+        self.rules.signers(&members);
+        let policy = self.rules.policy(&members);
         let limits = self.limits(&members);
         let cache = self.cache(&members);
         let audit = self.audit(&members);
         let services = self.services(&members);
         let connector = Arc::new(Connector::new(services.options));
         let keys = self.keys(&members, &connector).await;
-        let rulebook = self.rulebook(&members);
-        let policy = policy.map(|policy| self.signed_policy(policy));
+        let rulebook = self.rules.rulebook(&members);
+        let policy = policy.map(|policy| self.rules.signed_policy(policy));
         let access_reviews = self.access_reviews(&members, callers.as_ref().map(|(mode, _)| mode));
         let (tls, tls_poll) = tls?;
         let (policy, rulebook) = (policy?, rulebook?);
         let mut warnings = services.warnings;
-        warnings.extend(super::signers::unasked(&policy, &rulebook));
+        warnings.extend(unasked(&policy, &rulebook));
         Some(Config {
-            file: self.file.to_owned(),
+            file: self.rules.file.to_owned(),
             listen: listen?,
             health: health?,
             tls,
@@ -191,12 +190,12 @@ impl Loader<'_> {
         let Some(field) = field else {
             return Some(default);
         };
-        let text = field.text(self.problems)?;
+        let text = field.text(self.rules.problems)?;
         let parsed = text.parse().ok();
         if parsed.is_none() {
             field.problem(
-                self.problems,
-                format!("must be an address and a port such as `0.0.0.0:10250` or `[::1]:10250`, not {}", problem::quoted(text)),
+                self.rules.problems,
+                format!("must be an address and a port such as `0.0.0.0:10250` or `[::1]:10250`, not {}", quoted(text)),
             );
         }
         parsed
@@ -207,7 +206,7 @@ impl Loader<'_> {
         let Some(field) = members.optional("health") else {
             return Some(default);
         };
-        let members = field.members(self.problems, &["listen"])?;
+        let members = field.members(self.rules.problems, &["listen"])?;
         self.address(members.optional("listen"), default)
     }
 
@@ -222,14 +221,14 @@ impl Loader<'_> {
             if self.overrides.allow_unauthenticated_callers {
                 return Some((CallerMode::Anyone, None));
             }
-            self.problems.add(
+            self.rules.problems.add(
                 root.line,
                 "",
-                format!("`callers` is missing; {hint}. Whoever reaches this webhook could have values opened, so it does not start without (or, at your own risk, with --allow-unauthenticated-callers)"),
+                format!("`callers` is missing; {hint}. Anyone who reaches this webhook could have values opened, so it does not start without (or, at your own risk, with --allow-unauthenticated-callers)"),
             );
             return None;
         };
-        let modes = field.members(self.problems, &["aggregated", "loopback", "mtls"])?;
+        let modes = field.members(self.rules.problems, &["aggregated", "loopback", "mtls"])?;
         let found = (
             modes.optional("mtls"),
             modes.optional("loopback"),
@@ -243,10 +242,10 @@ impl Loader<'_> {
                 Some((mode, None))
             }
             (None, Some(loopback), None) => {
-                loopback.members(self.problems, &[])?;
+                loopback.members(self.rules.problems, &[])?;
                 if listen.is_some_and(|listen| !listen.ip().to_canonical().is_loopback()) {
                     loopback.problem(
-                        self.problems,
+                        self.rules.problems,
                         "needs `listen` on a loopback address such as `127.0.0.1:10250`",
                     );
                     return None;
@@ -254,12 +253,12 @@ impl Loader<'_> {
                 Some((CallerMode::Loopback, None))
             }
             (None, None, None) => {
-                field.problem(self.problems, format!("names no way; {hint}"));
+                field.problem(self.rules.problems, format!("names no way; {hint}"));
                 None
             }
             _ => {
                 field.problem(
-                    self.problems,
+                    self.rules.problems,
                     "must name one way, `aggregated`, `loopback` or `mtls`, not several",
                 );
                 None
@@ -280,9 +279,12 @@ impl Loader<'_> {
         let path = match members.optional("kubeconfig") {
             None => None,
             Some(field) => {
-                let path = self.path(&field)?;
+                let path = self.rules.path(&field)?;
                 if let Err(error) = Access::from_kubeconfig(&path) {
-                    field.problem(self.problems, format!("{:#}", anyhow::Error::from(error)));
+                    field.problem(
+                        self.rules.problems,
+                        format!("{:#}", anyhow::Error::from(error)),
+                    );
                     return None;
                 }
                 Some(path)
@@ -291,7 +293,7 @@ impl Loader<'_> {
         let Some(field) = members.optional("subjectAccessReview") else {
             return Some(None);
         };
-        let required = field.word(self.problems, &[("required", true), ("off", false)])?;
+        let required = field.word(self.rules.problems, &[("required", true), ("off", false)])?;
         let kubeconfig = path.or_else(|| match callers {
             Some(CallerMode::Aggregated(aggregated)) => aggregated.kubeconfig.clone(),
             _ => None,
@@ -305,39 +307,42 @@ impl Loader<'_> {
         reason = "the outer one is about faults, the inner one about the file"
     )]
     fn kubeconfig(&mut self, field: &Field<'_>) -> Option<Option<PathBuf>> {
-        let members = field.members(self.problems, &["kubeconfig"])?;
+        let members = field.members(self.rules.problems, &["kubeconfig"])?;
         let Some(field) = members.optional("kubeconfig") else {
             return Some(None);
         };
-        let path = self.path(&field)?;
+        let path = self.rules.path(&field)?;
         if let Err(error) = Access::from_kubeconfig(&path) {
-            field.problem(self.problems, format!("{:#}", anyhow::Error::from(error)));
+            field.problem(
+                self.rules.problems,
+                format!("{:#}", anyhow::Error::from(error)),
+            );
             return None;
         }
         Some(Some(path))
     }
 
     fn mtls(&mut self, field: &Field<'_>) -> Option<(CallerMode, Option<PathBuf>)> {
-        let members = field.members(self.problems, &["clientCa", "allowedNames"])?;
+        let members = field.members(self.rules.problems, &["clientCa", "allowedNames"])?;
         let client_ca = members
             .required(
-                self.problems,
+                self.rules.problems,
                 "clientCa",
                 "name the PEM file of the authority that signs the API server's client certificate",
             )
-            .and_then(|field| self.path(&field));
+            .and_then(|field| self.rules.path(&field));
         let names = members.required(
-            self.problems,
+            self.rules.problems,
             "allowedNames",
             "list the names that the API server's client certificate carries; without it, everyone with a certificate of that authority could ask",
         )?;
         let allowed_names: Vec<String> = names
-            .texts(self.problems)
+            .texts(self.rules.problems)
             .into_iter()
             .map(|(_, name)| name.to_owned())
             .collect();
         if allowed_names.is_empty() {
-            names.problem(self.problems, "must list at least one name");
+            names.problem(self.rules.problems, "must list at least one name");
             return None;
         }
         Some((CallerMode::Mtls { allowed_names }, Some(client_ca?)))
@@ -349,30 +354,30 @@ impl Loader<'_> {
         client_ca: Option<PathBuf>,
     ) -> Option<(TlsFiles, Duration)> {
         let field = members.required(
-            self.problems,
+            self.rules.problems,
             "tls",
             "name the certificate and the private key that the webhook serves with",
         )?;
-        let tls = field.members(self.problems, &["certificate", "privateKey", "poll"])?;
+        let tls = field.members(self.rules.problems, &["certificate", "privateKey", "poll"])?;
         let poll = tls.optional("poll").and_then(|field| {
             field.duration(
-                self.problems,
+                self.rules.problems,
                 Duration::from_millis(100)..=Duration::from_hours(1),
             )
         });
         let certificate = tls.required(
-            self.problems,
+            self.rules.problems,
             "certificate",
             "name the PEM file of the certificate chain",
         );
         let private_key = tls.required(
-            self.problems,
+            self.rules.problems,
             "privateKey",
             "name the PEM file of the certificate's private key",
         );
         let files = TlsFiles {
-            certificate: self.path(certificate.as_ref()?)?,
-            private_key: self.path(private_key.as_ref()?)?,
+            certificate: self.rules.path(certificate.as_ref()?)?,
+            private_key: self.rules.path(private_key.as_ref()?)?,
             client_ca,
         };
         // Opened once to say here and now what is wrong with them.
@@ -386,11 +391,13 @@ impl Loader<'_> {
             };
             let message = format!("{:#}", anyhow::Error::from(error));
             if let Some(field) = at_fault {
-                field.problem(self.problems, message);
+                field.problem(self.rules.problems, message);
             } else {
                 let callers = members.optional("callers");
                 let line = callers.map_or(field.line, |callers| callers.line);
-                self.problems.add(line, "callers.mtls.clientCa", message);
+                self.rules
+                    .problems
+                    .add(line, "callers.mtls.clientCa", message);
             }
             return None;
         }
@@ -399,8 +406,8 @@ impl Loader<'_> {
 
     fn audit(&mut self, members: &Members<'_>) -> Option<PathBuf> {
         let field = members.optional("audit")?;
-        let members = field.members(self.problems, &["file"])?;
+        let members = field.members(self.rules.problems, &["file"])?;
         let field = members.optional("file")?;
-        self.path(&field)
+        self.rules.path(&field)
     }
 }

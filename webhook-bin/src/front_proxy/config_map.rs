@@ -1,10 +1,10 @@
 //! What the ConfigMap says, and whether it can be relied on.
 
-use std::collections::BTreeMap;
-
+use k8s_openapi::api::core::v1::ConfigMap;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use serde::Deserialize;
+use x509_cert::Certificate;
+use x509_cert::der::{Decode, Encode};
 
 const CLIENT_CA: &str = "client-ca-file";
 const PROXY_CA: &str = "requestheader-client-ca-file";
@@ -28,7 +28,7 @@ pub struct RequestHeader {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrontProxyError {
-    /// Anybody with a certificate of the cluster's authority could speak as the API server.
+    /// Anyone with a certificate of the cluster's authority could speak as the API server.
     #[error(
         "requestheader-allowed-names is empty, and the front-proxy authority also signs the certificates of ordinary users: \
          each of them could speak as the API server. Set --requestheader-allowed-names, or give the front proxy an authority \
@@ -48,34 +48,19 @@ pub enum FrontProxyError {
     NotAConfigMap,
 }
 
-#[derive(Deserialize)]
-pub(super) struct ConfigMap {
-    pub(super) metadata: Metadata,
-    #[serde(default)]
-    data: BTreeMap<String, String>,
+pub(super) fn parse(json: &[u8]) -> Result<ConfigMap, FrontProxyError> {
+    serde_json::from_slice(json).map_err(|_| FrontProxyError::NotAConfigMap)
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Metadata {
-    #[serde(default)]
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) resource_version: String,
-}
-
-impl ConfigMap {
-    pub(super) fn parse(json: &[u8]) -> Result<Self, FrontProxyError> {
-        serde_json::from_slice(json).map_err(|_| FrontProxyError::NotAConfigMap)
-    }
-
-    /// What it says, if that is enough to tell the API server from everybody else.
-    pub(super) fn request_header(&self) -> Result<RequestHeader, FrontProxyError> {
+impl RequestHeader {
+    /// What the ConfigMap says, if that is enough to tell the API server from everyone else.
+    pub(super) fn of(object: &ConfigMap) -> Result<Self, FrontProxyError> {
+        let entry = |name: &str| object.data.as_ref().and_then(|data| data.get(name));
         let required = |name: &'static str| {
-            let text = self.data.get(name).filter(|text| !text.is_empty());
+            let text = entry(name).filter(|text| !text.is_empty());
             text.ok_or(FrontProxyError::Missing(name))
         };
-        let list = |name: &'static str| match self.data.get(name) {
+        let list = |name: &'static str| match entry(name) {
             None => Ok(Vec::new()),
             Some(text) => serde_json::from_str::<Vec<String>>(text)
                 .ok()
@@ -99,14 +84,17 @@ impl ConfigMap {
         let proxy = authorities(&client_ca).ok_or(FrontProxyError::Entry(PROXY_CA))?;
         let allowed_names = list("requestheader-allowed-names")?;
         if allowed_names.is_empty()
-            && let Some(users) = self.data.get(CLIENT_CA)
+            && let Some(users) = entry(CLIENT_CA)
         {
             let users = authorities(users).ok_or(FrontProxyError::Entry(CLIENT_CA))?;
-            if proxy.iter().any(|authority| users.contains(authority)) {
+            let proxy = Authority::read_all(&proxy).ok_or(FrontProxyError::Entry(PROXY_CA))?;
+            let users = Authority::read_all(&users).ok_or(FrontProxyError::Entry(CLIENT_CA))?;
+            let vouches = |proxy: &Authority| users.iter().any(|users| proxy.vouches_for(users));
+            if proxy.iter().any(vouches) {
                 return Err(FrontProxyError::AnybodyCould);
             }
         }
-        Ok(RequestHeader {
+        Ok(Self {
             client_ca,
             allowed_names,
             username_headers: some("requestheader-username-headers")?,
@@ -124,9 +112,42 @@ fn authorities(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
         .filter(|found| !found.is_empty())
 }
 
+/// What makes an authority the same one: not the bytes of its certificate, which change when it is renewed or signed
+/// by another root, while everything that it ever signed stays valid.
+struct Authority {
+    subject: Vec<u8>,
+    issuer: Vec<u8>,
+    public_key: Vec<u8>,
+}
+
+impl Authority {
+    fn read_all(certificates: &[CertificateDer<'_>]) -> Option<Vec<Self>> {
+        certificates.iter().map(Self::read).collect()
+    }
+
+    fn read(der: &CertificateDer<'_>) -> Option<Self> {
+        let certificate = Certificate::from_der(der).ok()?;
+        let tbs = certificate.tbs_certificate();
+        Some(Self {
+            subject: tbs.subject().to_der().ok()?,
+            issuer: tbs.issuer().to_der().ok()?,
+            public_key: tbs.subject_public_key_info().to_der().ok()?,
+        })
+    }
+
+    /// Whether certificates that `other` signs are valid under this authority: it is the same one, or one above it.
+    fn vouches_for(&self, other: &Self) -> bool {
+        let is_self_issued = other.issuer == other.subject;
+        self.public_key == other.public_key || (!is_self_issued && other.issuer == self.subject)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, KeyPair};
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa,
+        KeyPair,
+    };
     use serde_json::{Value, json};
 
     use super::*;
@@ -139,7 +160,7 @@ mod tests {
 
     fn read(data: &Value) -> Result<RequestHeader, FrontProxyError> {
         let object = json!({"kind": "ConfigMap", "metadata": {"name": "x"}, "data": data});
-        ConfigMap::parse(object.to_string().as_bytes())?.request_header()
+        RequestHeader::of(&parse(object.to_string().as_bytes())?)
     }
 
     fn good(front_proxy: &str, users: &str) -> Value {
@@ -187,11 +208,48 @@ mod tests {
         }
         // With a list of names, the certificate still has to carry one of them.
         assert!(read(&good(&proxy, &proxy)).is_ok());
-        // Some providers publish the front proxy's authority alone.
+        // Some providers publish the front proxy's authority only.
         let mut alone = good(&proxy, &users);
         alone.as_object_mut().unwrap().remove("client-ca-file");
         alone["requestheader-allowed-names"] = "[]".into();
         assert!(read(&alone).is_ok());
+    }
+
+    /// What an authority of this name says of itself, from this year on.
+    fn params(name: &str, year: i32) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.not_before = rcgen::date_time_ymd(year, 1, 1);
+        params
+    }
+
+    #[test]
+    fn an_authority_is_known_by_its_key_not_by_the_bytes_of_its_certificate() {
+        let (key, other_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let same_key = KeyPair::from_pem(&key.serialize_pem()).unwrap();
+        let proxy = CertifiedIssuer::self_signed(params("front-proxy-ca", 2020), same_key).unwrap();
+        let alone = |name, year, key| params(name, year).self_signed(key).unwrap();
+        let read = |users: &rcgen::Certificate| {
+            let mut data = good(&proxy.pem(), &users.pem());
+            data["requestheader-allowed-names"] = "[]".into();
+            read(&data).map(|_| ())
+        };
+        for (what, users) in [
+            ("renewed", alone("front-proxy-ca", 2025, &key)),
+            ("under another name", alone("users", 2020, &key)),
+            (
+                "an intermediate that the front proxy's authority signed",
+                params("users", 2020).signed_by(&other_key, &proxy).unwrap(),
+            ),
+        ] {
+            assert_ne!(users.pem(), proxy.pem());
+            assert_eq!(read(&users), Err(FrontProxyError::AnybodyCould), "{what}");
+        }
+        // A namesake with a key of its own signs nothing that the front proxy's authority vouches for.
+        let namesake = alone("front-proxy-ca", 2020, &other_key);
+        assert_eq!(read(&namesake), Ok(()));
     }
 
     #[test]
@@ -216,6 +274,6 @@ mod tests {
         let mut data = good(&proxy, &users);
         data["requestheader-allowed-names"] = "[\"\"]".into();
         assert!(read(&data).is_err());
-        assert!(ConfigMap::parse(b"[]").is_err());
+        assert!(parse(b"[]").is_err());
     }
 }

@@ -1,26 +1,28 @@
-//! Follows the ConfigMap: read once, then watched, read again whenever the watch ends badly. What was good last
-//! stays in service until something good takes its place.
+//! Follows the ConfigMap by a watcher, which takes a watch up again where it ended and reads the ConfigMap again where
+//! it cannot. What was good last stays in force until something good takes its place.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use futures_util::StreamExt;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube_client::Api;
+use kube_runtime::watcher::{Config, Error as WatchError, Event, watcher};
 use tokio::time::sleep;
 
 use super::FrontProxy;
-use super::config_map::{ConfigMap, FrontProxyError, RequestHeader};
-use crate::kube::{ApiError, ApiServer};
+use super::config_map::{FrontProxyError, RequestHeader, parse};
+use crate::kube::{ApiError, ApiServer, Heard};
 use crate::tls::TlsStore;
 
 /// Where the API server says how it proves itself.
 pub const CONFIG_MAP: &str =
     "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
-const WATCH: &str = "/api/v1/namespaces/kube-system/configmaps?watch=true&allowWatchBookmarks=true&timeoutSeconds=300\
-                     &fieldSelector=metadata.name%3Dextension-apiserver-authentication&resourceVersion=";
+const NAMESPACE: &str = "kube-system";
 const NAME: &str = "extension-apiserver-authentication";
-/// Bookmarks come every minute, and the server ends the watch after five.
-const SILENCE: Duration = Duration::from_secs(330);
+/// The longest rest after failures, unless the first is longer.
+const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// Why the ConfigMap was not read.
 #[derive(Debug, thiserror::Error)]
@@ -30,21 +32,17 @@ pub enum FetchError {
     #[error(transparent)]
     Api(#[from] ApiError),
     /// It says nothing that can be relied on.
-    #[error("the ConfigMap kube-system/{NAME} cannot be relied on: {0}")]
+    #[error("the ConfigMap {NAMESPACE}/{NAME} cannot be relied on: {0}")]
     Content(#[from] FrontProxyError),
 }
 
-/// Reads the ConfigMap once: what it says, and its version.
+/// Reads the ConfigMap once.
 ///
 /// # Errors
 /// When it cannot be read or relied on.
-pub async fn fetch(server: &ApiServer) -> Result<(RequestHeader, String), FetchError> {
-    let reply = server.get(CONFIG_MAP).await?;
-    if reply.status != http::StatusCode::OK {
-        return Err(ApiError::Status(reply.status).into());
-    }
-    let found = ConfigMap::parse(&reply.body)?;
-    Ok((found.request_header()?, found.metadata.resource_version))
+pub async fn fetch(server: &ApiServer) -> Result<RequestHeader, FetchError> {
+    let json = server.get(CONFIG_MAP).await?;
+    Ok(RequestHeader::of(&parse(&json)?)?)
 }
 
 /// Keeps what is served in step with the ConfigMap.
@@ -60,87 +58,99 @@ pub struct Follower {
     pub rest: Duration,
 }
 
-#[derive(Deserialize)]
-struct Event<'e> {
-    #[serde(rename = "type")]
-    kind: &'e str,
-    #[serde(borrow)]
-    object: &'e RawValue,
-}
-
 impl Follower {
-    /// Follows for ever. `version` is what the ConfigMap was read at.
-    pub async fn run(self, version: String) {
-        let mut version = Some(version);
+    /// Follows forever.
+    pub async fn run(self) {
         let mut rest = self.rest;
         loop {
-            let outcome = self.follow(&mut version).await;
-            if outcome.is_ok() {
-                rest = self.rest;
-                continue;
-            }
-            // A version that the server no longer knows, or anything else: the next round begins afresh.
-            version = None;
-            self.front_proxy.followed.lost();
-            sleep(rest).await;
-            rest = (rest * 2).min(Duration::from_secs(30).max(self.rest));
+            self.follow(&mut rest).await;
         }
     }
 
-    /// One round: reads it where its version is not known, and watches until the watch ends.
-    async fn follow(&self, version: &mut Option<String>) -> Result<(), ()> {
-        let from = match version.take() {
-            Some(from) => from,
-            None => match fetch(&self.server).await {
-                Ok((found, from)) => {
-                    self.take(found);
-                    from
+    /// Follows until the API server sends what cannot be read: a watcher would pass over it, and what it said with it.
+    async fn follow(&self, rest: &mut Duration) {
+        // The watcher keeps bookmarks and new watches to itself, and they are how we know that nothing has changed.
+        let front_proxy = Arc::clone(&self.front_proxy);
+        let heard = Heard::new(move || front_proxy.followed.unchanged());
+        let api: Api<ConfigMap> = Api::namespaced(self.server.watched(heard), NAMESPACE);
+        let config = Config::default().fields(&format!("metadata.name={NAME}"));
+        let mut events = pin!(watcher(api, config));
+        let mut is_listed = false;
+        let mut failed_at = None;
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Init) => is_listed = false,
+                Ok(Event::InitApply(object)) => is_listed |= self.read(&object),
+                Ok(Event::Apply(object)) => _ = self.read(&object),
+                Ok(Event::InitDone) if is_listed => {}
+                Ok(Event::InitDone | Event::Delete(_)) => {
+                    self.keep_old(&FrontProxyError::NotAConfigMap);
                 }
                 Err(error) => {
-                    if matches!(error, FetchError::Content(_)) {
-                        self.front_proxy.followed.heard(false);
+                    // Something was heard since the last failure: this is the first of a row.
+                    let heard = self.front_proxy.standing().heard;
+                    if failed_at.replace(heard) != Some(heard) {
+                        *rest = self.rest;
                     }
-                    tracing::warn!(%error, "how the API server proves itself cannot be read; what was read last stays in force");
-                    return Err(());
-                }
-            },
-        };
-        let failed = |error: ApiError| {
-            tracing::debug!(%error, "the watch of kube-system/{NAME} ended");
-        };
-        let mut lines = self
-            .server
-            .watch(&format!("{WATCH}{from}"))
-            .await
-            .map_err(failed)?;
-        // Asked for from here on, so nothing is missed.
-        self.front_proxy.followed.unchanged();
-        let mut last = from;
-        while let Some(line) = lines.next(SILENCE).await.map_err(failed)? {
-            let event: Event<'_> = serde_json::from_slice(&line).map_err(|_| ())?;
-            let json = event.object.get().as_bytes();
-            match event.kind {
-                "ADDED" | "MODIFIED" | "BOOKMARK" => {
-                    let Ok(object) = ConfigMap::parse(json) else {
-                        return Err(());
-                    };
-                    last.clone_from(&object.metadata.resource_version);
-                    if event.kind != "BOOKMARK" && object.metadata.name == NAME {
-                        match object.request_header() {
-                            Ok(found) => self.take(found),
-                            Err(error) => self.keep_old(&error),
-                        }
-                    } else {
-                        self.front_proxy.followed.unchanged();
+                    let again = self.failed(error);
+                    sleep(*rest).await;
+                    *rest = (*rest * 2).min(LONGEST_REST.max(self.rest));
+                    if again {
+                        return;
                     }
                 }
-                "DELETED" => self.keep_old(&FrontProxyError::NotAConfigMap),
-                // `ERROR`, with 410 for a version that is gone.
-                _ => return Err(()),
             }
         }
-        *version = Some(last);
-        Ok(())
+    }
+
+    /// Notes the failure; says whether the ConfigMap must be read again.
+    fn failed(&self, error: WatchError) -> bool {
+        self.front_proxy.followed.lost();
+        match error {
+            WatchError::InitialListFailed(error) | WatchError::WatchStartFailed(error) => {
+                let error = ApiError::from(error);
+                // A version that is too old, which the watcher would ask for again and again.
+                let is_gone = matches!(error, ApiError::Status(http::StatusCode::GONE));
+                if matches!(error, ApiError::Unreadable) {
+                    self.keep_old(&FrontProxyError::NotAConfigMap);
+                } else {
+                    let error = format!("{:#}", anyhow::Error::from(error));
+                    tracing::warn!(
+                        error,
+                        "how the API server proves itself cannot be read; what was read last stays in force"
+                    );
+                }
+                is_gone
+            }
+            WatchError::WatchFailed(error) => {
+                let error = ApiError::from(error);
+                let is_unreadable = matches!(error, ApiError::Unreadable);
+                let error = format!("{:#}", anyhow::Error::from(error));
+                tracing::debug!(error, "the watch of {NAMESPACE}/{NAME} ended");
+                is_unreadable
+            }
+            WatchError::WatchError(status) => {
+                let code = status.code;
+                tracing::debug!(code, "the API server ended the watch of {NAMESPACE}/{NAME}");
+                true
+            }
+            WatchError::NoResourceVersion => {
+                tracing::debug!("the ConfigMap {NAMESPACE}/{NAME} came without a version");
+                false
+            }
+        }
+    }
+
+    /// Says whether this is the ConfigMap at all.
+    fn read(&self, object: &ConfigMap) -> bool {
+        if object.metadata.name.as_deref() != Some(NAME) {
+            return false;
+        }
+        match RequestHeader::of(object) {
+            Ok(found) => self.take(found),
+            Err(error) => self.keep_old(&error),
+        }
+        true
     }
 
     fn take(&self, found: RequestHeader) {
@@ -168,7 +178,7 @@ impl Follower {
     fn keep_old(&self, error: &FrontProxyError) {
         self.front_proxy.followed.heard(false);
         tracing::error!(
-            "the ConfigMap kube-system/{NAME} cannot be relied on any more, and what it said before stays in force: {error}"
+            "the ConfigMap {NAMESPACE}/{NAME} cannot be relied on any more, and what it said before stays in force: {error}"
         );
     }
 }

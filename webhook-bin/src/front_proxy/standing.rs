@@ -37,7 +37,7 @@ pub struct Standing {
     pub heard: SystemTime,
 }
 
-/// Where the follower leaves it for whoever asks.
+/// Where the follower leaves it for anyone who asks.
 #[derive(Debug)]
 pub(super) struct Followed(RwLock<Standing>);
 

@@ -1,34 +1,30 @@
-//! Where the API server is, whom to trust, and how to sign in: from the pod, or from a kubeconfig.
+//! Where the API server is, whom to trust, and how to sign in.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use http::HeaderValue;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use http::{HeaderValue, Uri};
+use kube_client::Config;
+use kube_client::config::InClusterError;
 use zeroize::Zeroizing;
 
-use super::kubeconfig;
-
-const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// More than any certificate, token or kubeconfig needs.
 const MAX_FILE: u64 = 1 << 20;
 
-/// How to reach the API server. Files are read at every connection or question, because the kubelet renews them.
+/// How to reach the API server. Files are read at every connection or request, because the kubelet renews them.
 #[derive(Clone)]
 pub struct Access {
-    pub(super) host: String,
-    pub(super) port: u16,
+    /// `https://`, a host and perhaps a port.
+    pub(super) server: Uri,
     pub(super) authority: Material,
     pub(super) identity: Identity,
     /// The name that its certificate must carry, where it is not the host.
     pub(super) server_name: Option<String>,
 }
 
-/// PEM in a file, or as it stands in a kubeconfig.
+/// PEM or a token, in a file or as it is in a kubeconfig.
 #[derive(Clone)]
 pub(super) enum Material {
     File(PathBuf),
@@ -43,7 +39,7 @@ pub(super) enum Identity {
 }
 
 /// Why there is no way to the API server.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessError {
     /// The file cannot be read.
@@ -52,7 +48,7 @@ pub enum AccessError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: Arc<std::io::Error>,
     },
     /// The kubeconfig does not say what is needed, or says what is not supported.
     #[error("{}: {message}", .path.display())]
@@ -67,6 +63,9 @@ pub enum AccessError {
         "KUBERNETES_SERVICE_HOST is not set, so this is no pod; name a kubeconfig in the configuration"
     )]
     NoPod,
+    /// In a pod whose service account is not mounted as it should be.
+    #[error("the pod's service account cannot be used")]
+    ServiceAccount(#[from] Arc<InClusterError>),
     /// A certificate or key is of no use.
     #[error("{0}")]
     Material(&'static str),
@@ -79,76 +78,36 @@ impl Access {
     /// As a pod does it: the service account's token, and the authority beside it.
     ///
     /// # Errors
-    /// When this is no pod.
+    /// When this is no pod, or one without a service account.
     pub fn in_cluster() -> Result<Self, AccessError> {
-        let host = std::env::var("KUBERNETES_SERVICE_HOST").map_err(|_| AccessError::NoPod)?;
-        let port = std::env::var("KUBERNETES_SERVICE_PORT")
-            .ok()
-            .and_then(|port| port.parse().ok())
-            .unwrap_or(443);
-        let file = |name: &str| Material::File(Path::new(SERVICE_ACCOUNT).join(name));
+        let config = Config::incluster().map_err(|error| match error {
+            InClusterError::ReadEnvironmentVariable(_) => AccessError::NoPod,
+            other => AccessError::ServiceAccount(Arc::new(other)),
+        })?;
+        let authority = config.root_cert_file.ok_or(AccessError::NoPod)?;
+        let token = config.auth_info.token_file.ok_or(AccessError::NoPod)?;
         Ok(Self {
-            host,
-            port,
-            authority: file("ca.crt"),
-            identity: Identity::Token(file("token")),
+            server: config.cluster_url,
+            authority: Material::File(authority),
+            identity: Identity::Token(Material::File(token.into())),
             server_name: None,
         })
     }
 
-    /// As the current context of a kubeconfig says. Programs that make credentials are not run.
-    ///
-    /// # Errors
-    /// When the file does not say enough, or asks for what is not supported.
-    pub fn from_kubeconfig(path: &Path) -> Result<Self, AccessError> {
-        let text = read(path)?;
-        kubeconfig::parse(path, &text)
-    }
-
-    /// `host:port`, as the `Host` header has it.
+    /// `host:port`.
     pub fn host(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        let host = self.server.host().unwrap_or_default();
+        format!("{host}:{}", self.port())
     }
 
-    /// The configuration of one connection, from the files as they are now.
-    pub(super) fn tls(&self) -> Result<(Arc<ClientConfig>, ServerName<'static>), AccessError> {
-        let mut roots = RootCertStore::empty();
-        let pem = self.authority.read()?;
-        for authority in CertificateDer::pem_slice_iter(&pem) {
-            let authority = authority
-                .map_err(|_| AccessError::Material("the API server's authority is damaged"))?;
-            roots.add(authority)?;
-        }
-        if roots.is_empty() {
-            return Err(AccessError::Material("the API server's authority is empty"));
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_root_certificates(roots);
-        let mut config = match &self.identity {
-            Identity::Token(_) => builder.with_no_client_auth(),
-            Identity::Certificate { chain, key } => {
-                let chain = CertificateDer::pem_slice_iter(&chain.read()?)
-                    .collect::<Result<Vec<_>, _>>()
-                    .map_err(|_| AccessError::Material("the client certificate is damaged"))?;
-                let key = PrivateKeyDer::from_pem_slice(&key.read()?)
-                    .map_err(|_| AccessError::Material("the client key is damaged"))?;
-                builder.with_client_auth_cert(chain, key)?
-            }
-        };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let name = self.server_name.as_deref().unwrap_or(&self.host);
-        let name = ServerName::try_from(name.to_owned())
-            .map_err(|_| AccessError::Material("the API server's name is no name"))?;
-        Ok((Arc::new(config), name))
+    pub(super) fn port(&self) -> u16 {
+        self.server.port_u16().unwrap_or(443)
     }
 
-    /// The `Authorization` header of one question.
+    /// The `Authorization` header of one request, from the token as it is now.
+    ///
+    /// The kube crates' own layer keeps a token for up to a minute after its file has changed, and does not accept
+    /// the newline at a file's end that kubectl accepts.
     pub(super) fn authorization(&self) -> Result<Option<HeaderValue>, AccessError> {
         let Identity::Token(token) = &self.identity else {
             return Ok(None);
@@ -170,7 +129,7 @@ impl std::fmt::Debug for Access {
 }
 
 impl Material {
-    fn read(&self) -> Result<Zeroizing<Vec<u8>>, AccessError> {
+    pub(super) fn read(&self) -> Result<Zeroizing<Vec<u8>>, AccessError> {
         match self {
             Self::File(path) => read(path),
             Self::Given(bytes) => Ok(bytes.clone()),
@@ -178,10 +137,10 @@ impl Material {
     }
 }
 
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, AccessError> {
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, AccessError> {
     let unreadable = |source| AccessError::Read {
         path: path.to_owned(),
-        source,
+        source: Arc::new(source),
     };
     let file = File::open(path).map_err(unreadable)?;
     let len = file.metadata().map_err(unreadable)?.len().min(MAX_FILE);

@@ -1,68 +1,28 @@
 //! The annotation layout: what an annotation with an envelope, the value beside it and what is stored of both
 //! mean together.
 //!
-//! The annotation has the last word over its key of `data`. An annotation that is as it was, with its value as
-//! it was, is passed over before anything of it is parsed.
+//! An annotation that is stored is never opened again, no matter who asks: its value is the stored one, and is put back
+//! where a request changes or drops it. Only another annotation than the stored one is opened.
 
+use jwe_envelope::Plaintext;
 use secret_walker::{AdmittedSecret, Entry, SealedAnnotation, validate_key};
 
-use super::SealedFormat;
-use super::secret::{Subject, is_sealed_entry};
-use crate::decide::{Change, Code, Refusal};
+use super::field::{Origin, Part, State, not_base64};
+use super::subject::{Subject, is_in_use, is_sealed_entry};
+use unseal_policy::decide::{Change, Code, Leave, Refusal};
+use unseal_policy::format::SealedFormat;
+use unseal_policy::leave::Left;
 
-/// What becomes of a Secret when an envelope in an annotation is not opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WhenRefused {
-    /// The whole review is refused.
-    Refuse,
-    /// It is stored like this already, unopened: nothing gets worse.
-    Stay,
-    /// The value beside it was written by somebody who may write it; unless trying again may open the envelope.
-    Yield,
-    /// A Secret is created with annotation and value, as from a backup; unless trying again may open the envelope.
-    Restore,
-}
-
-/// An annotation that asks for something to be done.
-#[derive(Debug)]
-pub(super) struct Annotated<'r> {
-    pub(super) key: &'r str,
-    /// The envelope.
-    pub(super) text: &'r str,
-    /// What the request does to the value.
-    pub(super) change: Change,
-    /// What stands under the key in the request.
-    pub(super) given: Option<Entry<'r>>,
-    /// Whether the value was given against the stored one, rather than carried along.
-    pub(super) overridden: bool,
-    pub(super) when_refused: WhenRefused,
-    /// What is wrong before the envelope is looked at.
-    pub(super) fault: Option<Refusal>,
-}
-
-/// What the annotations of a Secret ask for.
-#[derive(Debug)]
-pub(super) enum Asked<'r> {
-    /// The envelope is to be opened into `data`.
-    Open(Annotated<'r>),
-    /// The annotation is gone, and its value, carried along unchanged, goes with it.
-    Remove {
-        key: &'r str,
-        /// The Secret may not change.
-        fault: Option<Refusal>,
-    },
-}
-
-/// Everything that the annotations ask for, in their order; removals last.
-pub(super) fn asked<'r>(
+/// What the annotations ask for, in their order; removals last.
+pub(super) fn fields_of_annotations<'r>(
     subject: &Subject<'r>,
+    left: &Left<'_>,
     formats: &[Box<dyn SealedFormat>],
-) -> impl Iterator<Item = Asked<'r>> {
+) -> impl Iterator<Item = (Origin<'r>, State<'r>)> {
     let (secret, stored) = (subject.secret, subject.stored);
-    let opened = secret
+    let present = secret
         .sealed_annotations()
-        .filter_map(move |found| Annotated::new(found, secret, stored, formats))
-        .map(Asked::Open);
+        .filter_map(move |found| field_of(found, secret, stored, left, formats));
     let removed = stored
         .into_iter()
         .flat_map(AdmittedSecret::sealed_annotations)
@@ -71,58 +31,89 @@ pub(super) fn asked<'r>(
             let kept = stored.and_then(|stored| stored.get(gone.key));
             kept.is_some() && secret.get(gone.key) == kept
         })
-        .map(move |gone| Asked::Remove {
-            key: gone.key,
-            fault: stored
-                .is_some_and(AdmittedSecret::immutable)
-                .then(may_not_change),
+        .map(move |gone| {
+            let state = if stored.is_some_and(AdmittedSecret::immutable) {
+                State::Refused(may_not_change().into())
+            } else {
+                State::Removed
+            };
+            // What goes is the value in `data`.
+            let origin = Origin::new(gone.key, "", Part::Data, Change::Changed);
+            (origin, state)
         });
-    opened.chain(removed)
+    present.chain(removed)
 }
 
-impl<'r> Annotated<'r> {
-    fn new(
-        found: SealedAnnotation<'r>,
-        secret: &'r AdmittedSecret<'r>,
-        stored: Option<&'r AdmittedSecret<'r>>,
-        formats: &[Box<dyn SealedFormat>],
-    ) -> Option<Self> {
-        let SealedAnnotation { key, text } = found;
-        let given = secret.get(key);
-        let kept = stored.and_then(|stored| stored.get(key));
-        let unchanged = stored.is_some_and(|stored| stored.sealed_annotation(key) == Some(text));
-        let when_refused = match (unchanged, given, kept) {
-            (true, Some(given), Some(kept)) if given == kept => return None,
-            (true, Some(_), _) => WhenRefused::Yield,
-            (true, None, None) => WhenRefused::Stay,
-            (false, Some(_), _) if stored.is_none() => WhenRefused::Restore,
-            // A live value would be lost, or an envelope stored beside a value that is not in it.
-            (true, None, Some(_)) | (false, _, _) => WhenRefused::Refuse,
+/// `None` when the annotation and its value are the stored ones: passed over before anything of them is parsed.
+fn field_of<'r>(
+    found: SealedAnnotation<'r>,
+    secret: &'r AdmittedSecret<'r>,
+    stored: Option<&'r AdmittedSecret<'r>>,
+    left: &Left<'_>,
+    formats: &[Box<dyn SealedFormat>],
+) -> Option<(Origin<'r>, State<'r>)> {
+    let SealedAnnotation { key, text } = found;
+    let given = secret.get(key);
+    let kept = stored.and_then(|stored| stored.get(key));
+    let unchanged = stored.is_some_and(|stored| stored.sealed_annotation(key) == Some(text));
+    let in_both = given.is_some_and(|given| is_sealed_entry(&given, formats));
+    let origin = |change| Origin {
+        leave: left.names(key),
+        given,
+        ..Origin::new(key, text, Part::Annotation, change)
+    };
+    if unchanged && (!in_both || given == kept) {
+        return match (given, kept) {
+            (Some(given), Some(kept)) if bytes(&given) == bytes(&kept) => None,
+            (_, Some(stored)) => {
+                let origin = Origin {
+                    overridden: given.is_some_and(|given| given.value.is_some()),
+                    ..origin(Change::Unchanged)
+                };
+                let state = match stored.decode() {
+                    Ok(value) => State::PutBack(Plaintext::new(value)),
+                    Err(_) => State::Refused(not_base64().into()),
+                };
+                Some((origin, state))
+            }
+            // No value is stored beside it: nothing to put back.
+            (_, None) => {
+                let origin = origin(Change::Unchanged);
+                let leave = if origin.leave {
+                    Leave::Asked
+                } else {
+                    Leave::Stored
+                };
+                Some((origin, State::Left(leave)))
+            }
         };
-        let in_both = given.is_some_and(|given| is_sealed_entry(&given, formats));
-        let fault = match validate_key(key) {
-            Err(error) => Some(no_key(&error)),
-            Ok(()) if in_both => Some(in_both_layouts(key)),
-            Ok(()) => None,
-        };
-        Some(Self {
-            key,
-            text,
-            change: if kept.is_some() {
-                Change::Changed
-            } else {
-                Change::Created
-            },
-            given,
-            overridden: given.is_some() && given != kept,
-            when_refused: if in_both {
-                WhenRefused::Refuse
-            } else {
-                when_refused
-            },
-            fault,
-        })
     }
+    let has_value = given.is_some_and(|given| !bytes(&given).is_empty());
+    if stored.is_none() && has_value && !in_both {
+        return Some((origin(Change::Created), State::Restored));
+    }
+    let fault = match validate_key(key) {
+        Err(error) => Some(no_key(&error)),
+        Ok(()) if in_both => Some(in_both_layouts(key)),
+        Ok(()) => None,
+    };
+    let change = match kept {
+        None => Change::Created,
+        Some(kept) if is_in_use(&kept, formats) => Change::Replaced,
+        Some(_) => Change::Changed,
+    };
+    let origin = Origin {
+        signature: secret.signature(key),
+        overridden: has_value && given != kept,
+        fault,
+        ..origin(change)
+    };
+    Some((origin, State::Found))
+}
+
+/// `null` reads as empty, as the API server reads it.
+fn bytes<'r>(entry: &Entry<'r>) -> &'r str {
+    entry.value.unwrap_or_default()
 }
 
 fn no_key(error: &secret_walker::WalkError) -> Refusal {
@@ -138,7 +129,7 @@ fn in_both_layouts(key: &str) -> Refusal {
         Code::Ambiguous,
         format!(
             "key {:?} is sealed twice, in its annotation and in `data`",
-            crate::refusal::cut(key)
+            unseal_policy::refusal::cut(key)
         ),
         "keep one of the two",
     )

@@ -1,9 +1,9 @@
-//! Envelopes that were opened lately, as they were read.
+//! Envelopes that were opened recently, as they were read.
 //!
 //! Deployment tools apply the same manifests again and again. What an envelope's text says (headers, binding,
-//! digest, the public checks against its key) follows from the text alone, so it is read once and kept for a
+//! digest, the public checks against its key) follows from the text only, so it is read once and kept for a
 //! while. Nothing secret is kept: a stored value is still closed, and opening it takes a content key each time.
-//! Only a value whose tag has verified gets in, so that nobody fills the room with rubbish.
+//! Only a value whose tag has verified gets in, so that no one fills the room with rubbish.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,14 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 
-use super::SealedValue;
+use unseal_policy::format::SealedValue;
 
 /// Bytes of text in each of the two generations. What is read from a text is about as large as the text.
 const ROOM: usize = 2 << 20;
-/// Longer texts are read anew: what reading them costs is little beside decrypting them.
+/// Longer texts are read again: what reading them costs is little beside decrypting them.
 const LONGEST: usize = 16 << 10;
 
-/// Two generations: what was asked for lately, and what was before. When the younger one is full, it becomes
+/// Two generations: what was asked for recently, and what was before. When the younger one is full, it becomes
 /// the older one and the older one goes.
 #[derive(Default)]
 pub(crate) struct Recent(Mutex<Generations>);
@@ -36,7 +36,7 @@ struct Generations {
 type Texts = HashMap<Box<str>, Arc<dyn SealedValue>, RandomState>;
 
 impl Recent {
-    /// What this text was read as, where it was opened lately.
+    /// What this text was read as, where it was opened recently.
     pub(crate) fn get(&self, text: &str) -> Option<Arc<dyn SealedValue>> {
         if text.len() > LONGEST {
             return None;
@@ -87,8 +87,8 @@ impl fmt::Debug for Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::{Decision, Leave, Site};
-    use crate::unseal::{Context, Facts, Opener};
+    use unseal_policy::decide::{Decision, Leave, Site};
+    use unseal_policy::format::{Context, Facts, Opener};
 
     struct Named(String);
 

@@ -1,61 +1,19 @@
 //! One Secret: walk, recognize, decide, open all sealed fields together, patch. All or none.
 
-mod candidate;
-mod field;
-mod opened;
-mod outcome;
-
-use jwe_envelope::ObjectName;
-use secret_walker::{AdmittedSecret, Entry};
+use futures_util::future::join_all;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
-pub(crate) use candidate::is_sealed_entry;
-pub(crate) use outcome::{FieldRefusal, Outcome, Unsealed};
-
+use super::field::{Field, Origin, State};
+use super::find::find;
 use super::gate::Gate;
-use super::join::join_all;
+use super::outcome::{Unsealed, finish};
 use super::recent::Recent;
-use super::{Context, SealedFormat};
+use super::sealed::Sealed;
+use super::storable::check_opened;
+use super::subject::Subject;
 use crate::audit::FieldRecord;
-use candidate::candidates;
-use field::{Field, Sealed, State};
-use opened::check_opened;
-use outcome::finish;
-
-/// The Secret under review and where it stands.
-pub(crate) struct Subject<'r> {
-    /// `request.uid`, for the log.
-    pub(crate) uid: &'r str,
-    /// As it is to be stored.
-    pub(crate) secret: &'r AdmittedSecret<'r>,
-    /// As it is stored, on UPDATE.
-    pub(crate) stored: Option<&'r AdmittedSecret<'r>>,
-    /// The namespace of the request.
-    pub(crate) namespace: &'r str,
-    /// Its name, or the beginning of the one that it will get.
-    pub(crate) name: ObjectName<'r>,
-    /// Whether whoever submits it may, where that is asked.
-    pub(crate) gate: Option<&'r dyn Gate>,
-}
-
-impl Subject<'_> {
-    /// Whether exactly this value is stored under this key.
-    fn is_stored(&self, key: &str, value: &[u8]) -> bool {
-        self.stored
-            .and_then(|stored| stored.get(key))
-            .is_some_and(|entry| holds(&entry, value))
-    }
-}
-
-/// Whether exactly this value stands there.
-fn holds(entry: &Entry<'_>, value: &[u8]) -> bool {
-    entry.decoded_len() == value.len()
-        && entry
-            .decode()
-            .map(Zeroizing::new)
-            .is_ok_and(|held| held.as_slice() == value)
-}
+use unseal_policy::format::{Context, OpenedBy, SealedFormat};
+use unseal_policy::leave::{self, Left};
 
 /// Goes through a Secret. Nothing is unwrapped while any field is refused, and nothing is patched unless all open.
 pub(crate) async fn unseal(
@@ -65,16 +23,23 @@ pub(crate) async fn unseal(
     context: &Context<'_>,
     deadline: Instant,
 ) -> Unsealed {
-    let candidates = candidates(subject, formats, recent);
-    let sealed: Vec<Sealed<'_>> = candidates
+    let left = Left::of(subject.secret);
+    let (origins, states): (Vec<Origin<'_>>, Vec<State<'_>>) =
+        find(subject, &left, formats, recent).into_iter().unzip();
+    let (sealed, states): (Vec<Sealed<'_>>, Vec<State<'_>>) = origins
         .iter()
-        .filter_map(|candidate| Sealed::recognize(candidate, formats))
-        .collect();
+        .zip(states)
+        .filter_map(|(origin, state)| Some((Sealed::recognize(origin, formats)?, state)))
+        .unzip();
+    let mut introduced = 0;
     let mut fields: Vec<Field<'_>> = sealed
         .iter()
-        .enumerate()
-        .map(|(index, sealed)| Field::decide(sealed, index, subject, context))
+        .zip(states)
+        .map(|(sealed, state)| sealed.decide(state, &mut introduced, subject, context))
         .collect();
+    if fields.iter().any(Field::may_be_new) {
+        context.registry.note_unknown_kid(subject.namespace);
+    }
     if let Some(gate) = subject.gate {
         admit(&mut fields, gate, deadline).await;
     }
@@ -90,18 +55,15 @@ pub(crate) async fn unseal(
             sealed.remember(recent);
         }
     }
-    finish(fields, others, subject.secret.data().len() == 0)
+    let mut unsealed = finish(fields, others, subject.secret.data().len() == 0);
+    if left.too_long {
+        unsealed.warnings.push(leave::too_long());
+    }
+    unsealed
 }
 
-/// Refuses what whoever submits it may not have opened.
+/// Refuses what the user who submits it may not have opened.
 async fn admit(fields: &mut [Field<'_>], gate: &dyn Gate, deadline: Instant) {
-    for field in fields.iter_mut() {
-        if let State::ToOpen(opening) = &field.state
-            && let Err(refusal) = gate.may_submit(opening.key())
-        {
-            field.refuse(refusal.into());
-        }
-    }
     let to_open = |field: &Field<'_>| matches!(field.state, State::ToOpen(_));
     if fields.iter().any(Field::is_refused) || !fields.iter().any(to_open) {
         return;
@@ -115,24 +77,27 @@ async fn admit(fields: &mut [Field<'_>], gate: &dyn Gate, deadline: Instant) {
 
 /// Opens all at once under one deadline; equal wrapped keys become one call of the key service.
 async fn open_all(fields: &mut [Field<'_>], uid: &str, deadline: Instant) {
-    let openings = fields
-        .iter()
-        .filter_map(|field| match &field.state {
-            State::ToOpen(opening) => Some(opening.open(deadline)),
-            _ => None,
-        })
-        .collect();
+    let openings = fields.iter().filter_map(|field| match &field.state {
+        State::ToOpen(opening) => Some(opening.open(deadline.into_std())),
+        _ => None,
+    });
     let results = join_all(openings).await;
     let waiting = fields
         .iter_mut()
         .filter(|field| matches!(field.state, State::ToOpen(_)));
     for (field, result) in waiting.zip(results) {
         match result {
-            Ok(opened) => {
+            Ok(OpenedBy { opened, key, kid }) => {
                 field.record.source = Some(opened.source);
+                field.record.key = Some(key);
+                field.record.kid = kid;
                 field.state = State::Opened(opened.plaintext);
             }
             Err(refusal) => {
+                if let Some(key) = &refusal.key {
+                    field.record.key = Some(key.clone());
+                    field.record.kid.clone_from(&refusal.refusal.kid);
+                }
                 if let Some(error) = std::error::Error::source(&refusal) {
                     log_key_failure(uid, &field.record, error);
                 }

@@ -81,7 +81,7 @@ impl ApiServer {
     }
 }
 
-/// The object that the API server makes of a Secret's manifest before it asks anybody.
+/// The object that the API server makes of a Secret's manifest before it asks anyone.
 pub(super) fn object(manifest: &str) -> anyhow::Result<Value> {
     let mut object: Value = serde_saphyr::from_str(manifest).context("the manifest is no YAML")?;
     let secret = object

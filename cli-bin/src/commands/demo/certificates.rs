@@ -14,7 +14,7 @@ use super::files;
 /// The name under which the API server calls a webhook Service, and which the webhook's certificate carries.
 pub(super) const SERVER_NAME: &str = "privy-webhook.privy-seal.svc";
 
-/// Long enough for somebody who looks around in a kept folder, no longer.
+/// Long enough for someone who looks around in a kept folder, no longer.
 const LIFETIME: Duration = Duration::from_hours(24);
 const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
@@ -58,7 +58,7 @@ impl Authority {
         files::write(path, self.issuer.pem())
     }
 
-    /// Writes the webhook's certificate, and its key readable by the owner alone.
+    /// Writes the webhook's certificate, and its key readable by the owner only.
     pub(super) fn write_server(&self, certificate: &Path, key: &Path) -> anyhow::Result<()> {
         let pair = KeyPair::generate()?;
         let mut params = params("privy-webhook", &[SERVER_NAME, "127.0.0.1"])?;

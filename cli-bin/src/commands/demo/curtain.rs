@@ -30,7 +30,7 @@ impl Curtain {
             runtime.block_on(signal);
             watched.end_webhook();
             if let Some(folder) = &watched.folder {
-                // Nobody is left to be told.
+                // No one is left to be told.
                 let _ = std::fs::remove_dir_all(folder);
             }
             std::process::exit(INTERRUPTED);

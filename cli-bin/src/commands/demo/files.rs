@@ -5,13 +5,13 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-/// Writes a file that everybody may read.
+/// Writes a file that everyone may read.
 pub(super) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {
     make_parent(path)?;
     fs::write(path, bytes).with_context(|| format!("failed to write {}", path.display()))
 }
 
-/// Writes a file that its owner alone may read, from its first byte on.
+/// Writes a file that only its owner may read, from its first byte on.
 pub(super) fn write_private(path: &Path, bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {
     make_parent(path)?;
     let mut options = OpenOptions::new();
@@ -29,14 +29,14 @@ pub(super) fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))
 }
 
-/// Whether the owner alone may read the file. Where files have no mode, nothing is known against it.
+/// Whether only the owner may read the file. Where files have no mode, nothing is known against it.
 pub(super) fn is_private(path: &Path) -> anyhow::Result<bool> {
     let metadata =
         fs::metadata(path).with_context(|| format!("failed to look at {}", path.display()))?;
     #[cfg(unix)]
     let private = {
         let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
-        // Neither the group's three bits nor everybody's.
+        // Neither the group's three bits nor everyone's.
         mode.trailing_zeros() >= 6
     };
     #[cfg(not(unix))]

@@ -42,7 +42,7 @@ pub(super) struct TlsCaller {
 }
 
 impl TlsCaller {
-    /// Trusts `authority` alone and presents `identity`, if any. TLS 1.3 or nothing.
+    /// Trusts only `authority` and presents `identity`, if any. TLS 1.3 or nothing.
     pub(super) fn new(
         address: SocketAddr,
         authority: CertificateDer<'static>,

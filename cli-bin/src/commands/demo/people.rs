@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::screen::Screen;
 
-/// Somebody who types commands.
+/// Someone who types commands.
 pub(super) struct Person {
     privy: PathBuf,
     home: PathBuf,

@@ -129,7 +129,7 @@ impl<'a> Screen<'a> {
     }
 }
 
-/// `text` on lines of at most `width` characters, broken at blanks where there are any.
+/// `text` on lines of at most `width` characters, broken at spaces where there are any.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -175,7 +175,7 @@ fn wrap_command(command: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Words outside quotes; what stands in double quotes stays one part.
+/// Words outside quotes; what is in double quotes stays one part.
 fn command_parts(command: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut quoted = false;

@@ -1,17 +1,19 @@
 //! Two sides, value by value: what changed, and how sure that is.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write as _;
+
+use jwe_envelope::EnvelopeDigest;
 
 use super::snapshot::{Item, Sealed, State};
 
-/// What became of a value.
+/// The outcome of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     /// It was sealed and is open now.
     Opened,
     /// It is there now, open.
     NewPlain,
-    /// An open value is another.
+    /// An open value changed.
     PlainChanged,
     /// It became damaged, or cannot be read.
     Damaged,
@@ -21,15 +23,15 @@ pub enum Change {
     Removed,
     /// It was open and is sealed now.
     Sealed,
-    /// Sealed anew, in another act of sealing.
+    /// Sealed again, in another act of sealing.
     Changed,
     /// Sealed for another place.
     MovedPlace,
     /// Sealed for another key.
     MovedKey,
-    /// Sealed anew, by claim in the same act.
+    /// Sealed again, by claim in the same act.
     Resealed,
-    /// The same ciphertext; only how its key is wrapped is another.
+    /// The same ciphertext; only how its key is wrapped changed.
     Rewrapped,
     /// The same value stands elsewhere.
     MovedFile,
@@ -76,7 +78,7 @@ impl Change {
 /// One difference.
 #[derive(Clone, Debug)]
 pub struct Difference {
-    /// What became of the value.
+    /// The outcome of the value.
     pub change: Change,
     /// `None` where it goes by the sealer's claim; else why it is sure.
     pub certain: bool,
@@ -156,66 +158,83 @@ type Pairs = (Vec<(Item, Item)>, Vec<Item>, Vec<Item>);
 
 /// A value is known by its Secret and key; where several files have it, by its file too.
 fn paired(before: Vec<Item>, after: Vec<Item>) -> Pairs {
-    let mut known: BTreeMap<(String, String), Vec<Item>> = BTreeMap::new();
+    // By Secret and key, then by file; a file may have one of them several times.
+    let mut known: BTreeMap<(String, String), BTreeMap<String, VecDeque<Item>>> = BTreeMap::new();
     for item in before {
         known
             .entry((item.secret.clone(), item.key.clone()))
             .or_default()
-            .push(item);
+            .entry(item.path.clone())
+            .or_default()
+            .push_back(item);
     }
     let (mut pairs, mut waiting, mut new) = (Vec::new(), Vec::new(), Vec::new());
     for item in after {
-        let candidates = known.get_mut(&(item.secret.clone(), item.key.clone()));
-        let same_file =
-            |candidates: &&mut Vec<Item>| candidates.iter().any(|known| known.path == item.path);
-        match candidates.filter(same_file) {
-            Some(candidates) => {
-                let index = candidates
-                    .iter()
-                    .position(|known| known.path == item.path)
-                    .expect("one of them has the path");
-                pairs.push((candidates.remove(index), item));
-            }
+        let same_file = known
+            .get_mut(&(item.secret.clone(), item.key.clone()))
+            .and_then(|files| files.get_mut(&item.path)?.pop_front());
+        match same_file {
+            Some(before) => pairs.push((before, item)),
             None => waiting.push(item),
         }
     }
     for item in waiting {
-        match known
-            .get_mut(&(item.secret.clone(), item.key.clone()))
-            .and_then(Vec::pop)
-        {
-            Some(candidate) => pairs.push((candidate, item)),
+        let files = known.get_mut(&(item.secret.clone(), item.key.clone()));
+        match files.and_then(last_of) {
+            Some(before) => pairs.push((before, item)),
             None => new.push(item),
         }
     }
-    (pairs, known.into_values().flatten().collect(), new)
+    let gone = known.into_values().flat_map(BTreeMap::into_values);
+    (pairs, gone.flatten().collect(), new)
+}
+
+/// Takes an item of the last file that still has one.
+fn last_of(files: &mut BTreeMap<String, VecDeque<Item>>) -> Option<Item> {
+    loop {
+        let mut last = files.last_entry()?;
+        if let Some(item) = last.get_mut().pop_back() {
+            return Some(item);
+        }
+        last.remove();
+    }
 }
 
 /// What is gone here and new there, and is the very same envelope.
 fn moved(gone: &mut Vec<Item>, new: &mut Vec<Item>) -> Vec<Difference> {
+    let mut left: Vec<Option<Item>> = std::mem::take(gone).into_iter().map(Some).collect();
+    let mut by_digest: HashMap<EnvelopeDigest, VecDeque<usize>> = HashMap::new();
+    for (index, item) in left.iter().enumerate() {
+        if let Some(State::Sealed(sealed)) = item.as_ref().map(|item| &item.state) {
+            by_digest.entry(sealed.digest).or_default().push_back(index);
+        }
+    }
     let mut found = Vec::new();
     let mut rest = Vec::new();
     for item in std::mem::take(new) {
-        let same = |other: &Item| match (&other.state, &item.state) {
-            (State::Sealed(a), State::Sealed(b)) => a.digest == b.digest,
-            _ => false,
+        let before = match &item.state {
+            State::Sealed(sealed) => by_digest
+                .get_mut(&sealed.digest)
+                .and_then(VecDeque::pop_front)
+                .and_then(|index| left[index].take()),
+            State::Plain(_) | State::Damaged | State::Unreadable => None,
         };
-        if let Some(index) = gone.iter().position(same) {
-            let before = gone.remove(index);
-            found.push(Difference {
-                change: Change::MovedFile,
-                certain: true,
-                message: format!(
-                    "the same envelope, moved from {} {}",
-                    before.secret, before.field
-                ),
-                before: Some(before),
-                after: Some(item),
-            });
-        } else {
+        let Some(before) = before else {
             rest.push(item);
-        }
+            continue;
+        };
+        found.push(Difference {
+            change: Change::MovedFile,
+            certain: true,
+            message: format!(
+                "the same envelope, moved from {} {}",
+                before.secret, before.field
+            ),
+            before: Some(before),
+            after: Some(item),
+        });
     }
+    *gone = left.into_iter().flatten().collect();
     *new = rest;
     found
 }
@@ -292,7 +311,7 @@ fn sealed(a: &Sealed, b: &Sealed) -> Option<(Change, bool, String)> {
         let message = if new_key {
             "moved to another key; the ciphertext is the same, so the value is"
         } else {
-            "wrapped or written anew; the ciphertext is the same, so the value is"
+            "wrapped or written again; the ciphertext is the same, so the value is"
         };
         let change = if new_key {
             Change::MovedKey
@@ -301,7 +320,7 @@ fn sealed(a: &Sealed, b: &Sealed) -> Option<(Change, bool, String)> {
         };
         return Some((change, true, message.to_owned()));
     }
-    let claimed = "it claims the same act of sealing; whether the value is the same cannot be told without the key";
+    let claimed = "it claims the same moment and author of sealing; whether the value is the same cannot be determined without the key";
     Some(match (a.claims_one_act(b), new_key, new_place) {
         (true, true, false) => (
             Change::MovedKey,
@@ -313,9 +332,11 @@ fn sealed(a: &Sealed, b: &Sealed) -> Option<(Change, bool, String)> {
             false,
             format!("sealed for {} instead of {}: {claimed}", place(b), place(a)),
         ),
-        (true, false, false) => (Change::Resealed, false, format!("sealed anew: {claimed}")),
+        (true, false, false) => (Change::Resealed, false, format!("sealed again: {claimed}")),
         (false, _, _) => {
-            let mut message = "sealed anew in another act of sealing; whether the value is another cannot be told without the key".to_owned();
+            let mut message =
+                "sealed again; without the key it cannot be determined whether the value changed"
+                    .to_owned();
             if new_key {
                 message.push_str("; for another key");
             }

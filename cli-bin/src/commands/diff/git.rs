@@ -7,8 +7,8 @@ use anyhow::anyhow;
 use zeroize::Zeroizing;
 
 use super::sides::{Sides, is_manifest};
+use crate::failure::Failure;
 use crate::io::files;
-use crate::report::Failure;
 use crate::text::printable;
 
 /// Whether a word is the name of a commit here.
@@ -19,23 +19,74 @@ pub fn is_commit(word: &str) -> Result<bool, Failure> {
     Ok(resolve(word)?.is_some())
 }
 
-/// Reads what differs between `from` and `to`, or the working tree.
+/// What a commit is compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Another commit.
+    Commit(String),
+    /// What is staged.
+    Index,
+    /// The files as they are.
+    WorkingTree,
+}
+
+impl After {
+    fn name(&self) -> String {
+        match self {
+            Self::Commit(name) => printable(name, 100),
+            Self::Index => "what is staged".to_owned(),
+            Self::WorkingTree => "the working tree".to_owned(),
+        }
+    }
+}
+
+/// The commit at which the histories of two commits parted.
+///
+/// # Errors
+/// Exit 2 when a name is no commit, and when the two have no common history.
+pub fn merge_base(one: &str, other: &str) -> Result<String, Failure> {
+    let (first, second) = (commit(one)?, commit(other)?);
+    line(&["merge-base", &first, &second]).map_err(|_| {
+        Failure::usage(anyhow!(
+            "{:?} and {:?} have no common history here",
+            printable(one, 100),
+            printable(other, 100)
+        ))
+        .hint("in a shallow clone, fetch more of it: git fetch --unshallow; or compare with `A B`")
+    })
+}
+
+fn commit(name: &str) -> Result<String, Failure> {
+    resolve(name)?.ok_or_else(|| {
+        Failure::usage(anyhow!(
+            "{:?} is neither a commit nor a file",
+            printable(name, 100)
+        ))
+        .hint("give commits as `git log` names them; put files and folders after `--`")
+    })
+}
+
+/// Reads what differs between `from`, the last commit if nothing else is named, and `to`.
 ///
 /// # Errors
 /// Exit 2 when a name is no commit, or `git` fails.
-pub fn read(from: &str, to: Option<&str>, paths: &[PathBuf]) -> Result<Sides, Failure> {
+pub fn read(from: Option<&str>, to: &After, paths: &[PathBuf]) -> Result<Sides, Failure> {
     let root = PathBuf::from(line(&["rev-parse", "--show-toplevel"])?);
-    let commit = |name: &str| {
-        resolve(name)?.ok_or_else(|| {
-            Failure::usage(anyhow!(
-                "{:?} is neither a commit nor a file",
-                printable(name, 100)
-            ))
-            .hint("give commits as `git log` names them; files and folders go behind `--`")
-        })
+    let (before, before_name) = match from {
+        Some(from) => (commit(from)?, printable(from, 100)),
+        None => match resolve("HEAD")? {
+            Some(head) => (head, "HEAD".to_owned()),
+            // Before the first commit everything is new.
+            None => (
+                line(&["hash-object", "-t", "tree", "--stdin"])?,
+                "no commit yet".to_owned(),
+            ),
+        },
     };
-    let before = commit(from)?;
-    let after = to.map(commit).transpose()?;
+    let after = match to {
+        After::Commit(name) => Some(commit(name)?),
+        After::Index | After::WorkingTree => None,
+    };
     let mut arguments = vec![
         "diff",
         "--raw",
@@ -43,12 +94,15 @@ pub fn read(from: &str, to: Option<&str>, paths: &[PathBuf]) -> Result<Sides, Fa
         "--no-renames",
         "--no-abbrev",
         "--no-ext-diff",
-        &before,
     ];
+    if *to == After::Index {
+        arguments.push("--cached");
+    }
+    arguments.push(&before);
     arguments.extend(after.as_deref());
     let raw = output(&arguments, paths)?;
     let mut changed = parse(&raw)?;
-    if after.is_none() {
+    if *to == After::WorkingTree {
         let others = output(
             &[
                 "ls-files",
@@ -66,7 +120,7 @@ pub fn read(from: &str, to: Option<&str>, paths: &[PathBuf]) -> Result<Sides, Fa
         }));
     }
     changed.retain(|changed| is_manifest(Path::new(&changed.path)));
-    fill(&changed, &root, (from, to))
+    fill(&changed, &root, (before_name, to.name()))
 }
 
 /// One file that differs.
@@ -86,7 +140,7 @@ enum Blob {
 fn fill(
     changed: &[Changed],
     root: &Path,
-    (from, to): (&str, Option<&str>),
+    (before_name, after_name): (String, String),
 ) -> Result<Sides, Failure> {
     let stored: Vec<&str> = changed
         .iter()
@@ -98,8 +152,8 @@ fn fill(
         .collect();
     let mut blobs = contents(&stored)?.into_iter();
     let mut sides = Sides {
-        before_name: printable(from, 100),
-        after_name: to.map_or_else(|| "the working tree".to_owned(), |to| printable(to, 100)),
+        before_name,
+        after_name,
         ..Sides::default()
     };
     for changed in changed {
@@ -107,7 +161,7 @@ fn fill(
             let bytes = match blob {
                 None => continue,
                 Some(Blob::Stored(_)) => blobs.next().flatten(),
-                // Where a folder stands in place of the file, there is nothing to compare.
+                // Where a folder is in place of the file, there is nothing to compare.
                 Some(Blob::Here) => {
                     files::read(&root.join(&changed.path), files::MANIFEST_LIMIT).ok()
                 }
@@ -136,7 +190,7 @@ fn parse(raw: &[u8]) -> Result<Vec<Changed>, Failure> {
             return Err(strange());
         };
         let blob = |mode: &str, hash: &str| match mode {
-            // Regular files alone: no symbolic links, no submodules.
+            // Regular files only: no symbolic links, no submodules.
             "100644" | "100755" if hash.bytes().all(|byte| byte == b'0') => Some(Blob::Here),
             "100644" | "100755" => Some(Blob::Stored(hash.to_owned())),
             _ => None,
@@ -150,7 +204,7 @@ fn parse(raw: &[u8]) -> Result<Vec<Changed>, Failure> {
     Ok(changed)
 }
 
-/// What stands between NUL bytes; a name that is no UTF-8 is of no manifest of ours.
+/// What is between NUL bytes; a name that is no UTF-8 is of no manifest of ours.
 fn names(bytes: &[u8]) -> Vec<String> {
     bytes
         .split(|byte| *byte == 0)
@@ -246,13 +300,17 @@ fn line(arguments: &[&str]) -> Result<String, Failure> {
 fn output(arguments: &[&str], paths: &[PathBuf]) -> Result<Vec<u8>, Failure> {
     let mut command = git(arguments);
     match arguments.first() {
-        Some(&"rev-parse") => {}
+        Some(&("hash-object" | "merge-base" | "rev-parse")) => {}
         // The whole repository, whichever folder of it we are in.
         _ if paths.is_empty() => {
             command.args(["--", ":/"]);
         }
         _ => {
-            command.arg("--").args(paths);
+            // A path is a path, also one that begins as a flag or as one of git's patterns, `:(exclude)`.
+            command
+                .env("GIT_LITERAL_PATHSPECS", "1")
+                .arg("--")
+                .args(paths);
         }
     }
     let output = command.output().map_err(missing)?;

@@ -1,16 +1,17 @@
 //! Manifests and a cluster. What is in the cluster is compared, and never shown.
+use std::collections::{HashMap, HashSet};
 use std::process::{Command, Stdio};
 
 use anyhow::anyhow;
-use jwe_envelope::{Recognized, recognize};
-use secret_walker::{ANNOTATION_PREFIX, AdmittedSecret, Manifest, ManifestSecret};
+use jwe_envelope::{Recognized, hidden_envelope, recognize};
+use secret_walker::{ANNOTATION_PREFIX, AdmittedSecret, Manifest, ManifestSecret, may_hold_secret};
 use zeroize::Zeroizing;
 
-use super::args::DiffArgs;
 use super::sides::manifests;
-use crate::commands::lint::check::{LEAVE, may_hold_secret};
+use crate::cli::diff::DiffArgs;
+use crate::failure::Failure;
 use crate::io::{files, read_bounded};
-use crate::report::Failure;
+use crate::sealing::manifest::LEAVE;
 use crate::text::printable;
 
 /// A Secret with everything that clients and controllers add to it.
@@ -29,15 +30,17 @@ pub enum Standing {
     Left,
     /// The annotation holds another envelope.
     OtherEnvelope,
-    /// The annotation holds this very envelope.
+    /// The sealed annotation is gone, and a value is there.
+    AnnotationMissing,
+    /// The annotation holds this very envelope, beside a value that cannot be compared with it.
     SameEnvelope,
     /// An open value, another than the manifest's.
     Differs,
     /// An open value, the manifest's.
     Same,
-    /// There is a value; whether it is the sealed one cannot be told.
+    /// There is a value; whether it is the sealed one cannot be determined.
     Present,
-    /// The field is in the cluster alone.
+    /// The field is in the cluster only.
     Extra,
     /// The manifest cannot be read here.
     Unreadable,
@@ -45,12 +48,13 @@ pub enum Standing {
 
 impl Standing {
     /// Every standing.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SecretMissing,
         Self::Missing,
         Self::StoredSealed,
         Self::Left,
         Self::OtherEnvelope,
+        Self::AnnotationMissing,
         Self::SameEnvelope,
         Self::Differs,
         Self::Same,
@@ -67,6 +71,7 @@ impl Standing {
             Self::StoredSealed => "stored-sealed",
             Self::Left => "left-sealed",
             Self::OtherEnvelope => "other-envelope",
+            Self::AnnotationMissing => "annotation-missing",
             Self::SameEnvelope => "same-envelope",
             Self::Differs => "differs",
             Self::Same => "same",
@@ -88,15 +93,18 @@ impl Standing {
             Self::OtherEnvelope => {
                 "the cluster's annotation holds another envelope than the manifest"
             }
+            Self::AnnotationMissing => {
+                "the cluster's Secret has a value and no sealed annotation: someone removed it, and the value may be any"
+            }
             Self::SameEnvelope => {
-                "the cluster's annotation holds this very envelope, and the field is there"
+                "the cluster's annotation holds this very envelope; whether the value beside it is the sealed one cannot be determined without the key"
             }
             Self::Differs => {
                 "the cluster has another value than the manifest, where it is not sealed"
             }
             Self::Same => "the cluster has the manifest's value, which is not sealed",
             Self::Present => {
-                "the cluster has a value; whether it is the sealed one cannot be told without the key"
+                "the cluster has a value; whether it is the sealed one cannot be determined without the key"
             }
             Self::Extra => "the cluster's Secret has the field, and the manifest has not",
             Self::Unreadable => "the manifest's value cannot be read",
@@ -206,20 +214,20 @@ fn one(
         .ok_or_else(|| {
             Failure::unavailable(anyhow!("kubectl's answer about {label} is no Secret"))
         })?;
-    let leave = there.annotation(LEAVE);
-    let left =
-        |key: &str| leave.is_some_and(|named| named.split(',').any(|name| name.trim() == key));
-    let mut known = Vec::new();
+    let leave = there.annotation(LEAVE).unwrap_or_default();
+    let left: HashSet<&str> = leave.split(',').map(str::trim).collect();
+    let stored_entries: HashMap<&str, _> = there.data().map(|entry| (entry.key, entry)).collect();
+    let mut known = HashSet::new();
     for field in secret.fields() {
-        known.push(field.key());
-        let stored = there
+        known.insert(field.key());
+        let stored = stored_entries
             .get(field.key())
             .and_then(|entry| entry.decode().ok())
             .map(Zeroizing::new);
         let standing = match (field.value(), stored) {
             (Err(_), _) => Standing::Unreadable,
             (Ok(_), None) => Standing::Missing,
-            (Ok(here), Some(stored)) => against(&here, &stored, left(field.key())),
+            (Ok(here), Some(stored)) => against(&here, &stored, left.contains(field.key())),
         };
         add(&field.path().to_string(), standing);
     }
@@ -227,25 +235,33 @@ fn one(
         let Some(key) = annotation.strip_prefix(ANNOTATION_PREFIX) else {
             continue;
         };
-        known.push(key);
-        let standing = match there.annotation(annotation) {
-            Some(stored) if stored.trim() == here.text.trim() && there.get(key).is_some() => {
-                Standing::SameEnvelope
-            }
-            Some(stored) if stored.trim() != here.text.trim() => Standing::OtherEnvelope,
-            _ => Standing::Missing,
+        known.insert(key);
+        let beside = stored_entries.get(key).map(|entry| {
+            let value = entry.decode().ok().map(Zeroizing::new);
+            value.is_some_and(|value| is_sealed(&value))
+        });
+        let standing = match (there.annotation(annotation), beside) {
+            (Some(stored), _) if stored.trim() != here.text.trim() => Standing::OtherEnvelope,
+            (_, Some(true)) => Standing::StoredSealed,
+            (_, None) => Standing::Missing,
+            (None, Some(false)) => Standing::AnnotationMissing,
+            (Some(_), Some(false)) => Standing::SameEnvelope,
         };
         add(annotation, standing);
     }
-    for entry in there.data().filter(|entry| !known.contains(&entry.key)) {
+    for entry in there.data().filter(|entry| !known.contains(entry.key)) {
         add(&format!("data/{}", entry.key), Standing::Extra);
     }
     Ok(())
 }
 
+/// Whether a stored value is an envelope, as it is or wrapped in what a careless hand puts around one.
+fn is_sealed(value: &[u8]) -> bool {
+    !matches!(recognize(value), Recognized::Plain) || hidden_envelope(value).is_some()
+}
+
 fn against(here: &[u8], stored: &[u8], left: bool) -> Standing {
-    let sealed = |value: &[u8]| !matches!(recognize(value), Recognized::Plain);
-    match (sealed(here), sealed(stored)) {
+    match (is_sealed(here), is_sealed(stored)) {
         (true, true) if left => Standing::Left,
         (_, true) => Standing::StoredSealed,
         (true, false) => Standing::Present,

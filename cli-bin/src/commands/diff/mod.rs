@@ -1,6 +1,5 @@
-//! `privy diff`: what became of sealed values, without a look at any.
+//! `privy diff`: the outcome of sealed values, without a look at any.
 
-pub mod args;
 pub mod compare;
 pub mod git;
 pub mod live;
@@ -11,13 +10,14 @@ pub mod snapshot;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
+use jwe_envelope::untrusted;
 
-use self::args::DiffArgs;
 use self::sides::Sides;
 use crate::cli::ReportFormat;
+use crate::cli::diff::DiffArgs;
 use crate::commands::lint::report::Paint;
+use crate::failure::{Exit, Failure};
 use crate::io::Io;
-use crate::report::{Exit, Failure};
 
 /// Compares and reports.
 ///
@@ -29,8 +29,8 @@ pub fn run(args: &DiffArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         let live = live::compare(args)?;
         let differs = live.fields.iter().any(|field| field.standing.differs());
         let text = match args.output {
-            ReportFormat::Text => report::live_text(&live, paint),
-            ReportFormat::Json => report::live_json(&live),
+            ReportFormat::Text => paint.finish(&report::live_text(&live, paint)),
+            ReportFormat::Json => untrusted::json(&report::live_json(&live)).into_owned(),
         };
         (text, differs)
     } else {
@@ -39,8 +39,8 @@ pub fn run(args: &DiffArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         let after = std::mem::take(&mut sides.after);
         let differences = compare::compare(before, after);
         let text = match args.output {
-            ReportFormat::Text => report::text(&sides, &differences, paint),
-            ReportFormat::Json => report::json(&sides, &differences),
+            ReportFormat::Text => paint.finish(&report::text(&sides, &differences, paint)),
+            ReportFormat::Json => untrusted::json(&report::json(&sides, &differences)).into_owned(),
         };
         (text, !differences.is_empty())
     };
@@ -62,15 +62,27 @@ fn sides(args: &DiffArgs) -> Result<Sides, Failure> {
     {
         return sides::from_paths(Path::new(before), Path::new(after));
     }
-    let range = |word: &str| {
-        word.split_once("..")
-            .map(|(from, to)| (from.to_owned(), to.trim_start_matches('.').to_owned()))
-            .filter(|(from, _)| !from.is_empty())
+    let or_head = |name: &str| match name {
+        "" => "HEAD".to_owned(),
+        name => name.to_owned(),
+    };
+    let range = |word: &str| -> Result<Option<Vec<String>>, Failure> {
+        if word == ".." || word == "..." || Path::new(word).exists() {
+            return Ok(None);
+        }
+        // As Git has it: what the second has since they parted.
+        if let Some((from, to)) = word.split_once("...") {
+            let (from, to) = (or_head(from), or_head(to));
+            return Ok(Some(vec![git::merge_base(&from, &to)?, to]));
+        }
+        let ends = word.split_once("..");
+        Ok(ends.map(|(from, to)| vec![or_head(from), or_head(to)]))
     };
     let (mut commits, mut paths) = (Vec::new(), args.paths.clone());
     for (index, word) in words.iter().enumerate() {
-        if let Some((from, to)) = range(word).filter(|_| index == 0 && !Path::new(word).exists()) {
-            commits = vec![from, if to.is_empty() { "HEAD".to_owned() } else { to }];
+        let ends = if index == 0 { range(word)? } else { None };
+        if let Some(ends) = ends {
+            commits = ends;
         } else if paths.len() == args.paths.len() && commits.len() < 2 && git::is_commit(word)? {
             commits.push((*word).to_owned());
         } else if Path::new(word).exists() {
@@ -80,10 +92,21 @@ fn sides(args: &DiffArgs) -> Result<Sides, Failure> {
                 "{:?} is neither a commit nor a file here",
                 crate::text::printable(word, 100)
             ))
-            .hint("give commits as `git log` names them; files and folders go behind `--`"));
+            .hint("give commits as `git log` names them; put files and folders after `--`"));
         }
     }
     let mut commits = commits.into_iter();
-    let from = commits.next().unwrap_or_else(|| "HEAD".to_owned());
-    git::read(&from, commits.next().as_deref(), &paths)
+    let (from, to) = (commits.next(), commits.next());
+    if args.cached && to.is_some() {
+        return Err(Failure::usage(anyhow!(
+            "--cached compares one commit with what is staged, and two are given"
+        ))
+        .hint("leave out --cached or one of the commits"));
+    }
+    let to = match to {
+        Some(to) => git::After::Commit(to),
+        None if args.cached => git::After::Index,
+        None => git::After::WorkingTree,
+    };
+    git::read(from.as_deref(), &to, &paths)
 }

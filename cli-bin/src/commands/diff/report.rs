@@ -9,6 +9,7 @@ use super::live::{Live, Standing};
 use super::sides::Sides;
 use super::snapshot::{Item, State};
 use crate::commands::lint::report::Paint;
+use crate::text::one_line;
 use crate::time;
 
 /// Two sides, for people.
@@ -31,7 +32,9 @@ pub fn text(sides: &Sides, differences: &[Difference], paint: Paint) -> String {
         let _ = writeln!(
             text,
             "  {} {}  {word}\n    {}",
-            item.secret, item.field, difference.message
+            item.secret,
+            item.field,
+            one_line(&difference.message)
         );
         for (side, item) in [("was", &difference.before), ("is ", &difference.after)] {
             if let Some(State::Sealed(sealed)) = item.as_ref().map(|item| &item.state)
@@ -77,7 +80,7 @@ pub fn json(sides: &Sides, differences: &[Difference]) -> String {
                 "path": item.path,
                 "secret": item.secret,
                 "field": item.field,
-                "message": difference.message,
+                "message": one_line(&difference.message),
                 "before": side(difference.before.as_ref()),
                 "after": side(difference.after.as_ref()),
             })

@@ -1,14 +1,13 @@
 //! Both sides of a comparison, and how they come from files and folders.
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::snapshot::{Item, items};
 use crate::commands::lint::find::{is_kustomization, normal};
+use crate::failure::Failure;
 use crate::io::files;
-use crate::report::Failure;
+use crate::project::walk::{self, Visitor};
 use crate::text::printable;
-
-/// Folders deeper than this are a mistake, or a trap.
-const DEEPEST: usize = 64;
 
 /// What is compared.
 #[derive(Debug, Default)]
@@ -23,6 +22,7 @@ pub struct Sides {
     pub after: Vec<Item>,
     /// Files that were not compared, and why.
     pub skipped: Vec<(String, String)>,
+    pub(super) noted: HashSet<(String, String)>,
 }
 
 impl Sides {
@@ -38,7 +38,7 @@ impl Sides {
     /// Notes a file that is not compared.
     pub fn skip(&mut self, path: &str, reason: &str) {
         let entry = (printable(path, 400), printable(reason, 400));
-        if !self.skipped.contains(&entry) {
+        if self.noted.insert(entry.clone()) {
             self.skipped.push(entry);
         }
     }
@@ -75,32 +75,31 @@ pub fn manifests(path: &Path) -> Vec<PathBuf> {
     if !path.is_dir() {
         return vec![path.to_owned()];
     }
-    let mut found = Vec::new();
-    search(path, &mut found, 0);
-    found.sort();
-    found
+    let mut found = Manifests(Vec::new());
+    // What cannot be read is passed over.
+    let _ = walk::walk(path, &mut found);
+    found.0.sort();
+    found.0
 }
 
-fn search(folder: &Path, found: &mut Vec<PathBuf>, depth: usize) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let (path, name) = (entry.path(), entry.file_name());
-        match entry.file_type() {
-            Ok(kind)
-                if kind.is_dir() && depth < DEEPEST && name != ".git" && name != "node_modules" =>
-            {
-                search(&path, found, depth + 1);
-            }
-            Ok(kind) if kind.is_file() && is_manifest(&path) => found.push(normal(&path)),
-            _ => {}
+struct Manifests(Vec<PathBuf>);
+
+impl Visitor for Manifests {
+    fn file(&mut self, entry: &std::fs::DirEntry) {
+        let path = entry.path();
+        if is_manifest(&path) {
+            self.0.push(normal(&path));
         }
+    }
+
+    fn left_out(&mut self, _: &Path) {}
+
+    fn unreadable(&mut self, _: &Path, _: anyhow::Error) -> Result<(), Failure> {
+        Ok(())
     }
 }
 
 /// Whether a file's name is one of a manifest or an envelope.
 pub fn is_manifest(path: &Path) -> bool {
-    let end = path.extension().and_then(|end| end.to_str());
-    matches!(end, Some("yaml" | "yml" | "json" | "jwe")) && !is_kustomization(path)
+    walk::is_manifest_or_envelope(path) && !is_kustomization(path)
 }

@@ -2,12 +2,11 @@
 use std::fmt;
 
 use jwe_envelope::{Envelope, EnvelopeDigest, Recognized, recognize};
-use secret_walker::{ANNOTATION_PREFIX, Manifest, ManifestSecret};
+use secret_walker::{ANNOTATION_PREFIX, Manifest, ManifestSecret, may_hold_secret};
 use zeroize::Zeroizing;
 
 use crate::commands::inspect::describe;
-use crate::commands::lint::check::may_hold_secret;
-use crate::signing;
+use crate::sealing::signing;
 use crate::text::printable;
 
 /// One value.
@@ -15,15 +14,15 @@ use crate::text::printable;
 pub struct Item {
     /// The file.
     pub path: String,
-    /// `namespace/name`, or the file's name for an envelope that stands alone.
+    /// `namespace/name`, or the file's name for an envelope that is by itself.
     pub secret: String,
     /// Such as `stringData/password`.
     pub field: String,
-    /// The key alone: what a field is known by, whichever section it stands in.
+    /// The key only: what a field is known by, whichever section it is in.
     pub key: String,
     /// What it is.
     pub state: State,
-    /// Whether a signature stands beside it.
+    /// Whether a signature is beside it.
     pub signed: bool,
 }
 

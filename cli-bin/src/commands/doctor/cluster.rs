@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, anyhow};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::args::Args;
-use crate::report::Failure;
+use crate::cli::doctor::Args;
+use crate::failure::Failure;
 
 /// kubectl with the administrator's choice of cluster.
 #[derive(Debug)]
@@ -18,31 +18,36 @@ pub(super) struct Cluster {
     pub(super) version: (String, u32, u32),
 }
 
-/// What kubectl said.
+/// What a run of kubectl printed.
 #[derive(Debug)]
-pub(super) struct Said {
+pub(super) struct KubectlOutput {
     pub(super) ok: bool,
     pub(super) out: String,
     pub(super) err: String,
 }
 
-impl Said {
+impl KubectlOutput {
     /// The first lines of the error, for people.
     pub(super) fn error(&self) -> String {
         let text: String = self.err.trim().chars().take(400).collect();
         text.replace('\n', " ")
     }
 
+    /// The `reason` of the API server's Status: `Forbidden`, `NotFound`. kubectl prints it in brackets.
+    pub(super) fn reason(&self) -> Option<&str> {
+        let (_, rest) = self.err.split_once("Error from server (")?;
+        let (reason, _) = rest.split_once("): ")?;
+        Some(reason)
+    }
+
     /// Whether the object is known not to be there.
     pub(super) fn is_missing(&self) -> bool {
-        self.err.contains("NotFound")
-            || self.err.contains("not found")
-            || self.err.contains("could not find")
+        self.reason() == Some("NotFound")
     }
 }
 
 impl Cluster {
-    /// Asks for the version, which everybody may who may log in.
+    /// Asks for the version, which everyone may ask who can log in.
     pub(super) fn connect(args: &Args) -> Result<Self, Failure> {
         let mut arguments = Vec::new();
         for (flag, value) in [
@@ -66,10 +71,10 @@ impl Cluster {
         let version = cluster
             .get("/version")
             .map_err(|error| {
-                Failure::usage(error).hint("look whether `kubectl version` reaches the cluster")
+                Failure::usage(error).hint("install kubectl, or name the program with --kubectl")
             })?
-            .map_err(|said| {
-                Failure::usage(anyhow!("the cluster does not answer: {}", said.error()))
+            .map_err(|output| {
+                Failure::usage(anyhow!("the cluster does not answer: {}", output.error()))
                     .hint("look whether `kubectl version` reaches the cluster")
             })?;
         let number = |name: &str| {
@@ -84,7 +89,7 @@ impl Cluster {
     }
 
     /// Runs kubectl.
-    pub(super) fn run(&self, arguments: &[&str], input: &str) -> anyhow::Result<Said> {
+    pub(super) fn run(&self, arguments: &[&str], input: &str) -> anyhow::Result<KubectlOutput> {
         let name = || format!("cannot run `{}`", self.program.to_string_lossy());
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
@@ -95,26 +100,26 @@ impl Cluster {
             .spawn()
             .with_context(name)?;
         let mut stdin = child.stdin.take().expect("it is piped");
-        // kubectl may end without reading; what it says then is the answer.
+        // kubectl may end without reading; what it prints then is the answer.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         let output = child.wait_with_output().with_context(name)?;
-        Ok(Said {
+        Ok(KubectlOutput {
             ok: output.status.success(),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
     }
 
-    /// One path of the API, or what kubectl said instead.
-    pub(super) fn get(&self, path: &str) -> anyhow::Result<Result<Value, Said>> {
-        let said = self.run(&["get", "--raw", path], "")?;
-        if !said.ok {
-            return Ok(Err(said));
+    /// One path of the API, or what kubectl printed instead.
+    pub(super) fn get(&self, path: &str) -> anyhow::Result<Result<Value, KubectlOutput>> {
+        let output = self.run(&["get", "--raw", path], "")?;
+        if !output.ok {
+            return Ok(Err(output));
         }
-        match serde_json::from_str(&said.out) {
+        match serde_json::from_str(&output.out) {
             Ok(value) => Ok(Ok(value)),
-            Err(_) => Ok(Err(Said {
+            Err(_) => Ok(Err(KubectlOutput {
                 ok: false,
                 out: String::new(),
                 err: format!("{path} is not answered in JSON"),
@@ -123,24 +128,64 @@ impl Cluster {
     }
 
     /// The items of a list.
-    pub(super) fn list(&self, path: &str) -> anyhow::Result<Result<Vec<Value>, Said>> {
+    pub(super) fn list(&self, path: &str) -> anyhow::Result<Result<Vec<Value>, KubectlOutput>> {
         Ok(self.get(path)?.map(|mut list| match list["items"].take() {
             Value::Array(items) => items,
             _ => Vec::new(),
         }))
     }
 
+    /// Whether the administrator has a right; the output where kubectl does not say.
+    pub(super) fn can_i(
+        &self,
+        verb: &str,
+        resource: &str,
+        place: &str,
+    ) -> anyhow::Result<Result<bool, KubectlOutput>> {
+        let output = self.run(&["auth", "can-i", verb, resource, place], "")?;
+        Ok(match output.out.split_whitespace().next() {
+            Some("yes") => Ok(true),
+            // With the reason behind it, where an authorizer gives one.
+            Some("no") => Ok(false),
+            _ => Err(output),
+        })
+    }
+
+    /// Whether the administrator may `unseal` in a namespace. `kubectl auth can-i` cannot ask for a resource that the server does
+    /// not list: it would ask about core resources called `secrets.privyseal.dev`.
+    pub(super) fn may_unseal(
+        &self,
+        namespace: &str,
+    ) -> anyhow::Result<Result<bool, KubectlOutput>> {
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": { "resourceAttributes": {
+                "verb": "unseal", "group": "privyseal.dev", "resource": "secrets", "namespace": namespace } },
+        });
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        let output = self.run(&["create", "--raw", path, "-f", "-"], &review.to_string())?;
+        let answer: Option<Value> = serde_json::from_str(&output.out).ok();
+        Ok(
+            match answer.and_then(|answer| answer["status"]["allowed"].as_bool()) {
+                Some(allowed) if output.ok => Ok(allowed),
+                _ => Err(output),
+            },
+        )
+    }
+
     /// Sends an object in a dry run and returns it as it would be stored.
-    pub(super) fn create_dry(&self, object: &Value) -> anyhow::Result<Result<Value, Said>> {
-        let said = self.run(
+    pub(super) fn create_dry(
+        &self,
+        object: &Value,
+    ) -> anyhow::Result<Result<Value, KubectlOutput>> {
+        let output = self.run(
             &["create", "--dry-run=server", "-o", "json", "-f", "-"],
             &object.to_string(),
         )?;
-        if !said.ok {
-            return Ok(Err(said));
+        if !output.ok {
+            return Ok(Err(output));
         }
-        Ok(Ok(
-            serde_json::from_str(&said.out).context("kubectl did not print the object in JSON")?
-        ))
+        Ok(Ok(serde_json::from_str(&output.out)
+            .context("kubectl did not print the object in JSON")?))
     }
 }

@@ -1,21 +1,29 @@
 //! What one check found.
 
-/// How it stands.
+use super::cluster::KubectlOutput;
+use crate::text::one_line;
+
+/// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Ok,
     Problem,
-    /// It cannot be known from here.
+    /// It was tried, and the answer does not tell.
     Unknown,
+    /// It was not asked for: a flag is missing.
+    Skipped,
 }
 
 impl State {
+    pub(super) const ALL: [Self; 4] = [Self::Ok, Self::Problem, Self::Unknown, Self::Skipped];
+
     /// The word.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Problem => "problem",
             Self::Unknown => "unknown",
+            Self::Skipped => "skipped",
         }
     }
 }
@@ -67,6 +75,17 @@ impl Finding {
         }
     }
 
+    pub(super) fn skipped(
+        check: &'static str,
+        message: impl Into<String>,
+        next_step: impl Into<String>,
+    ) -> Self {
+        Self {
+            next_step: Some(next_step.into()),
+            ..Self::new(check, State::Skipped, message)
+        }
+    }
+
     pub(super) fn details(mut self, details: Vec<String>) -> Self {
         self.details = details;
         self
@@ -76,9 +95,18 @@ impl Finding {
         serde_json::json!({
             "check": self.check,
             "state": self.state.as_str(),
-            "message": self.message,
-            "details": self.details,
-            "nextStep": self.next_step,
+            "message": one_line(&self.message),
+            "details": self.details.iter().map(|detail| one_line(detail)).collect::<Vec<_>>(),
+            "nextStep": self.next_step.as_deref().map(one_line),
         })
     }
+}
+
+/// What cannot be known because kubectl refused to say.
+pub(super) fn unreadable(check: &'static str, what: &str, output: &KubectlOutput) -> Finding {
+    Finding::unknown(
+        check,
+        format!("{what} cannot be read: {}", output.error()),
+        "run it again with the rights of a cluster administrator",
+    )
 }

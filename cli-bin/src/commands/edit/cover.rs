@@ -1,5 +1,5 @@
-//! Placeholders in place of sealed values, so that nobody has to look at envelopes while they edit.
-use std::collections::HashSet;
+//! Placeholders in place of sealed values, so that no one has to look at envelopes while they edit.
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 
 use anyhow::anyhow;
@@ -7,7 +7,7 @@ use jwe_envelope::{Recognized, recognize};
 use secret_walker::{ANNOTATION_PREFIX, Manifest, decode, validate_key};
 use zeroize::Zeroizing;
 
-use crate::report::Failure;
+use crate::failure::Failure;
 
 /// How every placeholder begins.
 const BEGIN: &str = "SEALED.";
@@ -29,18 +29,24 @@ impl Cover {
                 break mark;
             }
         };
+        let written: HashSet<&str> = words(source)
+            .filter(|(_, is_word)| *is_word)
+            .map(|(text, _)| text)
+            .collect();
         let mut envelopes = Vec::new();
-        let mut known = HashSet::new();
-        let mut text = Zeroizing::new(source.to_owned());
+        let mut covers: HashMap<String, String> = HashMap::new();
         for (key, word) in sealed(manifest) {
-            if validate_key(&key).is_err() || known.contains(&word) || !source.contains(&word) {
+            if validate_key(&key).is_err()
+                || covers.contains_key(&word)
+                || !written.contains(word.as_str())
+            {
                 continue;
             }
             let placeholder = format!("{BEGIN}{key}.{mark}-{:04}", envelopes.len());
-            text = Zeroizing::new(text.replace(&word, &placeholder));
-            known.insert(word.clone());
+            covers.insert(word.clone(), placeholder.clone());
             envelopes.push((placeholder, word));
         }
+        let text = replaced(source, &covers);
         (Self { mark, envelopes }, text)
     }
 
@@ -49,10 +55,8 @@ impl Cover {
     /// # Errors
     /// Exit 1 when a placeholder was changed and so is none any more.
     pub(super) fn lift(&self, text: &str) -> Result<Zeroizing<String>, Failure> {
-        let mut text = Zeroizing::new(text.to_owned());
-        for (placeholder, word) in &self.envelopes {
-            text = Zeroizing::new(text.replace(placeholder, word));
-        }
+        let covered = self.envelopes.iter().cloned().collect();
+        let text = replaced(text, &covered);
         match text.find(&self.mark) {
             None => Ok(text),
             Some(at) => Err(altered(1 + text[..at].matches('\n').count())),
@@ -63,6 +67,35 @@ impl Cover {
     pub(super) fn is_remnant(&self, value: &[u8]) -> bool {
         !self.envelopes.is_empty() && value.starts_with(BEGIN.as_bytes())
     }
+}
+
+/// The parts of a text, in their order: words as envelopes, base64 and placeholders are, and what separates them.
+fn words(text: &str) -> impl Iterator<Item = (&str, bool)> {
+    let is_letter = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'/' | b'=')
+    };
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let is_word = is_letter(*rest.as_bytes().first()?);
+        let end = rest
+            .bytes()
+            .position(|byte| is_letter(byte) != is_word)
+            .unwrap_or(rest.len());
+        let (part, behind) = rest.split_at(end);
+        rest = behind;
+        Some((part, is_word))
+    })
+}
+
+/// The text with whole words replaced, in one pass.
+fn replaced(text: &str, by: &HashMap<String, String>) -> Zeroizing<String> {
+    let parts = || words(text).map(|(part, _)| by.get(part).map_or(part, String::as_str));
+    // In one piece, so that no copy of a value is left behind.
+    let mut replaced = Zeroizing::new(String::with_capacity(parts().map(str::len).sum()));
+    for part in parts() {
+        replaced.push_str(part);
+    }
+    replaced
 }
 
 /// The answer to a placeholder that was changed.
@@ -93,8 +126,6 @@ fn sealed(manifest: &Manifest<'_>) -> Vec<(String, String)> {
             }
         }
     }
-    // A word within another would be covered inside of it.
-    found.sort_by_key(|(_, word)| std::cmp::Reverse(word.len()));
     debug_assert!(
         found
             .iter()

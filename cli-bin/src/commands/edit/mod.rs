@@ -7,30 +7,31 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use jwe_envelope::{Recognized, recognize};
+use jwe_envelope::{FoundPlace, Recognized, recognize};
 use secret_walker::{ANNOTATION_PREFIX, Field, Manifest, ManifestSecret};
 use zeroize::Zeroizing;
 
 use self::cover::Cover;
 use self::workshop::Workshop;
 use crate::cli::edit::EditArgs;
+use crate::failure::{Exit, Failure, fault};
 use crate::io::Io;
-use crate::io::files::{self, Audience, Existing};
+use crate::io::files::{self, Audience, Content, Existing, Expected, Replaced};
+use crate::keys::earlier::Earlier;
 use crate::keys::{Choice, Chooser};
-use crate::manifest::{Placing, Sealing, fault, object_name, seal_plain_values};
-use crate::place::{Limits, Target};
-use crate::report::{Exit, Failure};
-use crate::sealing::Manner;
+use crate::sealing::manifest::{Placing, Sealing, object_name, seal_plain_values};
+use crate::sealing::options::Manner;
+use crate::sealing::place::{Limits, Target};
+use crate::text::{Shown as _, printable};
 
 /// Opens the editor, seals what is new, writes the file.
 ///
 /// # Errors
-/// Exit 1 when the edit is refused and nobody wants to mend it; exit 2 for wrong usage. The file is then as before,
+/// Exit 1 when the edit is refused and no one wants to fix it; exit 2 for wrong usage. The file is then as before,
 /// and what was typed is wiped.
 pub fn run(args: &EditArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let before = read(&args.file)?;
-    let cannot =
-        |failure: Failure| failure.context(format!("cannot edit `{}`", args.file.display()));
+    let cannot = |failure: Failure| failure.context(format!("cannot edit `{}`", args.file.shown()));
     let text = std::str::from_utf8(&before)
         .map_err(|_| cannot(Failure::refused(anyhow!("it is not UTF-8 text"))))?;
     let manifest = Manifest::parse(&before).map_err(|error| cannot(fault(error)))?;
@@ -38,8 +39,10 @@ pub fn run(args: &EditArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         return Err(cannot(Failure::usage(anyhow!("there is no Secret in it")))
             .hint("to add a Secret to it, use any editor, and then privy seal -i"));
     }
-    // Nobody types a value in vain: key, limits and claim are good before the editor opens.
-    let choice = Chooser::new(&args.key.key).keys_and_place(Some(&args.file), io)?;
+    // No one types a value without effect: key, limits and claim are good before the editor opens.
+    let mut chooser = Chooser::new(&args.key);
+    let choice = chooser.keys_and_place(Some(&args.file), io)?;
+    chooser.confirm_change(&choice, &Earlier::of(&manifest), &args.file, io)?;
     let limits = Limits::of(&args.bounds, &choice.clusters(), io.now)?;
     let alone = limits.service_account.is_some();
     let manner = Manner::new(&choice, &args.sealing, alone, io)?;
@@ -55,14 +58,29 @@ pub fn run(args: &EditArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let mut shown = covered.clone();
     let done = loop {
         workshop.write(&shown)?;
-        workshop.edit(io)?;
+        let at_once = workshop.edit(io)?;
         let edited = workshop.read()?;
         if *edited == *covered {
-            io.say(format_args!("{}: not changed", args.file.display()));
+            io.say(format_args!("{}: not changed", args.file.shown()));
+            if at_once {
+                io.say(
+                    "note: the editor ended at once; if it is still open, tell it to wait, as in EDITOR='code --wait'",
+                );
+            }
             return Ok(Exit::Done);
         }
+        if edited.trim().is_empty() {
+            return Err(Failure::refused(anyhow!(
+                "cancelled: the edited text is empty, and `{}` was not changed",
+                args.file.shown()
+            ))
+            .hint("if you do not need the file any more, delete the file itself"));
+        }
         match finish(&edited, &cover, &known, &sealing) {
-            Ok(done) => break done,
+            Ok(done) => {
+                confirm_removal(&done.removed, &args.file, io)?;
+                break done;
+            }
             Err(failure) => ask_again(failure, &args.file, io)?,
         }
         shown = edited;
@@ -72,16 +90,41 @@ pub fn run(args: &EditArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     for warning in &done.warnings {
         io.say(format_args!("warning: {warning}"));
     }
-    report(&args.file, &done, io);
+    report(&args.file, &done, &choice, io);
     Ok(Exit::Done)
+}
+
+/// No one else has a value that was sealed: a line too many that was deleted is not easily brought back.
+fn confirm_removal(removed: &[String], file: &Path, io: &mut Io<'_>) -> Result<(), Failure> {
+    let names = removed.join(", ");
+    if removed.is_empty() {
+        return Ok(());
+    }
+    if !io.can_ask() {
+        io.say(format_args!(
+            "warning: {}: no longer in the file, though sealed before: {names}",
+            file.shown()
+        ));
+        return Ok(());
+    }
+    let question = format!("Remove what was sealed before: {names}?");
+    let remove = io.confirm(&question).map_err(|error| {
+        Failure::usage(anyhow::Error::new(error).context("cannot ask whether to go on"))
+    })?;
+    if remove {
+        return Ok(());
+    }
+    Err(Failure::refused(anyhow!(
+        "cancelled; `{}` was not changed, and your edits were discarded",
+        file.shown()
+    ))
+    .hint("edit the file again"))
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     if path.symlink_metadata().is_err() {
-        return Err(
-            Failure::usage(anyhow!("`{}` does not exist", path.display()))
-                .hint("privy set FILE FIELD makes a manifest with its first value"),
-        );
+        return Err(Failure::usage(anyhow!("`{}` does not exist", path.shown()))
+            .hint("privy set FILE FIELD makes a manifest with its first value"));
     }
     files::read(path, files::MANIFEST_LIMIT)
 }
@@ -108,17 +151,17 @@ fn sealing<'a>(
     }
 }
 
-/// Shows what is wrong and lets people mend it; without a terminal the edit is over.
+/// Shows what is wrong and lets people fix it; without a terminal the edit is over.
 fn ask_again(failure: Failure, file: &Path, io: &mut Io<'_>) -> Result<(), Failure> {
     if !io.can_ask() {
         return Err(failure.context(format!(
-            "`{}` was not changed, and what was typed is wiped",
-            file.display()
+            "`{}` was not changed; your edits were discarded",
+            file.shown()
         )));
     }
     failure.write_to(io.stderr);
     let answer = io
-        .ask("Edit it again? Without, what you typed is wiped. [Y/n] ")
+        .ask("Edit it again? Otherwise your edits are discarded. [Y/n] ")
         .map_err(|error| {
             Failure::usage(anyhow::Error::new(error).context("cannot ask whether to go on"))
         })?;
@@ -126,8 +169,8 @@ fn ask_again(failure: Failure, file: &Path, io: &mut Io<'_>) -> Result<(), Failu
         return Ok(());
     }
     Err(Failure::refused(anyhow!(
-        "`{}` was not changed, and what you typed is wiped, as you wished",
-        file.display()
+        "`{}` was not changed; your edits were discarded",
+        file.shown()
     )))
 }
 
@@ -140,6 +183,27 @@ struct Known {
 }
 
 impl Known {
+    /// The keys of values that were sealed and are neither there nor elsewhere in the file any more.
+    fn removed(&self, now: &Self) -> Vec<String> {
+        let places = |known: &Self| -> HashSet<(String, String)> {
+            let sealed = known
+                .sealed
+                .iter()
+                .map(|(place, key, _)| (place.clone(), key.clone()));
+            sealed.chain(known.plain.keys().cloned()).collect()
+        };
+        let now_places = places(now);
+        let texts: HashSet<&String> = now.sealed.iter().map(|(_, _, text)| text).collect();
+        let removed = self.sealed.iter().filter(|(place, key, text)| {
+            !texts.contains(text) && !now_places.contains(&(place.clone(), key.clone()))
+        });
+        let mut keys: Vec<String> = removed
+            .map(|(_, key, _)| format!("`{}`", printable(key, 100)))
+            .collect();
+        keys.sort();
+        keys
+    }
+
     fn of(manifest: &Manifest<'_>) -> Self {
         let mut sealed = HashSet::new();
         let mut plain: HashMap<_, Vec<_>> = HashMap::new();
@@ -185,9 +249,11 @@ fn place_of(secret: &ManifestSecret<'_>) -> String {
 struct Done {
     text: Vec<u8>,
     sealed: usize,
-    /// Plain values that nobody touched.
+    /// Plain values that no one touched.
     plain: usize,
     warnings: Vec<String>,
+    /// Keys whose sealed values are gone.
+    removed: Vec<String>,
 }
 
 fn finish(
@@ -233,6 +299,7 @@ fn finish(
         sealed,
         plain: plain.get(),
         warnings,
+        removed: known.removed(&Known::of(&manifest)),
     })
 }
 
@@ -265,44 +332,55 @@ fn check_moved(secret: &ManifestSecret<'_>, known: &Known) -> Result<(), Failure
         let (Some(name), Some(namespace)) = (object_name(secret), secret.namespace()) else {
             continue;
         };
+        let found = FoundPlace {
+            namespace: namespace.text,
+            name,
+            key,
+        };
         binding
-            .check_place(namespace.text, name, key)
+            .check_place(found)
             .map_err(|error| {
                 Failure::refused(anyhow::Error::new(error).context(format!(
-                    "the sealed value of `{key}` on line {line} cannot be opened where it stands now"
+                    "the sealed value of `{key}` on line {line} cannot be opened in this place"
                 )))
-                .hint("a sealed value does not move: leave it where it was, or give the new field its value anew")
+                .hint("a sealed value does not move: leave it where it was, or give the new field its value again")
             })?;
     }
     Ok(())
 }
 
-/// Writes the file, unless somebody else did meanwhile; then the edit, which is sealed by now, goes beside it.
+/// Writes the file, unless someone else did meanwhile; then the edit, which is sealed by now, goes beside it.
 fn save(path: &Path, before: &[u8], after: &[u8]) -> Result<(), Failure> {
-    let now = files::read(path, files::MANIFEST_LIMIT);
-    if now.is_ok_and(|now| *now == *before) {
-        return files::write(path, after, Audience::Usual, Existing::Replace);
+    let expected = Expected::Content(Content::of(before));
+    if files::write_manifest(path, after, expected)? == Replaced::Done {
+        return Ok(());
     }
     let mut beside = path.as_os_str().to_owned();
     beside.push(".edited");
     let beside = PathBuf::from(beside);
-    files::write(&beside, after, Audience::Usual, Existing::Keep)?;
+    files::create(&beside, after, Audience::Usual, Existing::Keep)?;
     Err(Failure::refused(anyhow!(
-        "`{}` was changed by somebody else while it was edited, and is as they left it",
-        path.display()
+        "`{}` was changed by someone else while it was edited, and is as they left it",
+        path.shown()
     ))
     .hint(format!(
         "your edit, sealed, is in `{}`: compare the two",
-        beside.display()
+        beside.shown()
     )))
 }
 
-fn report(file: &Path, done: &Done, io: &mut Io<'_>) {
-    let file = file.display();
+fn report(file: &Path, done: &Done, choice: &Choice, io: &mut Io<'_>) {
+    let file = file.shown();
     match done.sealed {
         0 => io.say(format_args!("{file}: written; no value is new")),
-        1 => io.say(format_args!("{file}: 1 value sealed")),
-        sealed => io.say(format_args!("{file}: {sealed} values sealed")),
+        1 => io.say(format_args!(
+            "{file}: 1 value sealed for {}",
+            choice.label()
+        )),
+        sealed => io.say(format_args!(
+            "{file}: {sealed} values sealed for {}",
+            choice.label()
+        )),
     }
     if done.plain > 0 {
         io.say(format_args!(

@@ -1,16 +1,18 @@
-//! The one place where plaintext stands in a file: a folder of the user's own, wiped however the edit ends.
+//! The one place where plaintext is in a file: a folder of the user's own, wiped however the edit ends.
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
+use crate::failure::Failure;
 use crate::io::{Io, files};
-use crate::report::Failure;
+use crate::text::Shown as _;
 
 /// A private folder with the file that is edited. Wiped when dropped, and on the signals that end a process.
 pub(super) struct Workshop {
@@ -25,7 +27,7 @@ impl Workshop {
     ///
     /// # Errors
     /// Exit 2 when no private folder can be made.
-    pub(super) fn new(original: &Path, io: &Io<'_>) -> Result<Self, Failure> {
+    pub(super) fn new(original: &Path, io: &mut Io<'_>) -> Result<Self, Failure> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("privy-edit-");
         #[cfg(unix)]
@@ -33,11 +35,22 @@ impl Workshop {
             use std::os::unix::fs::PermissionsExt as _;
             builder.permissions(fs::Permissions::from_mode(0o700));
         }
-        let base = runtime_folder(io).unwrap_or_else(std::env::temp_dir);
+        let (base, in_memory) = base_folder(io);
+        // An absolute path is never taken for a flag, whatever the file is called.
+        let base = std::path::absolute(&base)
+            .with_context(|| format!("cannot find the folder `{}`", base.shown()))
+            .map_err(Failure::usage)?;
         let folder = builder
             .tempdir_in(&base)
-            .with_context(|| format!("cannot make a private folder in `{}`", base.display()))
+            .with_context(|| format!("cannot make a private folder in `{}`", base.shown()))
             .map_err(Failure::usage)?;
+        if !in_memory {
+            io.say(format_args!(
+                "note: no folder in memory was found, so the text that you edit is on disk while you do, below `{}`; \
+                 it is overwritten afterwards, but file systems and disks may keep copies",
+                base.shown()
+            ));
+        }
         let name = original
             .file_name()
             .map_or_else(|| OsString::from("secret.yaml"), OsString::from);
@@ -68,28 +81,38 @@ impl Workshop {
             .map_err(Failure::usage)
     }
 
-    /// Opens the editor and waits for it.
+    /// Opens the editor and waits for it. Says whether it ended sooner than anyone can edit, as a program does that
+    /// hands the file to a window of its own.
     ///
     /// # Errors
     /// Exit 2 when it cannot be started; exit 1 when it says that it failed.
-    pub(super) fn edit(&self, io: &Io<'_>) -> Result<(), Failure> {
-        let editor = editor(io);
-        let status = start(&editor, &self.file)
-            .with_context(|| format!("cannot start the editor {}", editor.display()))
+    pub(super) fn edit(&self, io: &mut Io<'_>) -> Result<bool, Failure> {
+        const AT_ONCE: Duration = Duration::from_secs(2);
+        let editor = editor(io)?;
+        let flags = side_files::prevented_by(&editor, io);
+        if flags.is_none() {
+            io.say(format_args!(
+                "note: `{}` is not an editor that privy knows: see that it keeps no backup, swap or undo files elsewhere",
+                editor.shown()
+            ));
+        }
+        let begin = Instant::now();
+        let status = start(&editor, flags.unwrap_or_default(), &self.file)
+            .with_context(|| format!("cannot start the editor {}", editor.shown()))
             .map_err(|error| {
                 Failure::usage(error).hint("name your editor: EDITOR=nano privy edit FILE")
             })?;
         if status.success() {
-            return Ok(());
+            return Ok(flags.is_none() && begin.elapsed() < AT_ONCE);
         }
         Err(Failure::refused(anyhow!(
             "the editor {} ended with an error ({status}); nothing was written",
-            editor.display()
+            editor.shown()
         ))
         .hint("does the editor start by itself? VISUAL or EDITOR names it"))
     }
 
-    /// What stands in the file now.
+    /// What is in the file now.
     ///
     /// # Errors
     /// Exit 1 when it is no text or larger than any manifest.
@@ -109,7 +132,7 @@ impl Drop for Workshop {
     }
 }
 
-/// Overwrites every file below the folder, then removes it. What cannot be overwritten is removed all the same.
+/// Overwrites every file below the folder, then removes it. What cannot be overwritten is removed anyway.
 fn wipe(folder: &Path) {
     overwrite(folder);
     let _ = fs::remove_dir_all(folder);
@@ -142,40 +165,90 @@ fn zero(path: &Path) -> std::io::Result<()> {
     File::sync_data(&file)
 }
 
-/// In memory, and the user's alone, where the system has such a folder.
-fn runtime_folder(io: &Io<'_>) -> Option<PathBuf> {
-    (io.environment)("XDG_RUNTIME_DIR")
+/// Where the private folder is made, and whether that is in memory: the user's own runtime folder or the shared memory,
+/// whichever is; on disk otherwise.
+fn base_folder(io: &Io<'_>) -> (PathBuf, bool) {
+    let runtime = (io.environment)("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
-        .filter(|folder| folder.is_absolute() && folder.is_dir())
+        .filter(|folder| folder.is_absolute() && folder.is_dir());
+    let shared = PathBuf::from("/dev/shm");
+    if let Some(folder) = [runtime.as_ref(), Some(&shared)]
+        .into_iter()
+        .flatten()
+        .find(|folder| is_in_memory(folder) && is_writable(folder))
+    {
+        return (folder.clone(), true);
+    }
+    (runtime.unwrap_or_else(std::env::temp_dir), false)
 }
 
-fn editor(io: &Io<'_>) -> OsString {
-    ["VISUAL", "EDITOR"]
+#[cfg(target_os = "linux")]
+fn is_in_memory(folder: &Path) -> bool {
+    const TMPFS: i64 = 0x0102_1994;
+    const RAMFS: i64 = 0x8584_58f6;
+    #[allow(
+        clippy::useless_conversion,
+        reason = "the type differs between processors"
+    )]
+    rustix::fs::statfs(folder).is_ok_and(|found| [TMPFS, RAMFS].contains(&i64::from(found.f_type)))
+}
+
+/// Other systems have no such folder that one could rely on.
+#[cfg(not(target_os = "linux"))]
+fn is_in_memory(_: &Path) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn is_writable(folder: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn is_writable(_: &Path) -> bool {
+    true
+}
+
+/// The user's editor, or the system's on a terminal: without one it would wait for input that never comes.
+fn editor(io: &Io<'_>) -> Result<OsString, Failure> {
+    let named = ["VISUAL", "EDITOR"]
         .into_iter()
         .filter_map(io.environment)
-        .find(|editor| !editor.is_empty())
-        .unwrap_or_else(|| OsString::from(if cfg!(windows) { "notepad" } else { "vi" }))
+        .find(|editor| !editor.is_empty());
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    if !(io.terminal.stdin && io.terminal.stdout) {
+        return Err(Failure::usage(anyhow!(
+            "there is no terminal to edit on, and neither VISUAL nor EDITOR names an editor"
+        ))
+        .hint("to change one value without an editor, use `privy set FILE FIELD`, which reads it from standard input"));
+    }
+    Ok(OsString::from(if cfg!(windows) { "notepad" } else { "vi" }))
 }
 
 /// As git does it: the variable is a command with arguments.
 #[cfg(unix)]
-fn start(editor: &OsString, file: &Path) -> std::io::Result<ExitStatus> {
+fn start(editor: &OsString, flags: &[&str], file: &Path) -> std::io::Result<ExitStatus> {
     let mut command = editor.clone();
     command.push(" \"$@\"");
     Command::new("sh")
         .arg("-c")
         .arg(command)
         .arg(editor)
+        .args(flags)
         .arg(file)
         .status()
 }
 
 #[cfg(not(unix))]
-fn start(editor: &OsString, file: &Path) -> std::io::Result<ExitStatus> {
+fn start(editor: &OsString, flags: &[&str], file: &Path) -> std::io::Result<ExitStatus> {
     let text = editor.to_string_lossy();
     let mut words = text.split_whitespace();
     Command::new(words.next().unwrap_or_default())
         .args(words)
+        .args(flags)
         .arg(file)
         .status()
 }
@@ -183,12 +256,13 @@ fn start(editor: &OsString, file: &Path) -> std::io::Result<ExitStatus> {
 /// Signals that end a process end the plaintext first.
 #[cfg(unix)]
 mod watch {
+    use crate::commands::edit::workshop::wipe;
     use std::path::Path;
     use std::thread::JoinHandle;
 
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    use signal_hook::iterator::{Handle, Signals};
-    use signal_hook::low_level::emulate_default_handler;
+    use signal_hook::iterator::Handle;
+
+    use crate::io::signals::{catch_terminating, end_by};
 
     pub(super) struct Watch {
         handle: Handle,
@@ -197,14 +271,13 @@ mod watch {
 
     impl Watch {
         pub(super) fn over(folder: &Path) -> std::io::Result<Self> {
-            let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+            let mut signals = catch_terminating()?;
             let handle = signals.handle();
             let folder = folder.to_owned();
             let thread = std::thread::spawn(move || {
                 if let Some(signal) = signals.forever().next() {
-                    super::wipe(&folder);
-                    // Ends the process as the signal would have.
-                    let _ = emulate_default_handler(signal);
+                    wipe(&folder);
+                    end_by(signal);
                 }
             });
             Ok(Self {
@@ -224,6 +297,114 @@ mod watch {
     }
 }
 
+/// What editors leave behind elsewhere, and the flags that keep them from it.
+mod side_files {
+    use std::ffi::{OsStr, OsString};
+    use std::path::Path;
+
+    use crate::io::Io;
+
+    /// No swap file, no history of registers; the rest once the user's own settings are read.
+    const VIM: &[&str] = &[
+        "-n",
+        "-i",
+        "NONE",
+        "--cmd",
+        "set nomodeline",
+        "-c",
+        "set nobackup nowritebackup noundofile noswapfile",
+    ];
+    const EMACS: &[&str] = &[
+        "--eval",
+        "(setq make-backup-files nil auto-save-default nil create-lockfiles nil auto-save-list-file-prefix nil)",
+    ];
+    /// Not the user's settings, which may ask for backups.
+    const NANO: &[&str] = &["--ignorercfiles"];
+    const MICRO: &[&str] = &[
+        "-backup",
+        "false",
+        "-permbackup",
+        "false",
+        "-savecursor",
+        "false",
+        "-saveundo",
+        "false",
+    ];
+
+    /// The flags for an editor; `None` when it is not known.
+    pub(super) fn prevented_by(editor: &OsStr, io: &Io<'_>) -> Option<&'static [&'static str]> {
+        let text = editor.to_string_lossy();
+        let program = text.split_whitespace().next().unwrap_or_default();
+        let name = Path::new(program).file_stem()?.to_str()?.to_owned();
+        if name == "vi" || name == "editor" {
+            // Mostly another name of an editor.
+            let behind = find(program, io)?;
+            return for_name(behind.file_stem()?.to_str()?);
+        }
+        for_name(&name)
+    }
+
+    fn for_name(name: &str) -> Option<&'static [&'static str]> {
+        match name {
+            // Debian's `vim.basic`, `vim.tiny` and so on come without what is behind the dot.
+            "vim" | "nvim" | "gvim" | "mvim" => Some(VIM),
+            "emacs" => Some(EMACS),
+            "nano" => Some(NANO),
+            "micro" => Some(MICRO),
+            // They keep nothing.
+            "ed" | "hx" | "helix" | "kak" | "notepad" => Some(&[]),
+            _ => None,
+        }
+    }
+
+    /// The file that a program's name leads to.
+    fn find(program: &str, io: &Io<'_>) -> Option<std::path::PathBuf> {
+        if program.contains('/') {
+            return std::fs::canonicalize(program).ok();
+        }
+        let path: OsString = (io.environment)("PATH")?;
+        std::env::split_paths(&path)
+            .map(|folder| folder.join(program))
+            .find(|file| file.is_file())
+            .and_then(|file| std::fs::canonicalize(file).ok())
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn known_editors_are_told_to_keep_nothing() {
+            let nowhere = |_: &str| None;
+            let (mut stdin, mut stdout, mut stderr) = (std::io::empty(), Vec::new(), Vec::new());
+            let io = Io {
+                stdin: &mut stdin,
+                stdout: &mut stdout,
+                stderr: &mut stderr,
+                terminal: crate::io::Terminals::default(),
+                hidden: &mut |_| Err(std::io::ErrorKind::Unsupported.into()),
+                discard_typed: &mut || (),
+                environment: &nowhere,
+                now: 0,
+            };
+            for (editor, known) in [
+                ("vim", true),
+                ("/usr/bin/nvim -u NONE", true),
+                ("vim.basic", true),
+                ("emacs -nw", true),
+                ("nano", true),
+                ("emacsclient", false),
+                ("code --wait", false),
+                ("vi", false),
+                ("", false),
+            ] {
+                let flags = prevented_by(OsStr::new(editor), &io);
+                assert_eq!(flags.is_some(), known, "{editor}");
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,7 +417,7 @@ mod tests {
         let (file, swap) = (inner.join("db.yaml"), inner.join("swap/db.swp"));
         fs::write(&file, vec![b'x'; 10_000]).unwrap();
         fs::write(&swap, "hunter2").unwrap();
-        // Another name of the same file shows what became of its content.
+        // Another name of the same file shows the outcome of its content.
         let witness = folder.path().join("witness");
         fs::hard_link(&swap, &witness).unwrap();
         wipe(&inner);

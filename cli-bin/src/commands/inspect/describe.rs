@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use jwe_envelope::{Binding, Envelope, Scope, Serialization};
 use serde_json::{Value, json};
 
+use crate::keys::trust::Store;
 use crate::text::printable;
 use crate::time;
-use crate::trust::Store;
 
 /// Untrusted words of an envelope are shown up to this length.
 const LONGEST: usize = 200;
@@ -39,10 +39,7 @@ pub fn text(envelope: &Envelope<'_>, store: &Store) -> String {
         line("algorithm", &printable(recipient.algorithm(), 64));
     }
     match envelope.binding() {
-        None => line(
-            "place",
-            "unbound: it says nothing of where it may be opened",
-        ),
+        None => line("place", "unbound: it does not say where it may be opened"),
         Some(binding) => limits(binding, &mut line),
     }
     if let Some(sealed) = envelope.provenance() {
@@ -72,7 +69,7 @@ fn limits(binding: &Binding, line: &mut dyn FnMut(&str, &str)) {
         line(
             "opened by",
             &format!(
-                "service account {} alone, at run time",
+                "only the service account {}, at run time",
                 printable(account, LONGEST)
             ),
         );

@@ -1,16 +1,16 @@
 //! The fields of a manifest, one line each.
 use std::fmt::Write as _;
 
-use jwe_envelope::{Envelope, Recognized, recognize};
+use jwe_envelope::{Envelope, FoundPlace, Recognized, recognize};
 use secret_walker::{ANNOTATION_PREFIX, Field, Located, Manifest, ManifestSecret};
 use serde_json::{Value, json};
-use webhook_bin::signatures::Signed;
+use unseal_policy::signatures::Signed;
 
 use super::describe;
-use crate::manifest::object_name;
-use crate::signing;
+use crate::keys::trust::Store;
+use crate::sealing::manifest::object_name;
+use crate::sealing::signing;
 use crate::text::printable;
-use crate::trust::Store;
 
 /// The Secrets of one manifest.
 pub struct Table {
@@ -297,12 +297,12 @@ fn vouched_json(signed: &Signed) -> Value {
 
 /// Whether the envelope stands where it cannot be opened; not known where the manifest leaves its place open.
 fn misplaced(secret: &ManifestSecret<'_>, key: &str, envelope: &Envelope<'_>) -> Option<String> {
-    let namespace = secret.namespace()?.text;
-    let name = object_name(secret)?;
-    let error = envelope
-        .binding()?
-        .check_place(namespace, name, key)
-        .err()?;
+    let place = FoundPlace {
+        namespace: secret.namespace()?.text,
+        name: object_name(secret)?,
+        key,
+    };
+    let error = envelope.binding()?.check_place(place).err()?;
     Some(printable(&error.to_string(), 200))
 }
 

@@ -1,18 +1,19 @@
-//! `privy key generate`: a private key in a file of one's own, and the card for everybody else.
+//! `privy key generate`: a private key in a file of one's own, and the card for everyone else.
 use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::anyhow;
 use jwe_envelope::{Curve, KeyKind, LocalKey, LocalSigner};
 
-use super::card::{self, Note};
-use super::show;
 use crate::cli::{GenerateArgs, Kind};
+use crate::failure::{Exit, Failure};
 use crate::io::Io;
 use crate::io::files::{self, Audience, Existing};
+use crate::keys::card::{self, Note};
+use crate::keys::describe;
 use crate::keys::name_of_file;
-use crate::report::{Exit, Failure};
-use crate::text::shell_word;
+use crate::project::walk;
+use crate::text::{Shown as _, shell_path};
 
 /// Makes the key, writes both files and says what to do with them.
 ///
@@ -31,28 +32,30 @@ pub fn run(args: &GenerateArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let key = LocalKey::generate(kind)
         .map_err(|error| Failure::usage(anyhow::Error::new(error).context("cannot make a key")))?;
     let name = args
+        .noted
         .name
         .clone()
         .unwrap_or_else(|| card::name_from(&name_of_file(&args.out)));
     let note = Note {
         name: &name,
-        namespaces: &args.namespace,
-        clusters: &args.cluster,
+        namespaces: &args.noted.namespace,
+        clusters: &args.noted.cluster,
     };
     let card = card::write(key.recipient(), note)?;
-    files::write(
+    files::create(
         &args.out,
         key.to_pkcs8_pem().as_bytes(),
         Audience::Owner,
         existing,
     )?;
+    warn_in_work_tree(&args.out, io);
     if let Some(path) = &args.card {
-        files::write(path, card.as_bytes(), Audience::Usual, existing)
+        files::create(path, card.as_bytes(), Audience::Usual, existing)
             .map_err(|failure| failure.context("the private key was written, its card was not"))?;
     }
-    let mut text = show::describe(&name, key.recipient());
+    let mut text = describe::describe(&name, key.recipient());
     let _ = write!(text, "\n{}", next_steps(args));
-    io.answer(text.as_bytes())?;
+    io.report(&text, false)?;
     Ok(Exit::Done)
 }
 
@@ -75,7 +78,7 @@ fn check_files(args: &GenerateArgs) -> Result<(), Failure> {
     let files = [Some(args.out.as_path()), args.card.as_deref()];
     match files.into_iter().flatten().find(exists) {
         None => Ok(()),
-        Some(path) => Err(Failure::usage(anyhow!("`{}` exists, and nothing was changed", path.display())).hint(
+        Some(path) => Err(Failure::usage(anyhow!("`{}` exists, and nothing was changed", path.shown())).hint(
             "choose another name; --force replaces it, and what was sealed for a replaced key can no longer be opened",
         )),
     }
@@ -97,7 +100,7 @@ const fn kind(kind: Kind) -> Option<KeyKind> {
 
 /// A key that signs cards has no card of its own.
 fn signer(args: &GenerateArgs, existing: Existing, io: &mut Io<'_>) -> Result<Exit, Failure> {
-    let private = shell_word(&args.out.display().to_string());
+    let private = shell_path(&args.out);
     if args.card.is_some() {
         return Err(Failure::usage(anyhow!(
             "a key of this kind signs key cards, and has none itself"
@@ -109,29 +112,50 @@ fn signer(args: &GenerateArgs, existing: Existing, io: &mut Io<'_>) -> Result<Ex
     let cannot = |error| Failure::usage(anyhow::Error::new(error).context("cannot make a key"));
     let key = LocalSigner::generate().map_err(cannot)?;
     let pem = key.to_pkcs8_pem().map_err(cannot)?;
-    files::write(&args.out, pem.as_bytes(), Audience::Owner, existing)?;
+    files::create(&args.out, pem.as_bytes(), Audience::Owner, existing)?;
+    warn_in_work_tree(&args.out, io);
     let name = name_of_file(&args.out);
-    let mut text = show::describe_signer(&name, key.public());
+    let public = shell_path(format!("{name}.pub.pem").as_ref());
+    let mut text = describe::describe_signer(&name, key.public());
     let _ = write!(
         text,
         "\nThe private key is in {private}; keep it out of version control.\n\
-         Next: commit its public half, read the fingerprint to whoever seals, and sign the cards:\n  \
-         privy key show {private} --output pem > {name}.pub.pem\n  \
+         Next: commit its public half, read the fingerprint to those who seal, and sign the cards:\n  \
+         privy key show {private} --output pem > {public}\n  \
          privy key sign CARD --with {private}\n"
     );
-    io.answer(text.as_bytes())?;
+    io.report(&text, false)?;
     Ok(Exit::Done)
 }
 
+/// A private key in a Git work tree is one `git add` away from everyone who reads the repository. `.gitignore` makes no
+/// difference here: images, backups and `git add --force` take what it names.
+fn warn_in_work_tree(private: &Path, io: &mut Io<'_>) {
+    let folder = match private.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let Some(root) = walk::work_tree_of(folder) else {
+        return;
+    };
+    let file = shell_path(private);
+    io.say(format_args!(
+        "warning: the private key `{}` is in the Git work tree `{}`, where it may be committed by mistake. Move it out of the \
+         repository: mv {file} ~/",
+        private.shown(),
+        root.shown()
+    ));
+}
+
 fn next_steps(args: &GenerateArgs) -> String {
-    let private = shell_word(&args.out.display().to_string());
+    let private = shell_path(&args.out);
     let mut text = format!("The private key is in {private}; keep it out of version control.\n");
     let _ = match &args.card {
         Some(card) => {
-            let card = shell_word(&card.display().to_string());
+            let card = shell_path(card);
             writeln!(
                 text,
-                "Next: commit the card {card}, and read the fingerprint to whoever seals; they type it at\n  \
+                "Next: commit the card {card}, and read the fingerprint to those who seal; they type it at\n  \
                  privy key trust {card}"
             )
         }

@@ -1,6 +1,5 @@
 //! `privy key`: make, fetch, show and trust keys.
 
-pub mod card;
 pub mod fetch;
 pub mod generate;
 pub mod show;
@@ -9,8 +8,8 @@ pub mod trust;
 pub mod wrap;
 
 use crate::cli::KeyCommand;
+use crate::failure::{Exit, Failure};
 use crate::io::Io;
-use crate::report::{Exit, Failure};
 
 /// Runs one of the verbs for keys.
 ///

@@ -2,16 +2,17 @@
 use std::fmt::Write as _;
 
 use anyhow::anyhow;
-use jwe_envelope::key_card::KeyStatus;
+use jwe_envelope::key_card::CardStatus;
 use jwe_envelope::{CardKey, KeyCard, KeyError, LocalKey, LocalSigner, RecipientKey, SignerKey};
 use serde_json::{Value, json};
 
-use super::card::{self, Note};
 use crate::cli::{KeyFormat, ShowArgs};
+use crate::failure::{Exit, Failure};
 use crate::io::Io;
+use crate::keys::card::{self, Note};
+use crate::keys::describe::{describe, describe_signer, kind_of};
 use crate::keys::{is_card, is_private, name_of_file, read_key_file};
-use crate::report::{Exit, Failure};
-use crate::text::{hex, printable, shell_word};
+use crate::text::{Shown as _, hex, shell_path};
 
 /// What the file holds.
 struct Shown {
@@ -40,15 +41,19 @@ pub fn run(args: &ShowArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let shown = read(&bytes, private, &name_of_file(&args.file)).map_err(|error| {
         Failure::usage(
             anyhow::Error::new(error)
-                .context(format!("cannot use the key `{}`", args.file.display())),
+                .context(format!("cannot use the key `{}`", args.file.shown())),
         )
         .hint("key cards, PEM (public, certificate or PKCS#8) and JWK are understood")
     })?;
     let text = print(args, &shown)?;
+    let is_json = matches!(
+        args.output,
+        KeyFormat::Card | KeyFormat::Json | KeyFormat::Jwk
+    );
     if private {
         io.say("note: the file holds a private key; what is shown is its public half");
     }
-    io.answer(text.as_bytes())?;
+    io.report(&text, is_json)?;
     Ok(Exit::Done)
 }
 
@@ -83,7 +88,7 @@ fn show_signer(
         KeyFormat::Card | KeyFormat::Jwk => {
             return Err(Failure::usage(anyhow!(
                 "`{}` is a key that signs, and cannot be sealed for",
-                args.file.display()
+                args.file.shown()
             ))
             .hint("show it with --output pem"));
         }
@@ -91,24 +96,8 @@ fn show_signer(
     if private {
         io.say("note: the file holds a private key; what is shown is its public half");
     }
-    io.answer(text.as_bytes())?;
+    io.report(&text, args.output == KeyFormat::Json)?;
     Ok(Exit::Done)
-}
-
-/// The lines by which people recognize a key that signs cards.
-pub fn describe_signer(name: &str, key: &SignerKey) -> String {
-    let spoken = key.spoken_fingerprint().to_string();
-    let groups: Vec<_> = spoken.split(' ').collect();
-    let (first, second) = groups.split_at(groups.len() / 2);
-    format!(
-        "name         {}\nkind         {}, signs key cards\nkid          {}\nSHA-256      {}\nfingerprint  {}\n             {}\n",
-        printable(name, 64),
-        key.kind(),
-        key.kid(),
-        hex(&key.spki_sha256()),
-        first.join(" "),
-        second.join(" "),
-    )
 }
 
 fn read(bytes: &[u8], private: bool, name: &str) -> Result<Shown, KeyError> {
@@ -130,7 +119,7 @@ fn read(bytes: &[u8], private: bool, name: &str) -> Result<Shown, KeyError> {
     let row = |key: &CardKey| Row {
         name: key.name.clone().unwrap_or_else(|| name.to_owned()),
         key: key.recipient.clone(),
-        remark: (key.status == KeyStatus::Retired).then_some("retired: not sealed for any more"),
+        remark: (key.status == CardStatus::Retired).then_some("retired: not sealed for any more"),
     };
     Ok(Shown {
         keys: card.keys().iter().map(row).collect(),
@@ -142,7 +131,7 @@ fn print(args: &ShowArgs, shown: &Shown) -> Result<String, Failure> {
     let keys = &shown.keys;
     let first = keys
         .first()
-        .ok_or_else(|| Failure::usage(anyhow!("`{}` holds no key", args.file.display())))?;
+        .ok_or_else(|| Failure::usage(anyhow!("`{}` holds no key", args.file.shown())))?;
     Ok(match (args.output, &shown.card) {
         (KeyFormat::Text, _) => {
             let blocks: Vec<_> = keys.iter().map(block).collect();
@@ -188,34 +177,8 @@ fn block(shown: &Row) -> String {
     text
 }
 
-/// The lines by which people and programs recognize a key.
-pub fn describe(name: &str, key: &RecipientKey) -> String {
-    let spoken = key.spoken_fingerprint().to_string();
-    let groups: Vec<_> = spoken.split(' ').collect();
-    let (first, second) = groups.split_at(groups.len() / 2);
-    format!(
-        "name         {}\nkind         {}, used with {}\nkid          {}\nSHA-256      {}\nfingerprint  {}\n             {}\n",
-        printable(name, 64),
-        kind_of(key),
-        key.algorithm(),
-        key.kid(),
-        hex(&key.spki_sha256()),
-        first.join(" "),
-        second.join(" "),
-    )
-}
-
-/// Such as `RSA, 4096 bits`.
-pub fn kind_of(key: &RecipientKey) -> String {
-    match (key.curve(), key.modulus_len()) {
-        (Some(curve), _) => format!("elliptic curve {curve}"),
-        (None, Some(bytes)) => format!("RSA, {} bits", 8 * bytes),
-        (None, None) => key.algorithm().to_string(),
-    }
-}
-
 fn recompute(args: &ShowArgs, keys: &[Row]) -> String {
-    let file = shell_word(&args.file.display().to_string());
+    let file = shell_path(&args.file);
     let mut text = format!(
         "SHA-256 is that of the public key as openssl computes it:\n  privy key show {file} --output pem \\\n    | openssl pkey -pubin -outform DER | openssl dgst -sha256\n"
     );

@@ -2,12 +2,12 @@
 use jwe_envelope::{KeyCard, LocalSigner};
 
 use crate::cli::SignArgs;
+use crate::failure::{Exit, Failure};
 use crate::io::Io;
 use crate::io::files::{self, Audience, Existing};
 use crate::keys::KEY_FILE_LIMIT;
 use crate::keys::signed::signature_of;
-use crate::report::{Exit, Failure};
-use crate::text::{printable, shell_word};
+use crate::text::{Shown as _, printable, shell_path};
 
 /// Signs the card and writes the signature beside it.
 ///
@@ -16,18 +16,15 @@ use crate::text::{printable, shell_word};
 pub fn run(args: &SignArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let card = files::read(&args.card, KEY_FILE_LIMIT)?;
     let parsed = KeyCard::parse(&card).map_err(|error| {
-        let context = format!(
-            "`{}` is no key card, and is not signed",
-            args.card.display()
-        );
+        let context = format!("`{}` is no key card, and is not signed", args.card.shown());
         Failure::usage(anyhow::Error::new(error).context(context))
             .hint("`privy key show KEY --output card` makes a card of a key")
     })?;
     let private = files::read(&args.with, KEY_FILE_LIMIT)?;
     let cannot_sign = |error: jwe_envelope::KeyError| {
-        let context = format!("cannot sign with `{}`", args.with.display());
+        let context = format!("cannot sign with `{}`", args.with.shown());
         Failure::usage(anyhow::Error::new(error).context(context)).hint(
-            "a key that signs is made with `privy key generate --kind ed25519 --out manager.pem`",
+            "a key that signs is made with `privy key generate --kind ed25519 --out ~/manager.pem`",
         )
     };
     let signer = LocalSigner::from_pkcs8_pem(&private).map_err(cannot_sign)?;
@@ -35,7 +32,7 @@ pub fn run(args: &SignArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let mut jws = signer.sign_card(&card, io.now).map_err(cannot_sign)?;
     jws.push('\n');
     let out = args.out.clone().unwrap_or_else(|| signature_of(&args.card));
-    files::write(&out, jws.as_bytes(), Audience::Usual, Existing::Replace)?;
+    files::create(&out, jws.as_bytes(), Audience::Usual, Existing::Replace)?;
     for key in parsed.keys() {
         io.say(format_args!(
             "signed: {} {}",
@@ -47,7 +44,7 @@ pub fn run(args: &SignArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     }
     io.say(format_args!(
         "Next: commit {} with the card; sign again after every change of the card.",
-        shell_word(&out.display().to_string())
+        shell_path(&out)
     ));
     Ok(Exit::Done)
 }

@@ -1,20 +1,18 @@
 //! Which files are checked: folders searched, lists of names read.
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::anyhow;
 
-use super::args::LintArgs;
-use crate::io::Io;
-use crate::io::files;
-use crate::report::Failure;
+use super::private_key;
+use crate::cli::lint::LintArgs;
+use crate::failure::Failure;
+use crate::io::{Io, files, read_bounded};
+use crate::project::walk::{self, Visitor, is_manifest_or_envelope as is_manifest};
+use crate::text::Shown as _;
 
 /// The name of standard input among paths.
 pub const STDIN: &str = "-";
-
-/// Folders deeper than this are a mistake, or a trap.
-const DEEPEST: usize = 64;
 
 const LIST_LIMIT: usize = 16 * 1024 * 1024;
 
@@ -23,14 +21,20 @@ const LIST_LIMIT: usize = 16 * 1024 * 1024;
 pub struct Found {
     /// Manifests: absolute path to the name that people know.
     pub files: BTreeMap<PathBuf, String>,
+    /// Other files of Git work trees, which may hold a private key.
+    pub others: BTreeMap<PathBuf, String>,
     /// Kustomizations, wherever they are in the repositories.
     pub kustomizations: BTreeSet<PathBuf>,
     /// Folders that could not be read, and why.
     pub unreadable: Vec<(String, String)>,
+    /// Folders that were left out of the search, as people know them.
+    pub left_out: BTreeSet<String>,
     /// Standard input is to be checked.
     pub stdin: bool,
     /// What was asked for, absolute.
-    pub asked: Vec<PathBuf>,
+    pub asked: HashSet<PathBuf>,
+    /// Folders that were searched, and whether for manifests too.
+    searched: HashMap<PathBuf, bool>,
 }
 
 /// Finds the files that the arguments name.
@@ -39,7 +43,7 @@ pub struct Found {
 /// Exit 2 when one does not exist.
 pub fn find(args: &LintArgs, io: &mut Io<'_>) -> Result<Found, Failure> {
     let here = std::env::current_dir().map_err(|error| {
-        Failure::usage(anyhow::Error::new(error).context("cannot tell the present folder"))
+        Failure::usage(anyhow::Error::new(error).context("cannot tell the current folder"))
     })?;
     let mut paths = args.paths.clone();
     if let Some(list) = &args.files_from {
@@ -49,17 +53,15 @@ pub fn find(args: &LintArgs, io: &mut Io<'_>) -> Result<Found, Failure> {
     }
     let mut found = Found::default();
     let mut roots = BTreeSet::new();
-    let mut searched = BTreeSet::new();
     for path in &paths {
         if path.as_os_str() == STDIN {
             found.stdin = true;
             continue;
         }
         let absolute = normal(&here.join(path));
-        found.asked.push(absolute.clone());
+        found.asked.insert(absolute.clone());
         let folder = if absolute.is_dir() {
-            found.search(&absolute, &here, 0, true);
-            searched.insert(absolute.clone());
+            found.search(&absolute, &here, true)?;
             absolute.clone()
         } else if absolute.exists() {
             found
@@ -68,32 +70,46 @@ pub fn find(args: &LintArgs, io: &mut Io<'_>) -> Result<Found, Failure> {
             absolute.parent().unwrap_or(&here).to_owned()
         } else {
             return Err(
-                Failure::usage(anyhow!("there is no file or folder `{}`", path.display()))
-                    .hint("check the spelling of the path, and the folder that you are in"),
+                Failure::usage(anyhow!("there is no file or folder `{}`", path.shown()))
+                    .hint(missing_hint(path, args)),
             );
         };
         roots.insert(root_of(&folder));
     }
     // A file's place may depend on a kustomization anywhere in its repository.
     for root in roots {
-        if !searched.contains(&root) {
-            found.search(&root, &here, 0, false);
-        }
+        found.search(&root, &here, false)?;
     }
     found.files.retain(|path, _| !is_kustomization(path));
+    let mut work_trees = HashMap::new();
+    found.others.retain(|path, _| {
+        let folder = path.parent().unwrap_or(path);
+        *work_trees
+            .entry(folder.to_owned())
+            .or_insert_with(|| walk::work_tree_of(folder).is_some())
+    });
     Ok(found)
+}
+
+fn missing_hint(path: &Path, args: &LintArgs) -> &'static str {
+    let quoted = path.to_str().is_some_and(|path| path.starts_with('"'));
+    if quoted && args.files_from.is_some() {
+        return "Git quotes such names; list them with -z, as in: git ls-files -z | privy lint --files-from -";
+    }
+    "check the spelling of the path, and the folder that you are in"
 }
 
 fn listed(list: &Path, io: &mut Io<'_>) -> Result<Vec<PathBuf>, Failure> {
     let bytes = if list.as_os_str() == STDIN {
-        let mut bytes = Vec::new();
-        io.stdin
-            .take(LIST_LIMIT as u64)
-            .read_to_end(&mut bytes)
-            .map_err(|error| {
-                Failure::usage(anyhow::Error::new(error).context("cannot read standard input"))
-            })?;
-        bytes
+        let read = read_bounded(io.stdin, LIST_LIMIT).map_err(|error| {
+            Failure::usage(anyhow::Error::new(error).context("cannot read standard input"))
+        })?;
+        let list = read.ok_or_else(|| {
+            Failure::usage(anyhow!(
+                "the list of files on standard input is longer than {LIST_LIMIT} bytes"
+            ))
+        })?;
+        list.to_vec()
     } else {
         files::read(list, LIST_LIMIT)?.to_vec()
     };
@@ -109,50 +125,84 @@ fn listed(list: &Path, io: &mut Io<'_>) -> Result<Vec<PathBuf>, Failure> {
 }
 
 impl Found {
-    fn search(&mut self, folder: &Path, here: &Path, depth: usize, manifests: bool) {
-        let entries = match std::fs::read_dir(folder) {
-            Ok(entries) if depth < DEEPEST => entries,
-            Ok(_) => return self.skip(folder, here, "it is too deep in other folders", manifests),
-            Err(error) => return self.skip(folder, here, &error.to_string(), manifests),
+    /// Whether a path was asked for, or is below one that was.
+    pub fn is_asked(&self, path: &Path) -> bool {
+        path.ancestors().any(|above| self.asked.contains(above))
+    }
+
+    fn search(&mut self, folder: &Path, here: &Path, manifests: bool) -> Result<(), Failure> {
+        let mut search = Search {
+            found: self,
+            here,
+            manifests,
         };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let path = folder.join(&name);
-            // Symbolic links are not followed: what they lead to is found where it is, or is not ours.
-            let Ok(kind) = entry.file_type() else {
-                continue;
-            };
-            if kind.is_dir() {
-                let named = matches!(
-                    name.to_str(),
-                    Some(".git" | ".hg" | ".svn" | ".jj" | "node_modules" | ".terraform")
-                );
-                if !named && !is_cache(&path, &name) {
-                    self.search(&path, here, depth + 1, manifests);
-                }
-            } else if kind.is_file() {
-                if is_kustomization(&path) {
-                    self.kustomizations.insert(path);
-                } else if manifests && is_manifest(&path) {
-                    let name = shown(&path, here);
-                    self.files.insert(path, name);
-                }
+        walk::walk(folder, &mut search)
+    }
+}
+
+/// A search for manifests, or only for kustomizations.
+struct Search<'f> {
+    found: &'f mut Found,
+    here: &'f Path,
+    manifests: bool,
+}
+
+impl Visitor for Search<'_> {
+    fn enter(&mut self, folder: &Path) -> bool {
+        // Arguments and repositories may be within one another.
+        match self.found.searched.get(folder) {
+            Some(known) if *known || !self.manifests => false,
+            _ => {
+                self.found
+                    .searched
+                    .insert(folder.to_owned(), self.manifests);
+                true
             }
         }
     }
 
-    fn skip(&mut self, folder: &Path, here: &Path, reason: &str, report: bool) {
-        if report {
-            self.unreadable
-                .push((shown(folder, here), reason.to_owned()));
+    fn file(&mut self, entry: &std::fs::DirEntry) {
+        let path = entry.path();
+        if is_kustomization(&path) {
+            self.found.kustomizations.insert(path);
+        } else if self.manifests && is_manifest(&path) {
+            let name = shown(&path, self.here);
+            self.found.files.insert(path, name);
+        } else if self.manifests
+            && entry
+                .metadata()
+                .is_ok_and(|file| private_key::may_hold(file.len()))
+        {
+            let name = shown(&path, self.here);
+            self.found.others.insert(path, name);
         }
     }
-}
 
-/// What tools build is marked, such as Cargo's `target`; a folder that merely has such a name is searched.
-fn is_cache(path: &Path, name: &std::ffi::OsStr) -> bool {
-    matches!(name.to_str(), Some("target" | ".cache" | ".venv" | "build"))
-        && (path.join("CACHEDIR.TAG").is_file() || path.join("pyvenv.cfg").is_file())
+    /// A link with the name of a manifest to a file without is found nowhere else.
+    fn link(&mut self, path: &Path) {
+        if !self.manifests || !is_manifest(path) {
+            return;
+        }
+        let target = std::fs::canonicalize(path).unwrap_or_default();
+        if target.is_file() && !is_manifest(&target) && !is_kustomization(&target) {
+            let name = shown(path, self.here);
+            self.found.files.insert(path.to_owned(), name);
+        }
+    }
+
+    fn left_out(&mut self, folder: &Path) {
+        if self.manifests {
+            self.found.left_out.insert(shown(folder, self.here));
+        }
+    }
+
+    fn unreadable(&mut self, folder: &Path, reason: anyhow::Error) -> Result<(), Failure> {
+        if self.manifests {
+            let folder = shown(folder, self.here);
+            self.found.unreadable.push((folder, reason.to_string()));
+        }
+        Ok(())
+    }
 }
 
 /// The names that Kustomize looks for.
@@ -160,13 +210,6 @@ pub fn is_kustomization(path: &Path) -> bool {
     matches!(
         path.file_name().and_then(|name| name.to_str()),
         Some("kustomization.yaml" | "kustomization.yml" | "Kustomization")
-    )
-}
-
-fn is_manifest(path: &Path) -> bool {
-    matches!(
-        path.extension().and_then(|end| end.to_str()),
-        Some("yaml" | "yml" | "json" | "jwe")
     )
 }
 
@@ -179,7 +222,7 @@ fn root_of(folder: &Path) -> PathBuf {
         .to_owned()
 }
 
-/// The path without `.` and `..`, by its letters alone.
+/// The path without `.` and `..`, by its letters only.
 pub fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {
@@ -194,7 +237,7 @@ pub fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-/// A path as people know it: from the present folder, with `/`.
+/// A path as people know it: from the current folder, with `/`.
 pub fn shown(path: &Path, here: &Path) -> String {
     super::setup::relative(here, path)
         .filter(|relative| !relative.is_empty())

@@ -1,8 +1,8 @@
 //! What was found, and where.
-use super::rules::{Level, RuleId};
+use crate::project::lint::rules::{Level, RuleId};
 
 /// One finding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Finding {
     /// The rule.
     pub rule: RuleId,
@@ -100,27 +100,56 @@ impl Outcome {
     }
 }
 
-/// The line of a value, with nothing of it but its key: whatever else stands on the line may be secret.
-pub fn excerpt(source: &str, line: usize, column: usize) -> Option<(String, usize)> {
-    let text = source
-        .strip_prefix('\u{feff}')
-        .unwrap_or(source)
-        .lines()
-        .nth(line.checked_sub(1)?)?;
-    let before: String = text.chars().take(column.checked_sub(1)?).collect();
-    let after = text.chars().nth(column - 1).is_some();
-    let shown = if is_key_alone(&before) {
-        before
-    } else {
-        let indent: String = before.chars().take_while(|letter| *letter == ' ').collect();
-        if before.trim().is_empty() {
-            indent
-        } else {
-            format!("{indent}… ")
+/// The lines of a file, found once for all of its findings.
+#[derive(Clone, Debug)]
+pub struct Lines<'s> {
+    source: &'s str,
+    /// Where each line begins.
+    starts: Vec<usize>,
+}
+
+impl<'s> Lines<'s> {
+    /// Of what is before a value on its line no more is looked at, so that one long line costs no more than many.
+    const LOOKED_AT: usize = 400;
+
+    /// Of this file.
+    pub fn new(source: &'s str) -> Self {
+        let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+        let behind = source.match_indices('\n').map(|(at, _)| at + 1);
+        Self {
+            source,
+            starts: std::iter::once(0).chain(behind).collect(),
         }
-    };
-    let caret = shown.chars().count();
-    Some((if after { format!("{shown}…") } else { shown }, caret))
+    }
+
+    /// The line of a value, with nothing of it but its key: whatever else stands on the line may be secret.
+    pub fn excerpt(&self, line: usize, column: usize) -> Option<(String, usize)> {
+        let start = *self.starts.get(line.checked_sub(1)?)?;
+        if start == self.source.len() {
+            return None;
+        }
+        let before = column.checked_sub(1)?;
+        let mut letters = self.source[start..]
+            .chars()
+            .take_while(|letter| *letter != '\n');
+        let looked_at = before.min(Self::LOOKED_AT);
+        let before_value: String = letters.by_ref().take(looked_at).collect();
+        // Far behind the beginning of a line there is a value, or there would be no finding.
+        let after = looked_at < before || letters.next().is_some_and(|letter| letter != '\r');
+        let shown = if looked_at == before && is_key_alone(&before_value) {
+            before_value
+        } else {
+            let indent = before_value.len() - before_value.trim_start_matches(' ').len();
+            let indent = " ".repeat(indent);
+            if before_value.trim().is_empty() {
+                indent
+            } else {
+                format!("{indent}… ")
+            }
+        };
+        let caret = shown.chars().count();
+        Some((if after { format!("{shown}…") } else { shown }, caret))
+    }
 }
 
 /// Indentation, list marks, one key and a colon.
@@ -139,7 +168,7 @@ fn is_key_alone(before: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::excerpt;
+    use super::Lines;
 
     #[test]
     fn shows_the_key_and_never_a_value() {
@@ -151,8 +180,27 @@ mod tests {
             ("  - password: x", 15, ("  - password: …", 14)),
             ("hunter2 hunter2: hunter2", 18, ("… …", 2)),
         ] {
-            let (line, caret) = excerpt(source, 1, column).unwrap();
+            let (line, caret) = Lines::new(source).excerpt(1, column).unwrap();
             assert_eq!((line.as_str(), caret), expected, "{source}");
         }
+    }
+
+    #[test]
+    fn lines_are_found_by_their_number() {
+        let lines = Lines::new("\u{feff}a: b\r\n\nc: \r\n  d: e");
+        for (line, column, expected) in [
+            (1, 4, Some(("a: …", 3))),
+            (2, 1, Some(("", 0))),
+            (3, 4, Some(("c: ", 3))),
+            (4, 6, Some(("  d: …", 5))),
+            (5, 1, None),
+        ] {
+            let found = lines.excerpt(line, column);
+            let found = found.as_ref().map(|(text, caret)| (text.as_str(), *caret));
+            assert_eq!(found, expected, "{line}");
+        }
+        let long = format!("{{{}", "a: hunter2, ".repeat(100));
+        let expected = Some(("… …".to_owned(), 2));
+        assert_eq!(Lines::new(&long).excerpt(1, 1_000), expected);
     }
 }

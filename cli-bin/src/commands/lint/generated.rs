@@ -1,14 +1,16 @@
-//! Secrets that Kustomize generates: their values stand in the kustomization or in files beside it.
+//! Secrets that Kustomize generates: their values are in the kustomization or in files beside it.
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use jwe_envelope::{Recognized, recognize};
+use jwe_envelope::{Recognized, hidden_envelope, is_openable_form, recognize};
 
-use super::check::Subject;
 use super::finding::{Finding, Tally};
 use super::judge::{Judge, Target};
 use super::kustomize::{Generated, Source, Value};
-use super::rules::RuleId;
+use super::setup::GENERATOR_BYTES;
+use super::subject::Subject;
 use crate::io::files;
+use crate::project::lint::rules::RuleId;
 use crate::text::printable;
 
 /// A generated Secret holds no more.
@@ -20,12 +22,21 @@ pub fn check(generated: &Generated, subject: &Subject<'_>) -> (Vec<Finding>, Tal
         generated,
         subject,
         findings: Vec::new(),
+        known: HashSet::new(),
+        suppressed: HashMap::new(),
         tally: Tally {
             secrets: 1,
             ..Tally::default()
         },
     };
+    let mut files_of_lines = HashSet::new();
     for source in &generated.sources {
+        // Naming one file of lines again adds nothing to the Secret, however often that is done.
+        if let Value::Lines(path) = &source.value
+            && !files_of_lines.insert(path)
+        {
+            continue;
+        }
         check.source(source);
     }
     (check.findings, check.tally)
@@ -35,6 +46,9 @@ struct GeneratorCheck<'c, 's> {
     generated: &'c Generated,
     subject: &'c Subject<'s>,
     findings: Vec<Finding>,
+    known: HashSet<Finding>,
+    /// Why findings of a rule do not count here, by rules that were asked about.
+    suppressed: HashMap<RuleId, Option<String>>,
     tally: Tally,
 }
 
@@ -52,6 +66,7 @@ impl GeneratorCheck<'_, '_> {
                     self.value(key, &bytes, source, &format!("the file `{}`", name(path)));
                 }
             }
+            Value::Patched(key, value) => self.value(key, value, source, "the value"),
             Value::Lines(path) => {
                 let Some(bytes) = self.read(path, source) else {
                     return;
@@ -84,7 +99,16 @@ impl GeneratorCheck<'_, '_> {
 
     fn read(&mut self, path: &Path, source: &Source) -> Option<zeroize::Zeroizing<Vec<u8>>> {
         match files::read(path, LIMIT) {
-            Ok(bytes) => Some(bytes),
+            Ok(bytes) if self.subject.setup.take_generator_bytes(bytes.len()) => Some(bytes),
+            Ok(_) => {
+                let message = format!(
+                    "generators name files of more than {} MiB together; `{}` was not checked",
+                    GENERATOR_BYTES / 1024 / 1024,
+                    name(path)
+                );
+                self.add(RuleId::Unreadable, None, message, None, source);
+                None
+            }
             Err(failure) => {
                 self.add(
                     RuleId::Unreadable,
@@ -100,14 +124,35 @@ impl GeneratorCheck<'_, '_> {
 
     fn value(&mut self, key: &str, value: &[u8], source: &Source, from: &str) {
         self.tally.values += 1;
+        let maker = match source.value {
+            Value::Patched(..) => "patch",
+            _ => "secretGenerator",
+        };
         let recognized = recognize(value);
         match &recognized {
             Recognized::Plain
                 if value.trim_ascii().is_empty() || super::check::is_public(value) => {}
+            Recognized::Plain if let Some(hidden) = hidden_envelope(value) => {
+                let (message, _) = super::check::hidden_words(&hidden, "");
+                let next = "write the envelope itself, as `privy seal --rewrite` does, into a file that is named under `files:`";
+                let message = format!("{from} of a {maker} is {message}");
+                self.add(
+                    RuleId::SlipsPastFilter,
+                    Some(key),
+                    message,
+                    Some(next.to_owned()),
+                    source,
+                );
+            }
             Recognized::Plain => {
-                let message = format!("{from} of a secretGenerator is not sealed");
-                let next =
-                    "seal the value and name the file with the envelope under `files:`".to_owned();
+                let message = format!("{from} of a {maker} is not sealed");
+                let next = match source.value {
+                    Value::Patched(..) => {
+                        "put an envelope in its place: privy seal --for NAMESPACE/NAME/FIELD"
+                    }
+                    _ => "seal the value and name the file with the envelope under `files:`",
+                };
+                let next = next.to_owned();
                 self.add(RuleId::Plaintext, Some(key), message, Some(next), source);
             }
             Recognized::Malformed(error) => {
@@ -118,8 +163,7 @@ impl GeneratorCheck<'_, '_> {
                 self.tally.sealed += 1;
                 let judge = Judge::new(self.subject);
                 let mut found = judge.keys(envelope);
-                let kind = self.generated.secret_type.as_deref().unwrap_or_default();
-                found.extend(judge.filter(value, kind, false));
+                found.extend(judge.filter(envelope, value, false));
                 found.extend(judge.width(envelope));
                 for placement in &self.generated.placements {
                     let name = format!(
@@ -131,7 +175,7 @@ impl GeneratorCheck<'_, '_> {
                             .namespace
                             .clone()
                             .or_else(|| self.generated.namespace.clone()),
-                        // A hash follows, which nobody knows before the values do.
+                        // A hash follows, which no one knows before the values do.
                         name: if self.generated.hashed {
                             format!("{name}-")
                         } else {
@@ -141,6 +185,7 @@ impl GeneratorCheck<'_, '_> {
                         key,
                         signature: None,
                         through: placement.through.as_deref(),
+                        openable: is_openable_form(value),
                     };
                     found.extend(judge.target_verdicts(&recognized, &target));
                 }
@@ -178,8 +223,13 @@ impl GeneratorCheck<'_, '_> {
         finding.column = source.column;
         finding.secret = Some(printable(&self.generated.name, 100));
         finding.field = key.map(|key| format!("data/{}", printable(key, 100)));
-        finding.suppressed = self.subject.governing.reason_for(rule).map(str::to_owned);
-        if !self.findings.contains(&finding) {
+        let governing = &self.subject.governing;
+        let reason = self
+            .suppressed
+            .entry(rule)
+            .or_insert_with(|| governing.reason_for(rule).map(str::to_owned));
+        finding.suppressed.clone_from(reason);
+        if self.known.insert(finding.clone()) {
             self.findings.push(finding);
         }
     }

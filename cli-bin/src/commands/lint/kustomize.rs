@@ -2,26 +2,26 @@
 //!
 //! Only what changes a place is read: `namespace`, `namePrefix`, `nameSuffix`, the files and folders that a
 //! kustomization draws on, and its generators of Secrets.
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
+use zeroize::Zeroizing;
 
 use super::find::{normal, shown};
 use super::finding::Finding;
-use super::rules::RuleId;
+use super::patches::{self, LIMIT, PatchedValue, Text};
 use crate::io::files;
+use crate::project::lint::rules::RuleId;
 
-/// Kustomizations are small.
-const LIMIT: usize = 1024 * 1024;
-/// Overlays over overlays; nobody goes deeper.
+/// Overlays over overlays; no one goes deeper.
 const DEEPEST: usize = 32;
 /// Places of one file; a base that is used more often is checked for these.
 const MOST_PLACES: usize = 64;
 
 /// How a manifest's place changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Placement {
     /// In place of the manifest's own.
     pub namespace: Option<String>,
@@ -76,6 +76,8 @@ pub enum Value {
     File(String, PathBuf),
     /// A file of lines `KEY=VALUE`.
     Lines(PathBuf),
+    /// The value that a patch writes under this key.
+    Patched(String, Zeroizing<Vec<u8>>),
 }
 
 impl std::fmt::Debug for Value {
@@ -106,7 +108,10 @@ struct Document {
     bases: Vec<String>,
     components: Vec<String>,
     patches: Vec<Patch>,
-    patches_strategic_merge: Vec<String>,
+    patches_strategic_merge: Vec<Spanned<String>>,
+    patches_json6902: Vec<Patch>,
+    generators: Vec<String>,
+    transformers: Vec<Spanned<String>>,
     secret_generator: Vec<Generator>,
     generator_options: Option<Options>,
 }
@@ -115,6 +120,15 @@ struct Document {
 #[serde(default)]
 struct Patch {
     path: Option<String>,
+    #[serde(rename = "patch")]
+    inline: Option<Spanned<String>>,
+    target: Option<PatchTarget>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PatchTarget {
+    kind: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -148,7 +162,7 @@ impl Kustomizations {
             if documents.contains_key(&folder) {
                 continue;
             }
-            let document = match read(&file) {
+            let mut document = match read(&file) {
                 Ok(document) => document,
                 Err((line, message)) => {
                     let name = shown(&file, here);
@@ -163,6 +177,7 @@ impl Kustomizations {
                     .drawn(&folder)
                     .filter_map(|path| kustomization_in(&path)),
             );
+            found.patched_and_generated(&mut document, &file, &folder, here);
             documents.insert(folder, (file, document));
         }
         let drawn: BTreeSet<PathBuf> = documents
@@ -170,6 +185,8 @@ impl Kustomizations {
             .flat_map(|(folder, (_, document))| document.drawn(folder))
             .filter(|path| documents.contains_key(path))
             .collect();
+        let mut visits = HashMap::new();
+        let mut generators = HashMap::new();
         for (folder, (file, _)) in documents
             .iter()
             .filter(|(folder, _)| !drawn.contains(*folder))
@@ -182,11 +199,70 @@ impl Kustomizations {
                 documents: &documents,
                 here,
                 found: &mut found,
+                visits: &mut visits,
+                generators: &mut generators,
                 trail: Vec::new(),
             };
             visit.folder(folder, &outer);
         }
         found
+    }
+
+    /// Takes up what patches write into Secrets, and what builtin generators make of them.
+    fn patched_and_generated(
+        &mut self,
+        document: &mut Document,
+        file: &Path,
+        folder: &Path,
+        here: &Path,
+    ) {
+        let name = shown(file, here);
+        let mut unreadable = |what: &str, line: usize| {
+            let message = format!("{what} of the kustomization cannot be read as YAML");
+            let mut finding = Finding::new(RuleId::InvalidYaml, &name, message);
+            finding.line = line;
+            self.findings.push(finding);
+        };
+        for entry in &document.generators {
+            match patches::documents(entry, folder) {
+                Ok(documents) => document
+                    .secret_generator
+                    .extend(documents.iter().filter_map(Generator::builtin)),
+                Err(what) => unreadable(&what, 1),
+            }
+        }
+        let mut all = document.patches();
+        for entry in &document.transformers {
+            let line = position(entry).0;
+            match patches::documents(&entry.value, folder) {
+                Ok(documents) => all.extend(
+                    documents
+                        .iter()
+                        .flat_map(|document| patches::of_transformer(document, line)),
+                ),
+                Err(what) => unreadable(&what, line),
+            }
+        }
+        let values = match patches::values(&all, folder) {
+            Ok(values) => values,
+            Err(line) => {
+                unreadable("a patch", line);
+                return;
+            }
+        };
+        let Some(first) = values.first() else { return };
+        self.generated.push(Generated {
+            file: name,
+            path: file.to_owned(),
+            line: first.line,
+            name: String::new(),
+            namespace: None,
+            secret_type: None,
+            hashed: false,
+            sources: values.into_iter().map(Source::from).collect(),
+            // A patch does not say where the Secret goes that it changes.
+            placements: Vec::new(),
+        });
     }
 
     /// The places of a manifest: its own, or those that kustomizations give it.
@@ -202,11 +278,15 @@ struct Visit<'v> {
     documents: &'v BTreeMap<PathBuf, (PathBuf, Document)>,
     here: &'v Path,
     found: &'v mut Kustomizations,
+    /// With what each folder was reached: the ways to it may be many more than the places that they make.
+    visits: &'v mut HashMap<PathBuf, HashSet<Placement>>,
+    /// Which generated Secret is which generator of which file.
+    generators: &'v mut HashMap<(PathBuf, usize), usize>,
     trail: Vec<PathBuf>,
 }
 
 impl Visit<'_> {
-    /// Goes from an overlay to its bases. What stands outside is applied last.
+    /// Goes from an overlay to its bases. What is outside is applied last.
     fn folder(&mut self, folder: &Path, outer: &Placement) {
         let documents = self.documents;
         let Some((file, document)) = documents.get(folder) else {
@@ -232,6 +312,10 @@ impl Visit<'_> {
             ),
             through: outer.through.clone(),
         };
+        let visits = self.visits.entry(folder.to_owned()).or_default();
+        if visits.len() == MOST_PLACES || !visits.insert(placement.clone()) {
+            return;
+        }
         for path in document.drawn(folder) {
             if documents.contains_key(&path) {
                 self.trail.push(folder.to_owned());
@@ -248,7 +332,7 @@ impl Visit<'_> {
         }
         for (index, generator) in document.secret_generator.iter().enumerate() {
             let id = (file.clone(), index);
-            self.generator(folder, document, generator, &placement, &id);
+            self.generator(folder, document, generator, &placement, id);
         }
     }
 
@@ -258,7 +342,7 @@ impl Visit<'_> {
         document: &Document,
         generator: &Generator,
         placement: &Placement,
-        (file, _): &(PathBuf, usize),
+        id: (PathBuf, usize),
     ) {
         let name = generator
             .name
@@ -266,10 +350,8 @@ impl Visit<'_> {
             .map(|name| name.value.clone())
             .unwrap_or_default();
         let line = generator.name.as_ref().map_or(1, |name| position(name).0);
-        let same = |known: &&mut Generated| {
-            known.path == *file && known.line == line && known.name == name
-        };
-        if let Some(known) = self.found.generated.iter_mut().find(same) {
+        if let Some(known) = self.generators.get(&id) {
+            let known = &mut self.found.generated[*known];
             if known.placements.len() < MOST_PLACES && !known.placements.contains(placement) {
                 known.placements.push(placement.clone());
             }
@@ -302,9 +384,11 @@ impl Visit<'_> {
         for written in generator.envs.iter().chain(&generator.env) {
             add(written, Value::Lines(normal(&folder.join(&written.value))));
         }
+        let file = id.0.clone();
+        self.generators.insert(id, self.found.generated.len());
         self.found.generated.push(Generated {
-            file: shown(file, self.here),
-            path: file.clone(),
+            file: shown(&file, self.here),
+            path: file,
             line,
             name,
             namespace: generator.namespace.clone(),
@@ -316,7 +400,82 @@ impl Visit<'_> {
     }
 }
 
+impl From<PatchedValue> for Source {
+    fn from(patched: PatchedValue) -> Self {
+        Self {
+            line: patched.line,
+            column: 1,
+            value: Value::Patched(patched.key, patched.value),
+        }
+    }
+}
+
+impl Generator {
+    /// What Kustomize's own SecretGenerator, named under `generators`, makes.
+    fn builtin(document: &serde_json::Value) -> Option<Self> {
+        if document["kind"] != "SecretGenerator" {
+            return None;
+        }
+        let written =
+            |text: &str| Spanned::new(text.to_owned(), Location::UNKNOWN, Location::UNKNOWN);
+        let list = |member: &str| {
+            let entries = document[member].as_array().into_iter().flatten();
+            entries
+                .filter_map(|entry| entry.as_str().map(written))
+                .collect()
+        };
+        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+        let metadata = &document["metadata"];
+        let hashed = metadata["annotations"]["kustomize.config.k8s.io/needs-hash"] == "true";
+        Some(Self {
+            name: metadata["name"].as_str().map(written),
+            namespace: text(&metadata["namespace"]),
+            secret_type: text(&document["type"]),
+            files: list("files"),
+            literals: list("literals"),
+            envs: list("envs"),
+            env: document["env"].as_str().map(written),
+            options: Some(Options {
+                disable_name_suffix_hash: !hashed,
+            }),
+        })
+    }
+}
+
 impl Document {
+    /// Its patches, wherever they are written.
+    fn patches(&self) -> Vec<patches::Patch> {
+        let mut all = Vec::new();
+        for patch in self.patches.iter().chain(&self.patches_json6902) {
+            let kind = patch.target.as_ref().map(|target| target.kind.clone());
+            if let Some(text) = &patch.inline {
+                all.push(patches::Patch {
+                    text: Text::Inline(text.value.clone()),
+                    kind: kind.clone(),
+                    line: position(text).0,
+                });
+            }
+            if let Some(path) = &patch.path {
+                all.push(patches::Patch {
+                    text: Text::File(path.clone()),
+                    kind,
+                    line: 1,
+                });
+            }
+        }
+        let inline = self.patches_strategic_merge.iter();
+        all.extend(
+            inline
+                .filter(|entry| patches::is_inline(&entry.value))
+                .map(|entry| patches::Patch {
+                    text: Text::Inline(entry.value.clone()),
+                    kind: None,
+                    line: position(entry).0,
+                }),
+        );
+        all
+    }
+
     /// The files and folders that it names, absolute. What is elsewhere, behind a URL, is no path that exists.
     fn drawn<'d>(&'d self, folder: &'d Path) -> impl Iterator<Item = PathBuf> + 'd {
         let patches = self.patches.iter().filter_map(|patch| patch.path.as_ref());
@@ -325,9 +484,13 @@ impl Document {
             .chain(&self.bases)
             .chain(&self.components)
             .chain(patches)
-            .chain(&self.patches_strategic_merge)
+            .chain(
+                self.patches_strategic_merge
+                    .iter()
+                    .map(|entry| &entry.value),
+            )
             // An inline patch is no name of a file.
-            .filter(|name| !name.contains(['\n', '{']) && !name.contains("://"))
+            .filter(|name| !patches::is_inline(name) && !name.contains("://"))
             .map(|name| normal(&folder.join(name)))
     }
 }
@@ -443,6 +606,36 @@ mod tests {
         ]);
         assert_eq!(read.findings.len(), 1);
         assert!(read.findings[0].path.starts_with("e/"));
+    }
+
+    /// Thirty levels with two ways from each to the next: a thousand million ways, and no more work than places.
+    #[test]
+    fn overlays_that_meet_again_are_visited_for_their_places_alone() {
+        let levels: Vec<_> = (0..30)
+            .flat_map(|level| {
+                let below = level + 1;
+                let draws = format!("resources: [../a{below}, ../b{below}]\n");
+                [
+                    (
+                        format!("a{level}/kustomization.yaml"),
+                        format!("namePrefix: p{level}-\n{draws}"),
+                    ),
+                    (format!("b{level}/kustomization.yaml"), draws),
+                ]
+            })
+            .collect();
+        let mut files: Vec<_> = levels
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+            .collect();
+        files.push(("a30/kustomization.yaml", "resources: [db.yaml]\n"));
+        files.push(("a30/db.yaml", ""));
+        let (folder, read) = tree(&files);
+        let places = place(&read, &folder, "a30/db.yaml");
+        assert!(
+            !places.is_empty() && places.len() <= MOST_PLACES,
+            "{places:?}"
+        );
     }
 
     #[test]

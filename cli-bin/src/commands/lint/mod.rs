@@ -7,34 +7,38 @@
 //!                                         └─ judge: the webhook's own decision ─▶ findings ─▶ report
 //! ```
 
-pub mod args;
 pub mod check;
 pub mod find;
 pub mod finding;
 pub mod generated;
 pub mod judge;
 pub mod kustomize;
+mod patches;
+pub mod private_key;
 pub mod report;
-pub mod rules;
 pub mod setup;
-pub mod suppress;
+pub mod subject;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::anyhow;
+use jwe_envelope::untrusted;
+use secret_walker::{Manifest, may_hold_secret};
 
-use self::args::{LintArgs, LintFormat};
-use self::check::Subject;
 use self::find::Found;
 use self::finding::{Finding, Outcome, Tally};
 use self::kustomize::Kustomizations;
-use self::rules::RuleId;
 use self::setup::Setup;
+use self::subject::Subject;
+use crate::cli::lint::{LintArgs, LintFormat};
+use crate::failure::{Exit, Failure};
+use crate::io::parallel;
 use crate::io::{Io, files, read_bounded};
-use crate::report::{Exit, Failure};
+use crate::keys::trust::Store;
+use crate::project::lint::rules::RuleId;
+use crate::project::walk;
 use crate::text::printable;
-use crate::trust::Store;
 
 /// Checks what the arguments name and reports.
 ///
@@ -47,9 +51,12 @@ pub fn run(args: &LintArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     }
     let outcome = lint(args, io)?;
     let text = match args.output {
-        LintFormat::Text => report::text::print(&outcome, report::Paint::for_stdout(io)),
-        LintFormat::Json => report::json::print(&outcome),
-        LintFormat::Sarif => report::sarif::print(&outcome),
+        LintFormat::Text => {
+            let paint = report::Paint::for_stdout(io);
+            paint.finish(&report::text::print(&outcome, paint))
+        }
+        LintFormat::Json => untrusted::json(&report::json::print(&outcome)).into_owned(),
+        LintFormat::Sarif => untrusted::json(&report::sarif::print(&outcome)).into_owned(),
     };
     io.answer(text.as_bytes())?;
     Ok(if outcome.findings.iter().any(Finding::counts) {
@@ -65,7 +72,7 @@ pub fn run(args: &LintArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
 /// As [`run`].
 pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     let here = std::env::current_dir().map_err(|error| {
-        Failure::usage(anyhow::Error::new(error).context("cannot tell the present folder"))
+        Failure::usage(anyhow::Error::new(error).context("cannot tell the current folder"))
     })?;
     let mut setup = Setup::new(args, io.now)?;
     setup.trust(Store::load(io)?.signatures());
@@ -89,10 +96,24 @@ pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         outcome.findings.extend(findings);
         outcome.tally += tally;
     }
+    let asked = found
+        .kustomizations
+        .iter()
+        .filter(|path| found.is_asked(path));
+    for path in asked {
+        let (findings, tally) = secrets_of_kustomization(path, &here, &setup, &kustomizations);
+        outcome.findings.extend(findings);
+        outcome.tally += tally;
+    }
+    let others: Vec<(&PathBuf, &String)> = found.others.iter().collect();
+    let look = |(path, name): &(&PathBuf, &String)| private_key::look_into(path, name, &setup);
+    outcome
+        .findings
+        .extend(on_all_cores(&others, look).into_iter().flatten());
     for generated in kustomizations
         .generated
         .iter()
-        .filter(|made| found.asked.iter().any(|asked| made.path.starts_with(asked)))
+        .filter(|made| found.is_asked(&made.path))
     {
         let subject = Subject {
             name: &generated.file,
@@ -130,13 +151,15 @@ pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
             .cmp(&(&b.path, b.line, b.column, b.rule, &b.message))
     });
     outcome.not_checked = not_checked(&setup, &outcome);
+    let left_out = found.left_out.iter().map(String::as_str);
+    outcome.not_checked.extend(walk::left_out_words(left_out));
     Ok(outcome)
 }
 
-/// Files that a checked kustomization draws on are checked too, wherever they are: whoever changes its namespace
+/// Files that a checked kustomization draws on are checked too, wherever they are: anyone who changes its namespace
 /// changes their place.
 fn follow(found: &mut Found, kustomizations: &Kustomizations, here: &Path) {
-    let folders: Vec<PathBuf> = found
+    let folders: HashSet<PathBuf> = found
         .asked
         .iter()
         .filter_map(|path| match path {
@@ -146,14 +169,13 @@ fn follow(found: &mut Found, kustomizations: &Kustomizations, here: &Path) {
         .collect();
     let drawn = kustomizations.drawn.iter().filter(|path| path.is_file());
     for path in drawn {
-        let built_here = |folder: &PathBuf| {
-            path.starts_with(folder)
-                || kustomizations.placements(path).iter().any(|placement| {
-                    let through = placement.through.as_ref();
-                    through.is_some_and(|through| here.join(through).starts_with(folder))
-                })
-        };
-        if folders.iter().any(built_here) {
+        let within = |path: &Path| path.ancestors().any(|above| folders.contains(above));
+        let built_here = within(path)
+            || kustomizations.placements(path).iter().any(|placement| {
+                let through = placement.through.as_ref();
+                through.is_some_and(|through| within(&here.join(through)))
+            });
+        if built_here {
             found
                 .files
                 .entry(path.clone())
@@ -171,6 +193,7 @@ fn folders(
     found
         .files
         .keys()
+        .chain(found.others.keys())
         .chain(generated)
         .filter_map(|path| path.parent().map(Path::to_owned))
         .chain(found.stdin.then(|| here.to_owned()))
@@ -196,6 +219,26 @@ fn from_stdin(
     Ok(check::check(&bytes, &subject))
 }
 
+/// `kubectl apply -f FOLDER` takes a kustomization for a manifest like any other: a Secret in it is one.
+fn secrets_of_kustomization(
+    path: &Path,
+    here: &Path,
+    setup: &Setup,
+    kustomizations: &Kustomizations,
+) -> (Vec<Finding>, Tally) {
+    let holds = |bytes: &[u8]| {
+        may_hold_secret(bytes)
+            && Manifest::parse(bytes).is_ok_and(|manifest| !manifest.secrets().is_empty())
+    };
+    // What cannot be read is reported as a kustomization already.
+    match read(path) {
+        Ok(bytes) if holds(&bytes) => {
+            one_file(path, &find::shown(path, here), setup, kustomizations)
+        }
+        _ => (Vec::new(), Tally::default()),
+    }
+}
+
 fn one_file(
     path: &Path,
     name: &str,
@@ -216,28 +259,21 @@ fn one_file(
         governing: setup.governing(path),
         placements: kustomizations.placements(path),
     };
-    check::check(&bytes, &subject)
+    let (mut findings, tally) = check::check(&bytes, &subject);
+    // As a value of a Secret it is found already.
+    if !findings.iter().any(|one| one.rule == RuleId::Plaintext) {
+        findings.extend(private_key::finding(&bytes, path, name, setup));
+    }
+    (findings, tally)
 }
 
-/// A manifest that is longer than any that is read holds what nobody checked.
+/// A manifest that is longer than any that is read holds what no one checked.
 fn read(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, (RuleId, String)> {
-    let mut bytes = zeroize::Zeroizing::new(Vec::new());
-    let read = std::fs::File::open(path).and_then(|mut file| {
-        let length = file.metadata()?.len();
-        if length > files::MANIFEST_LIMIT as u64 {
-            return Ok(false);
-        }
-        // In one piece, so that no copy is left behind.
-        bytes.reserve_exact(usize::try_from(length).unwrap_or_default() + 1);
-        std::io::Read::read_to_end(
-            &mut std::io::Read::take(&mut file, files::MANIFEST_LIMIT as u64),
-            &mut bytes,
-        )?;
-        Ok(true)
-    });
+    let read = std::fs::File::open(path)
+        .and_then(|mut file| read_bounded(&mut file, files::MANIFEST_LIMIT));
     match read {
-        Ok(true) => Ok(bytes),
-        Ok(false) => Err((
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err((
             RuleId::Oversize,
             format!(
                 "the file is longer than {} bytes and was not read",
@@ -251,37 +287,9 @@ fn read(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, (RuleId, String)> {
     }
 }
 
-/// Does the work for every item, a few items at a time on each core; the results come in no order.
+/// The work for every item, on all cores.
 fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    const AT_A_TIME: usize = 16;
-    let workers = std::thread::available_parallelism()
-        .map_or(1, std::num::NonZero::get)
-        .min(items.len().div_ceil(AT_A_TIME));
-    if workers <= 1 {
-        return items.iter().map(work).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let some = || {
-        let mut results = Vec::new();
-        loop {
-            let start = next.fetch_add(AT_A_TIME, Ordering::Relaxed);
-            let Some(items) = items.get(start..).filter(|items| !items.is_empty()) else {
-                return results;
-            };
-            results.extend(items.iter().take(AT_A_TIME).map(&work));
-        }
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(some)).collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
-    })
+    parallel::map(items, parallel::workers(None), &mut |_| {}, work)
 }
 
 fn not_checked(setup: &Setup, outcome: &Outcome) -> Vec<String> {

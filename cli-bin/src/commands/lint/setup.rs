@@ -1,34 +1,35 @@
 //! What values are checked against: keys, policy and the rules of `.privy.yaml`, each read once.
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use async_trait::async_trait;
-use jwe_envelope::{KeyCard, KeyStatus, RecipientKey, SecretBytes, UnwrapRequest};
-use kms_backends::{Category, KeyEntry, KeyUnwrap, NamespaceSet, Registry, UnwrapError};
+use jwe_envelope::{CardStatus, KeyCard, RecipientKey, SecretBytes, UnwrapRequest};
+use kms_backends::{
+    Category, KeyEntry, KeyUnwrap, NamespaceSet, Registry, UnwrapError, read_file_bounded,
+};
 use tokio::time::Instant;
-use webhook_bin::config::Rules;
-use webhook_bin::decide::Policy;
-use webhook_bin::rulebook::Rulebook;
-use webhook_bin::signatures::Signatures;
-use webhook_bin::width::Width;
+use unseal_policy::config::Rules;
+use unseal_policy::decide::Policy;
+use unseal_policy::rulebook::Rulebook;
+use unseal_policy::signatures::Signatures;
+use unseal_policy::width::Width;
 
-use super::args::LintArgs;
-use super::rules::RuleId;
-use super::suppress::{self, Settings};
-use crate::glob;
-use crate::io::files;
+use crate::cli::lint::LintArgs;
+use crate::failure::Failure;
 use crate::keys::{is_card, is_private, name_of_file, read_key_file};
-use crate::project::{self, FILE_NAME, Rule};
-use crate::report::Failure;
-
-const PROJECT_LIMIT: usize = 256 * 1024;
+use crate::project::glob;
+use crate::project::lint::rules::RuleId;
+use crate::project::lint::{self, Settings};
+use crate::project::{Place, Project, ProjectFault, Rule, find_above};
+use crate::text::Shown as _;
 
 /// Everything that does not depend on the file.
 #[derive(Debug)]
 pub struct Setup {
-    /// The keys, as the webhook would have them. Nobody is asked to unwrap.
+    /// The keys, as the webhook would have them. No one is asked to unwrap.
     pub registry: Registry,
     /// The webhook's policy, or its defaults.
     pub policy: Policy,
@@ -43,18 +44,25 @@ pub struct Setup {
     only: Vec<RuleId>,
     allowed: Vec<RuleId>,
     given: bool,
-    repositories: Vec<Arc<Repository>>,
+    repositories: HashMap<PathBuf, Arc<Repository>>,
+    /// The `kid` of the keys of each file that was read.
+    files: HashMap<PathBuf, Arc<HashSet<String>>>,
     /// Each `.privy.yaml` that cannot be used and governs no more than a part of what is checked, and why.
     pub broken: BTreeMap<PathBuf, String>,
     folders: HashMap<PathBuf, Option<(Arc<Repository>, String)>>,
+    /// Bytes of files beside kustomizations that may still be read for generators.
+    generator_bytes: AtomicUsize,
 }
+
+/// Bytes of all files together that the generators of a run may name; a file counts as often as it is named.
+pub const GENERATOR_BYTES: usize = 64 * 1024 * 1024;
 
 /// What a card says of a key.
 #[derive(Clone, Debug)]
 pub struct Card {
     /// What people call it.
     pub name: String,
-    /// For old values alone.
+    /// For old values only.
     pub retired: bool,
     /// Not to be used after, Unix seconds.
     pub not_after: Option<u64>,
@@ -63,12 +71,14 @@ pub struct Card {
     recipient: RecipientKey,
 }
 
+/// The `kid` of the keys of each file that a rule names.
+type Kids = Vec<Arc<HashSet<String>>>;
+
 /// A `.privy.yaml` and what it leads to.
 #[derive(Debug)]
 struct Repository {
-    root: PathBuf,
     /// Each rule with the `kid` of its keys.
-    rules: Vec<(Rule, Vec<String>)>,
+    rules: Vec<(Rule, Kids)>,
     settings: Settings,
 }
 
@@ -76,7 +86,7 @@ struct Repository {
 #[derive(Clone, Debug)]
 pub struct Governing<'s> {
     /// The first rule that fits, with its keys.
-    pub rule: Option<(&'s Rule, &'s [String])>,
+    pub rule: Option<(&'s Rule, &'s [Arc<HashSet<String>>])>,
     settings: Option<&'s Settings>,
     relative: String,
 }
@@ -86,7 +96,7 @@ impl Governing<'_> {
     pub fn widest(&self) -> Width {
         self.settings
             .and_then(|settings| settings.widest)
-            .unwrap_or(suppress::WIDEST)
+            .unwrap_or(lint::WIDEST)
     }
 
     /// Why a finding does not count here.
@@ -111,18 +121,20 @@ impl Setup {
             only: args.rule.clone(),
             allowed: args.allow.clone(),
             given: !args.key.is_empty(),
-            repositories: Vec::new(),
+            repositories: HashMap::new(),
+            files: HashMap::new(),
             broken: BTreeMap::new(),
             folders: HashMap::new(),
+            generator_bytes: AtomicUsize::new(GENERATOR_BYTES),
         };
         for path in &args.key {
             setup.read_key(path)?;
         }
         if let Some(path) = &args.policy {
-            let rules = Rules::load(path).map_err(|problems| {
+            let rules = Rules::load(path, &read_file_bounded).map_err(|problems| {
                 Failure::usage(anyhow!("{problems}").context(format!(
                     "the webhook's configuration `{}` is not valid",
-                    path.display()
+                    path.shown()
                 )))
                 .hint("its form is described by schemas/webhook-config.schema.json")
             })?;
@@ -132,6 +144,16 @@ impl Setup {
             setup.by_policy = true;
         }
         Ok(setup)
+    }
+
+    /// Takes bytes from what generators may read; `false` when no more are left. Many generators may name one large
+    /// file, which would otherwise be checked as often as it is named.
+    pub fn take_generator_bytes(&self, bytes: usize) -> bool {
+        self.generator_bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(bytes)
+            })
+            .is_ok()
     }
 
     /// Knows the signers whom the user trusts, where no webhook's configuration names its own.
@@ -145,35 +167,28 @@ impl Setup {
     ///
     /// # Errors
     /// Exit 2 when it or one of its keys is not valid.
-    pub fn enter(&mut self, folder: &Path, asked: &[PathBuf]) -> Result<(), Failure> {
+    pub fn enter(&mut self, folder: &Path, asked: &HashSet<PathBuf>) -> Result<(), Failure> {
         if self.folders.contains_key(folder) {
             return Ok(());
         }
+        // A folder that is reached through a link is governed where it really is, as it is for `privy seal`.
+        let real = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
         let mut governed = None;
-        for above in folder.ancestors() {
-            let file = above.join(FILE_NAME);
-            if file.is_file() {
-                if self.broken.contains_key(&file) {
-                    break;
+        if let Some(Place { file, folder: real }) = find_above(real)
+            && !self.broken.contains_key(&file)
+        {
+            let above = file.parent().unwrap_or(Path::new("/"));
+            match self.repository(above, &file) {
+                Ok(repository) => {
+                    governed = relative(above, &real).map(|relative| (repository, relative));
                 }
-                match self.repository(above, &file) {
-                    Ok(repository) => {
-                        governed = relative(above, folder).map(|relative| (repository, relative));
-                    }
-                    // Somebody else's part of the tree is no reason not to check the rest.
-                    Err(failure) if asked.iter().any(|asked| is_below(above, asked)) => {
-                        let reason = failure.message();
-                        let own = format!("`{}` is not valid: ", file.display());
-                        let reason = reason.strip_prefix(&own).unwrap_or(&reason);
-                        let root = format!("{}/", above.display());
-                        self.broken.insert(file, reason.replace(&root, ""));
-                    }
-                    Err(failure) => return Err(failure),
+                // Someone else's part of the tree is no reason not to check the rest.
+                Err(fault) if is_below(above, asked) => {
+                    let root = format!("{}/", above.shown());
+                    let reason = fault.reason().replace(&root, "");
+                    self.broken.insert(file, reason);
                 }
-                break;
-            }
-            if above.join(".git").exists() {
-                break;
+                Err(fault) => return Err(fault.into()),
             }
         }
         self.folders.insert(folder.to_owned(), governed);
@@ -258,50 +273,47 @@ impl Setup {
         }
     }
 
-    fn repository(&mut self, root: &Path, file: &Path) -> Result<Arc<Repository>, Failure> {
-        if let Some(known) = self.repositories.iter().find(|known| known.root == root) {
+    fn repository(&mut self, root: &Path, file: &Path) -> Result<Arc<Repository>, ProjectFault> {
+        if let Some(known) = self.repositories.get(root) {
             return Ok(Arc::clone(known));
         }
-        let bytes = files::read(file, PROJECT_LIMIT)?;
-        let read =
-            || -> anyhow::Result<_> { Ok((project::parse(&bytes)?, suppress::settings(&bytes)?)) };
-        let (rules, settings) = read()
-            .with_context(|| format!("`{}` is not valid", file.display()))
-            .map_err(|error| {
-                Failure::usage(error)
-                    .hint("its form is described by schemas/privy-yaml.schema.json")
-            })?;
+        let project = Project::read(file.to_owned())?;
         let mut with_keys = Vec::new();
-        for rule in rules {
+        for rule in project.rules() {
             let mut kids = Vec::new();
             if !self.given {
                 for key in &rule.keys {
-                    kids.extend(self.read_key(&root.join(key))?);
+                    let key = self.read_key(&root.join(key));
+                    kids.push(key.map_err(ProjectFault::Unusable)?);
                 }
             }
-            with_keys.push((rule, kids));
+            with_keys.push((rule.clone(), kids));
         }
         let repository = Arc::new(Repository {
-            root: root.to_owned(),
             rules: with_keys,
-            settings,
+            settings: project.lint().clone(),
         });
-        self.repositories.push(Arc::clone(&repository));
+        self.repositories
+            .insert(root.to_owned(), Arc::clone(&repository));
         Ok(repository)
     }
 
     /// Reads every key of a file, retired ones too, and says their `kid`.
-    fn read_key(&mut self, path: &Path) -> Result<Vec<String>, Failure> {
+    fn read_key(&mut self, path: &Path) -> Result<Arc<HashSet<String>>, Failure> {
+        // Many rules may name one card.
+        if let Some(known) = self.files.get(path) {
+            return Ok(Arc::clone(known));
+        }
         let bytes = read_key_file(path)?;
         if is_private(&bytes) {
             return Err(Failure::usage(anyhow!(
                 "`{}` is a private key, and checking needs a public one",
-                path.display()
+                path.shown()
             ))
             .hint("name the key card, and keep the private key away from here"));
         }
         let unusable = |error: anyhow::Error| {
-            Failure::usage(error.context(format!("cannot use the key `{}`", path.display())))
+            Failure::usage(error.context(format!("cannot use the key `{}`", path.shown())))
                 .hint("ask the key manager for the key card, or for the public key as PEM or JWK")
         };
         let file = name_of_file(path);
@@ -311,7 +323,7 @@ impl Setup {
                 .iter()
                 .map(|key| Card {
                     name: key.name.clone().unwrap_or_else(|| file.clone()),
-                    retired: key.status == KeyStatus::Retired,
+                    retired: key.status == CardStatus::Retired,
                     not_after: key.not_after,
                     namespaces: Some(&key.places.namespaces)
                         .filter(|namespaces| !namespaces.is_empty())
@@ -330,10 +342,10 @@ impl Setup {
                 recipient,
             }]
         };
-        let mut kids = Vec::new();
+        let mut kids = HashSet::new();
         for card in cards {
             let kid = card.recipient.kid().to_owned();
-            kids.push(kid.clone());
+            kids.insert(kid.clone());
             // A key that is active on one of several cards is active.
             match self.cards.get_mut(&kid) {
                 Some(known) => known.retired &= card.retired,
@@ -342,12 +354,18 @@ impl Setup {
                 }
             }
         }
+        let kids = Arc::new(kids);
+        self.files.insert(path.to_owned(), Arc::clone(&kids));
         Ok(kids)
     }
 }
 
-fn is_below(folder: &Path, asked: &Path) -> bool {
-    folder != asked && folder.starts_with(asked)
+/// Whether a folder is below one that was asked for, under the name that it was asked for or its own.
+fn is_below(folder: &Path, asked: &HashSet<PathBuf>) -> bool {
+    let below = |one: &Path| folder != one && folder.starts_with(one);
+    asked
+        .iter()
+        .any(|one| below(one) || std::fs::canonicalize(one).is_ok_and(|one| below(&one)))
 }
 
 /// `below` as it reads from `root`, with `/`; `None` when it is no text.

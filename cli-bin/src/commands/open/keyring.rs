@@ -12,10 +12,11 @@ use kms_backends::{Category, Connector, KeyEntry, KeyUri, NamespaceSet, Observer
 use tokio::time::Instant;
 
 use crate::cli::OpenArgs;
+use crate::failure::Failure;
 use crate::io::{Io, files};
+use crate::keys::services;
 use crate::keys::{KEY_FILE_LIMIT, is_private};
-use crate::report::Failure;
-use crate::services;
+use crate::text::Shown as _;
 
 /// Keys, and the count of what they were asked.
 #[derive(Debug)]
@@ -116,14 +117,14 @@ fn entry(
     let bytes = files::read(path, KEY_FILE_LIMIT)?;
     if !is_private(&bytes) {
         return Err(
-            Failure::usage(anyhow!("`{}` holds no private key", path.display()))
+            Failure::usage(anyhow!("`{}` holds no private key", path.shown()))
                 .hint("opening needs the private key; the public one is for sealing"),
         );
     }
     files::warn_if_shared(path, io);
     let key = LocalKey::from_bytes(&bytes, None).map_err(|error| {
         Failure::usage(
-            anyhow::Error::new(error).context(format!("cannot use the key `{}`", path.display())),
+            anyhow::Error::new(error).context(format!("cannot use the key `{}`", path.shown())),
         )
         .hint("PKCS#8 PEM without passphrase and private JWK are understood")
     })?;

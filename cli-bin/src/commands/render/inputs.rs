@@ -1,4 +1,4 @@
-//! What flags and files say, checked before it stands in a manifest.
+//! What flags and files say, checked before it is in a manifest.
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -6,15 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jwe_envelope::KeyCard;
 
-use super::args::{Args, CallerMode, Grant, MustBeSealed};
+use super::checks::Files;
+use crate::cli::render::{Args, CallerMode, Part};
+use crate::failure::Failure;
 use crate::io::files;
 use crate::keys::signed::read_signer;
-use crate::report::Failure;
+use crate::text::Shown as _;
 
 const LONGEST_FILE: usize = 256 * 1024;
-
-/// Files of the ConfigMap: name and text.
-pub(super) type Files = Vec<(String, String)>;
 
 /// What was read.
 #[derive(Debug)]
@@ -27,24 +26,15 @@ pub(super) struct Inputs {
 impl Inputs {
     /// Reads and checks what `args` name.
     pub(super) fn read(args: &Args) -> Result<Self, Failure> {
-        if args.callers == CallerMode::Aggregated && args.url.is_some() {
-            return Err(Failure::usage(anyhow!(
-                "aggregated callers reach the webhook through a Service, not at a URL"
-            ))
-            .hint(
-                "name the host with `--external-name HOST --port PORT`, or choose `--callers mtls`",
-            ));
-        }
-        if args.callers == CallerMode::Loopback && args.url.is_none() {
-            return Err(Failure::usage(anyhow!("with loopback callers the webhook runs on the API server's host, not in a Deployment"))
-                .hint("say where: `--url https://127.0.0.1:10250`"));
-        }
         let authority = match &args.ca {
             Some(path) => Some(authority(path)?),
             None => None,
         };
         if authority.is_none()
-            && !matches!(args.only, Some(super::Part::Backstop | super::Part::Rights))
+            && !matches!(
+                args.only,
+                Some(Part::Backstop | Part::Rights | Part::LegacyTokens)
+            )
         {
             return Err(Failure::usage(anyhow!("--ca is missing"))
                 .hint("name the PEM file of the authority that signed the webhook's certificate"));
@@ -65,13 +55,13 @@ fn authority(path: &Path) -> Result<String, Failure> {
     let text = text(path)?;
     if text.contains("PRIVATE KEY-----") {
         return Err(
-            Failure::usage(anyhow!("`{}` holds a private key", path.display()))
-                .hint("name the file with the authority's certificate alone"),
+            Failure::usage(anyhow!("`{}` holds a private key", path.shown()))
+                .hint("name the file that holds only the authority's certificate"),
         );
     }
     if !text.contains("-----BEGIN CERTIFICATE-----") {
         return Err(
-            Failure::usage(anyhow!("`{}` holds no certificate in PEM", path.display()))
+            Failure::usage(anyhow!("`{}` holds no certificate in PEM", path.shown()))
                 .hint("name the file with the authority's certificate"),
         );
     }
@@ -85,9 +75,12 @@ fn configuration(args: &Args) -> Result<Option<Files>, Failure> {
     for path in &args.card {
         let name = file_name(path)?;
         let card_text = text(path)?;
+        if stands_already(&found, name, &card_text)? {
+            continue;
+        }
         let card = KeyCard::parse(card_text.as_bytes()).map_err(|error| {
             Failure::usage(
-                anyhow::Error::new(error).context(format!("`{}` is no key card", path.display())),
+                anyhow::Error::new(error).context(format!("`{}` is no key card", path.shown())),
             )
         })?;
         if args.config.is_none() {
@@ -97,10 +90,16 @@ fn configuration(args: &Args) -> Result<Option<Files>, Failure> {
     }
     for path in &args.signer {
         read_signer(path)?;
-        found.push((file_name(path)?.to_owned(), text(path)?));
+        let (name, signer) = (file_name(path)?, text(path)?);
+        if !stands_already(&found, name, &signer)? {
+            found.push((name.to_owned(), signer));
+        }
     }
     if let Some(path) = &args.config {
-        found.insert(0, ("webhook.yaml".to_owned(), text(path)?));
+        let configuration = text(path)?;
+        stands_already(&found, "webhook.yaml", &configuration)?;
+        found.insert(0, ("webhook.yaml".to_owned(), configuration));
+        super::checks::configuration(args, path, &found)?;
     } else if !keys.is_empty() {
         found.insert(
             0,
@@ -111,6 +110,18 @@ fn configuration(args: &Args) -> Result<Option<Files>, Failure> {
         );
     }
     Ok(Some(found).filter(|found| !found.is_empty()))
+}
+
+/// Whether the file was given before; two files of one name are an error.
+fn stands_already(found: &Files, name: &str, text: &str) -> Result<bool, Failure> {
+    match found.iter().find(|(other, _)| other == name) {
+        None => Ok(false),
+        Some((_, other)) if other == text => Ok(true),
+        Some(_) => Err(Failure::usage(anyhow!(
+            "two files are called `{name}`, and the ConfigMap can hold one of them"
+        ))
+        .hint("rename one of them")),
+    }
 }
 
 /// A file's name, as the ConfigMap has it.
@@ -124,7 +135,7 @@ fn file_name(path: &Path) -> Result<&str, Failure> {
         .ok_or_else(|| {
             Failure::usage(anyhow!(
                 "`{}` has a name that no ConfigMap can hold",
-                path.display()
+                path.shown()
             ))
             .hint("use letters, digits, `-`, `_` and `.`")
         })
@@ -138,7 +149,7 @@ fn key_entries(card: &KeyCard, file: &str, path: &Path) -> Result<String, Failur
             .as_deref()
             .unwrap_or_else(|| file.split('.').next().unwrap_or(file));
         if key.places.namespaces.is_empty() {
-            return Err(Failure::usage(anyhow!("`{}` does not say for which namespaces key `{name}` is meant", path.display()))
+            return Err(Failure::usage(anyhow!("`{}` does not say for which namespaces key `{name}` is meant", path.shown()))
                 .hint("write a configuration and name it with --config, or make the card with `--namespace`"));
         }
         let namespaces = serde_json::json!(key.places.namespaces);
@@ -179,77 +190,5 @@ fn default_configuration(args: &Args, keys: &str) -> String {
 fn text(path: &Path) -> Result<String, Failure> {
     let bytes = files::read(path, LONGEST_FILE)?;
     String::from_utf8(bytes.to_vec())
-        .map_err(|_| Failure::usage(anyhow!("`{}` is not UTF-8", path.display())))
-}
-
-/// A DNS name in lower case, as Kubernetes names namespaces and hosts.
-pub(super) fn name(text: &str) -> Result<String, String> {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if text.len() <= 253 && text.split('.').all(label) {
-        Ok(text.to_owned())
-    } else {
-        Err("must be a DNS name of small letters, digits, `-` and `.`".to_owned())
-    }
-}
-
-pub(super) fn image(text: &str) -> Result<String, String> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._/:@".contains(&b);
-    if !text.is_empty() && text.len() <= 512 && text.bytes().all(allowed) {
-        Ok(text.to_owned())
-    } else {
-        Err(
-            "must be the name of an image, such as `registry.example/privy-webhook:0.1.0`"
-                .to_owned(),
-        )
-    }
-}
-
-pub(super) fn url(text: &str) -> Result<String, String> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b);
-    let host = text
-        .strip_prefix("https://")
-        .map(|rest| rest.trim_end_matches('/'));
-    match host {
-        Some(host) if !host.is_empty() && host.bytes().all(allowed) => {
-            Ok(format!("https://{host}"))
-        }
-        _ => {
-            Err("must be https:// with a host and perhaps a port, and nothing after it".to_owned())
-        }
-    }
-}
-
-pub(super) fn must_be_sealed(text: &str) -> Result<MustBeSealed, String> {
-    if text == "all" {
-        return Ok(MustBeSealed::All);
-    }
-    text.split(',')
-        .map(|part| name(part.trim()))
-        .collect::<Result<_, _>>()
-        .map(MustBeSealed::In)
-        .map_err(|_| "must be `all`, or names of namespaces with commas between them".to_owned())
-}
-
-pub(super) fn grant(text: &str) -> Result<Grant, String> {
-    let wrong =
-        || "must be a namespace and a service account, such as `payments/deployer`".to_owned();
-    let (namespace, account) = text.split_once('/').ok_or_else(wrong)?;
-    if account == "default" {
-        return Err(
-            "every pod of the namespace runs as `default`; make a service account of its own"
-                .to_owned(),
-        );
-    }
-    Ok(Grant {
-        namespace: name(namespace).map_err(|_| wrong())?,
-        service_account: name(account).map_err(|_| wrong())?,
-    })
+        .map_err(|_| Failure::usage(anyhow!("`{}` is not UTF-8", path.shown())))
 }

@@ -1,8 +1,11 @@
 //! The templates and what is put into them.
+
 use std::fmt::Write as _;
 
-use super::args::{Grant, MustBeSealed};
-use super::inputs::Files;
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::checks::Files;
+use crate::cli::render::{Grant, MustBeSealed};
 
 /// One file of `deploy/manifests/`, with what was put into it so far.
 #[derive(Clone, Debug)]
@@ -40,12 +43,14 @@ const AUTHORITY: &str = "UmVwbGFjZSBtZQ==";
 impl Template {
     pub(super) const NAMESPACE: Self = template!("00-namespace.yaml");
     pub(super) const BACKSTOP: Self = template!("10-backstop.yaml");
+    pub(super) const LEGACY_TOKENS: Self = template!("15-legacy-tokens.yaml");
     pub(super) const IDENTITY: Self = template!("20-identity.yaml");
     pub(super) const AGGREGATED_IDENTITY: Self = template!("21-aggregated-identity.yaml");
     pub(super) const SUBJECT_ACCESS_REVIEW: Self = template!("22-subject-access-review.yaml");
     pub(super) const DEPLOYMENT: Self = template!("40-deployment.yaml");
     pub(super) const SERVICE: Self = template!("50-service.yaml");
     pub(super) const EXTERNAL_SERVICE: Self = template!("51-service-external.yaml");
+    pub(super) const NETWORK_POLICY: Self = template!("52-network-policy.yaml");
     pub(super) const API_SERVICE: Self = template!("60-apiservice.yaml");
     pub(super) const REGISTRATION: Self = template!("70-webhook.yaml");
     pub(super) const MUST_BE_SEALED: Self = template!("75-must-be-sealed.yaml");
@@ -70,7 +75,9 @@ impl Template {
         }
     }
 
-    pub(super) fn image(self, image: &str) -> Self {
+    /// The image, or the one of this version.
+    pub(super) fn image(self, image: Option<&str>) -> Self {
+        let image = image.unwrap_or(concat!("privy-webhook:", env!("CARGO_PKG_VERSION")));
         self.replace("image: privy-webhook:0.1.0", &format!("image: {image}"))
     }
 
@@ -81,7 +88,11 @@ impl Template {
                 .text
                 .find("            - { name: token,")
                 .expect("the template mounts it");
-            let end = mount + self.text[mount..].find('\n').expect("a line ends") + 1;
+            let end = mount
+                + self.text[mount..]
+                    .find('\n')
+                    .expect("lines end with a newline")
+                + 1;
             self.text.to_mut().replace_range(mount..end, "");
             let volume = self
                 .text
@@ -94,6 +105,22 @@ impl Template {
             self.text.to_mut().replace_range(volume..end, "");
         }
         self
+    }
+
+    /// New pods when the configuration changes: the webhook reads it when it starts, and on SIGHUP, which no one sends
+    /// to a pod.
+    pub(super) fn checksum(self, configuration: Option<&str>) -> Self {
+        let Some(configuration) = configuration else {
+            return self;
+        };
+        let labels = "      labels:\n        app.kubernetes.io/name: privy-webhook\n    spec:\n";
+        let mut sum = String::new();
+        for byte in digest(&SHA256, configuration.as_bytes()).as_ref() {
+            let _ = write!(sum, "{byte:02x}");
+        }
+        let annotation =
+            format!("      annotations:\n        privyseal.dev/config-sha256: {sum}\n");
+        self.replace(labels, &format!("{annotation}{labels}"))
     }
 
     pub(super) fn host(self, host: &str) -> Self {
@@ -131,8 +158,11 @@ impl Template {
 
     pub(super) fn exempt(self, own: &str, further: &[String]) -> Self {
         let mut names = vec!["kube-system", own];
-        names.extend(further.iter().map(String::as_str));
-        names.dedup();
+        for name in further {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
         self.replace(
             "values: [kube-system, privy-seal]",
             &format!("values: [{}]", names.join(", ")),
@@ -140,19 +170,23 @@ impl Template {
     }
 
     pub(super) fn grant(self, grant: &Grant) -> Self {
+        // Several grants of one namespace are beside each other. No namespace contains a dot.
+        let name = format!(
+            "name: privy-unseal-{}.{}",
+            grant.account_namespace, grant.service_account
+        );
         self.replace(
-            "namespace: payments",
-            &format!("namespace: {}", grant.namespace),
+            "name: deployer\n    namespace: payments-ci",
+            &format!(
+                "name: {}\n    namespace: {}",
+                grant.service_account, grant.account_namespace
+            ),
         )
         .replace(
-            "name: deployer",
-            &format!("name: {}", grant.service_account),
+            "\n  namespace: payments\n",
+            &format!("\n  namespace: {}\n", grant.namespace),
         )
-        // Several grants of one namespace stand beside each other.
-        .replace(
-            "name: privy-unseal",
-            &format!("name: privy-unseal-{}", grant.service_account),
-        )
+        .replace("name: privy-unseal", &name)
     }
 
     /// Puts the webhook that refuses plain values before the one that opens. Call it before [`exempt`](Self::exempt).

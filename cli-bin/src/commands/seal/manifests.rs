@@ -1,28 +1,25 @@
 //! Manifests in, manifests out: every plain value sealed for the place where it stands.
 //!
 //! All files are checked and sealed in memory before the first is written, so that one refusal leaves all of them as
-//! they were. Reading, sealing and writing use all cores; keys are chosen in one thread, because that may ask somebody.
-use std::path::{Path, PathBuf};
+//! they were. Reading, sealing and writing use all cores; keys are chosen in one thread, because that may ask someone.
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use secret_walker::Manifest;
+use secret_walker::{Manifest, may_hold_secret};
 
+use super::write::{self, Change, Fate, Tick, Written};
 use crate::cli::{ReportFormat, SealArgs};
-use crate::io::{Io, files, read_bounded};
+use crate::failure::{Exit, Failure, fault};
+use crate::io::files::{self, Content};
+use crate::io::{Io, read_bounded};
+use crate::keys::earlier::Earlier;
 use crate::keys::{Choice, Chooser};
-use crate::manifest::{Placing, Sealing, fault, seal_plain_values};
-use crate::parallel::{self, Progress};
-use crate::paths::{self, Input};
-use crate::place::Limits;
-use crate::report::{Exit, Failure};
-use crate::sealing::Manner;
-
-/// Files that are in memory with all that was found in them.
-const BATCH: usize = 512;
-
-/// Refusals that are reported in full.
-const MOST_REPORTS: usize = 20;
+use crate::project::walk::Input;
+use crate::sealing::manifest::{Placing, Sealing, seal_plain_values};
+use crate::sealing::options::Manner;
+use crate::sealing::place::Limits;
+use crate::text::Shown;
 
 /// What came of one file.
 enum Outcome {
@@ -36,11 +33,9 @@ enum Outcome {
     Sealed {
         fields: usize,
         warnings: Vec<String>,
+        choice: Arc<Choice>,
     },
 }
-
-/// What came of a file, and its new text if that is another.
-type Fate = (Outcome, Option<Vec<u8>>);
 
 /// Seals the manifests of standard input or of the named files.
 ///
@@ -123,6 +118,7 @@ fn to_output(plans: &mut Plans<'_>, io: &mut Io<'_>) -> Result<Exit, Failure> {
 /// A manifest with its values sealed.
 struct Sealed {
     text: Vec<u8>,
+    choice: Arc<Choice>,
     fields: usize,
     warnings: Vec<String>,
 }
@@ -134,6 +130,7 @@ impl Sealed {
             fields => Outcome::Sealed {
                 fields,
                 warnings: std::mem::take(&mut self.warnings),
+                choice: Arc::clone(&self.choice),
             },
         }
     }
@@ -152,11 +149,11 @@ fn one_manifest(
     let manifest = Manifest::parse(bytes).map_err(|error| at(fault(error)))?;
     if manifest.secrets().is_empty() {
         // Text without a Secret may well be a value whose field was forgotten: it is not handed on as if it were sealed.
-        let source = path.map_or("standard input".into(), |path| path.display().to_string());
+        let source = path.map_or("standard input".into(), Shown::shown);
         return Err(Failure::usage(anyhow!("there is no Secret in {source}"))
             .hint("to seal one value, name the field that it is for: --for NAMESPACE/NAME/FIELD"));
     }
-    let plan = plans.of(path, io).map_err(at)?;
+    let plan = plans.of(path, &Earlier::of(&manifest), io).map_err(at)?;
     plan.seal(&manifest, plans.args).map_err(at)
 }
 
@@ -169,11 +166,12 @@ fn deliver(
     let outcome = sealed.outcome(true);
     if args.output == ReportFormat::Json {
         if !args.dry_run {
-            super::deliver(&sealed.text, args, io)?;
+            write::deliver(&sealed.text, args, io)?;
         }
-        return json(&[(path, outcome)], args, io);
+        return json(&[(Input::named(path), outcome)], None, args, io);
     }
-    if args.files.is_empty() && !args.dry_run {
+    let named = matches!(&outcome, Outcome::Sealed { choice, .. } if choice.is_from_a_rule());
+    if args.files.is_empty() && !args.dry_run && !named {
         warn(path, &outcome, io);
     } else {
         report(path, &outcome, args, io);
@@ -181,179 +179,122 @@ fn deliver(
     if args.dry_run {
         return Ok(Exit::Done);
     }
-    super::deliver(&sealed.text, args, io)
+    write::deliver(&sealed.text, args, io)
 }
 
 fn in_place(plans: &mut Plans<'_>, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let args = plans.args;
-    let inputs = paths::expand(&args.files)?;
-    let workers = parallel::workers(args.jobs);
-    let mut progress = Progress::new(inputs.len());
-    let mut outcomes = Vec::with_capacity(inputs.len());
-    let (mut changed, mut failures) = (Vec::new(), Vec::new());
-    for batch in inputs.chunks(BATCH) {
-        let done = outcomes.len() + failures.len();
-        let mut tick = Tick {
-            progress: &mut progress,
-            done,
-        };
-        let results = seal_batch(batch, workers, plans, &mut tick, io)?;
-        for (input, result) in batch.iter().zip(results) {
-            match result {
-                Ok((outcome, text)) => {
-                    changed.extend(text.map(|text| (input.path.clone(), text)));
-                    outcomes.push((&input.path, outcome));
-                }
-                Err(failure) => failures.push(failure),
-            }
-        }
-    }
-    if !failures.is_empty() {
-        progress.finish(io);
-        return Err(all_refused(failures, inputs.len(), io));
-    }
-    if !args.dry_run {
-        let written = files::replace_all(&changed, &mut |done| progress.tick("writing", done, io));
-        if let Err(failure) = written {
-            progress.finish(io);
-            return Err(failure);
-        }
-    }
-    progress.finish(io);
+    let Written {
+        outcomes,
+        not_searched,
+    } = write::in_place(args, "sealed", io, |batch, tick, io| {
+        seal_batch(batch, plans, tick, io)
+    })?;
     if args.output == ReportFormat::Json {
-        let outcomes: Vec<_> = outcomes
-            .into_iter()
-            .map(|(path, outcome)| (path.as_path(), outcome))
-            .collect();
-        return json(&outcomes, args, io);
+        return json(&outcomes, not_searched, args, io);
     }
-    for (path, outcome) in &outcomes {
-        report(path, outcome, args, io);
+    for (input, outcome) in &outcomes {
+        report(&input.path, outcome, args, io);
     }
-    summarize(&inputs, &outcomes, args, io);
+    summarize(&outcomes, args, io);
     Ok(Exit::Done)
 }
 
-/// Where the work is, for people who wait.
-struct Tick<'p> {
-    progress: &'p mut Progress,
-    done: usize,
+/// A file that is being sealed: a manifest with a Secret.
+struct Job<'b> {
+    /// Which one of its batch.
+    index: usize,
+    input: &'b Input,
+    before: &'b [u8],
+    manifest: Manifest<'b>,
+    plan: Arc<Plan>,
+}
+
+impl Job<'_> {
+    fn seal(&self, args: &SealArgs) -> Result<Fate<Outcome>, Failure> {
+        let sealed = self.plan.seal(&self.manifest, args);
+        let mut sealed = sealed.map_err(|error| named(error, &self.input.path))?;
+        let changed = sealed.text != self.before;
+        let outcome = sealed.outcome(self.input.named);
+        let change = changed.then(|| Change {
+            before: Content::of(self.before),
+            after: sealed.text,
+        });
+        Ok((outcome, change))
+    }
 }
 
 /// What came of each file of a batch; the outer error ends everything.
 fn seal_batch(
     batch: &[Input],
-    workers: usize,
     plans: &mut Plans<'_>,
     tick: &mut Tick<'_>,
     io: &mut Io<'_>,
-) -> Result<Vec<Result<Fate, Failure>>, Failure> {
-    let base = tick.done;
-    let read = parallel::map(
-        batch,
-        workers,
-        &mut |_| tick.progress.tick("reading", base, io),
-        |input| files::read(&input.path, files::MANIFEST_LIMIT),
-    );
-    let sources: Vec<_> = batch.iter().zip(&read).collect();
-    let manifests = parallel::map(
-        &sources,
-        workers,
-        &mut |_| tick.progress.tick("reading", base, io),
-        |(input, bytes)| parse(input, bytes.as_deref().ok()?),
-    );
-    let mut works = Vec::with_capacity(batch.len());
-    for ((input, bytes), manifest) in sources.iter().zip(&manifests) {
-        let plan = match manifest {
-            Some(Ok(manifest)) if !manifest.secrets().is_empty() => Some(
-                plans
-                    .of(Some(&input.path), io)
-                    .map_err(|error| named(error, &input.path))?,
-            ),
-            _ => None,
-        };
-        works.push((
-            *input,
-            bytes.as_deref().map(Vec::as_slice),
-            manifest.as_ref(),
-            plan,
-        ));
+) -> Result<Vec<Result<Fate<Outcome>, Failure>>, Failure> {
+    let mut fates: Vec<Option<Result<Fate<Outcome>, Failure>>> = Vec::new();
+    let mut sources = Vec::with_capacity(batch.len());
+    let read = tick.map("reading", batch, io, |input| {
+        files::read(&input.path, files::MANIFEST_LIMIT)
+    });
+    for (index, (input, read)) in batch.iter().zip(read).enumerate() {
+        fates.push(match read {
+            Ok(bytes) => {
+                sources.push((index, input, bytes));
+                None
+            }
+            Err(failure) => Some(Err(failure)),
+        });
+    }
+    let sources: Vec<(usize, &Input, &[u8])> = sources
+        .iter()
+        .map(|(index, input, bytes)| (*index, *input, bytes.as_slice()))
+        .collect();
+    let parsed = tick.map("reading", &sources, io, |&(_, input, bytes)| {
+        parse(input, bytes)
+    });
+    let mut jobs = Vec::with_capacity(sources.len());
+    for ((index, input, before), parsed) in sources.into_iter().zip(parsed) {
+        let path = &input.path;
+        match parsed {
+            Ok(Some((manifest, earlier))) => {
+                let plan = plans.of(Some(path), &earlier, io);
+                jobs.push(Job {
+                    index,
+                    input,
+                    before,
+                    manifest,
+                    plan: plan.map_err(|error| named(error, path))?,
+                });
+            }
+            Ok(None) if input.named => fates[index] = Some(Ok((Outcome::NoSecret, None))),
+            Ok(None) => fates[index] = Some(Ok((Outcome::Passed, None))),
+            Err(failure) => fates[index] = Some(Err(failure)),
+        }
     }
     let args = plans.args;
-    let sealed = parallel::map(
-        &works,
-        workers,
-        &mut |done| tick.progress.tick("sealing", base + done, io),
-        |(input, bytes, manifest, plan)| match (bytes, manifest, plan) {
-            (Ok(before), Some(Ok(manifest)), Some(plan)) => {
-                let sealed = plan.seal(manifest, args);
-                let mut sealed = sealed.map_err(|error| named(error, &input.path))?;
-                let changed = sealed.text != *before;
-                let outcome = sealed.outcome(input.named);
-                Ok((outcome, changed.then_some(sealed.text)))
-            }
-            _ if input.named => Ok((Outcome::NoSecret, None)),
-            _ => Ok((Outcome::Passed, None)),
-        },
-    );
-    drop(works);
-    let parsed: Vec<_> = manifests
-        .into_iter()
-        .map(|manifest| manifest.and_then(Result::err))
-        .collect();
-    Ok(read
-        .into_iter()
-        .zip(parsed)
-        .zip(sealed)
-        .map(|((read, parsed), sealed)| match (read, parsed) {
-            (Err(failure), _) | (Ok(_), Some(failure)) => Err(failure),
-            (Ok(_), None) => sealed,
-        })
-        .collect())
-}
-
-/// A manifest; a file that nobody named and that cannot hold a Secret is not even parsed.
-fn parse<'a>(input: &Input, bytes: &'a [u8]) -> Option<Result<Manifest<'a>, Failure>> {
-    if !input.named && !may_hold_secret(bytes) {
-        return None;
+    let sealed = tick.map_counted("sealing", &jobs, io, |job| job.seal(args));
+    for (job, fate) in jobs.iter().zip(sealed) {
+        fates[job.index] = Some(fate);
     }
-    Some(Manifest::parse(bytes).map_err(|error| named(fault(error), &input.path)))
+    Ok(fates.into_iter().flatten().collect())
 }
 
-/// Whether the word can be read in it: as it is, or with something escaped.
-fn may_hold_secret(bytes: &[u8]) -> bool {
-    const WORD: &[u8] = b"Secret";
-    bytes.contains(&b'\\') || bytes.windows(WORD.len()).any(|window| window == WORD)
+/// A manifest with Secrets, and what is sealed in it. A file that was not named and that cannot hold a Secret is not
+/// even parsed.
+fn parse<'a>(input: &Input, bytes: &'a [u8]) -> Result<Option<(Manifest<'a>, Earlier)>, Failure> {
+    if !input.named && !may_hold_secret(bytes) {
+        return Ok(None);
+    }
+    let manifest = Manifest::parse(bytes).map_err(|error| named(fault(error), &input.path))?;
+    if manifest.secrets().is_empty() {
+        return Ok(None);
+    }
+    let earlier = Earlier::of(&manifest);
+    Ok(Some((manifest, earlier)))
 }
 
 fn named(failure: Failure, path: &Path) -> Failure {
-    failure.context(format!("cannot seal `{}`", path.display()))
-}
-
-/// Reports every refusal; the last word is that nothing was changed.
-fn all_refused(mut failures: Vec<Failure>, files: usize, io: &mut Io<'_>) -> Failure {
-    if failures.len() == 1
-        && let Some(failure) = failures.pop()
-    {
-        return failure;
-    }
-    for failure in failures.iter().take(MOST_REPORTS) {
-        failure.write_to(io.stderr);
-    }
-    let count = failures.len();
-    let left = count.saturating_sub(MOST_REPORTS);
-    let error = anyhow!("{count} of {files} files cannot be sealed, and none was changed");
-    let worst = failures.iter().any(|failure| failure.exit() == Exit::Usage);
-    let failure = if worst {
-        Failure::usage(error)
-    } else {
-        Failure::refused(error)
-    };
-    failure.hint(if left == 0 {
-        "mend them, and run the same command again".to_owned()
-    } else {
-        format!("mend them, and run the same command again, which will name the other {left}, too")
-    })
+    failure.context(format!("cannot seal `{}`", path.shown()))
 }
 
 /// How the files of one rule are sealed: worked out once, used by all cores.
@@ -385,6 +326,7 @@ impl Plan {
         }
         Ok(Sealed {
             text: edits.apply().map_err(fault)?,
+            choice: Arc::clone(&self.choice),
             fields,
             warnings,
         })
@@ -402,13 +344,22 @@ impl<'a> Plans<'a> {
     fn new(args: &'a SealArgs) -> Self {
         Self {
             args,
-            chooser: Chooser::new(&args.key.key),
+            chooser: Chooser::new(&args.key),
             made: Vec::new(),
         }
     }
 
-    fn of(&mut self, path: Option<&Path>, io: &mut Io<'_>) -> Result<Arc<Plan>, Failure> {
+    fn of(
+        &mut self,
+        path: Option<&Path>,
+        earlier: &Earlier,
+        io: &mut Io<'_>,
+    ) -> Result<Arc<Plan>, Failure> {
         let choice = self.chooser.keys_and_place(path, io)?;
+        if earlier.plain {
+            let file = path.unwrap_or(Path::new("-"));
+            self.chooser.confirm_change(&choice, earlier, file, io)?;
+        }
         let same = |plan: &&Arc<Plan>| Arc::ptr_eq(&plan.choice, &choice);
         if let Some(plan) = self.made.iter().find(same) {
             return Ok(Arc::clone(plan));
@@ -427,33 +378,46 @@ impl<'a> Plans<'a> {
 }
 
 /// The report for programs: `schemas/cli/seal.schema.json` describes it.
-fn json(outcomes: &[(&Path, Outcome)], args: &SealArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
+fn json(
+    outcomes: &[(Input, Outcome)],
+    not_searched: Option<serde_json::Value>,
+    args: &SealArgs,
+    io: &mut Io<'_>,
+) -> Result<Exit, Failure> {
     let mut sums = (0, 0);
     let files: Vec<_> = outcomes
         .iter()
-        .filter_map(|(path, outcome)| {
-            let (word, fields, warnings) = match outcome {
+        .filter_map(|(input, outcome)| {
+            let (word, fields, warnings, keys) = match outcome {
                 Outcome::Passed => return None,
-                Outcome::NoSecret => ("no-secret", 0, &[][..]),
-                Outcome::Unchanged { .. } => ("unchanged", 0, &[][..]),
-                Outcome::Sealed { fields, warnings } => ("sealed", *fields, warnings.as_slice()),
+                Outcome::NoSecret => ("no-secret", 0, &[][..], serde_json::json!([])),
+                Outcome::Unchanged { .. } => ("unchanged", 0, &[][..], serde_json::json!([])),
+                Outcome::Sealed {
+                    fields,
+                    warnings,
+                    choice,
+                } => ("sealed", *fields, warnings.as_slice(), choice.facts()),
             };
             sums = (sums.0 + usize::from(fields > 0), sums.1 + fields);
             Some(serde_json::json!({
-                "path": path.display().to_string(),
+                "path": input.path.display().to_string(),
                 "outcome": word,
                 "fields": fields,
                 "warnings": warnings,
+                "keys": keys,
             }))
         })
         .collect();
-    let report = serde_json::json!({
+    let mut report = serde_json::json!({
         "version": 1,
         "dryRun": args.dry_run,
         "files": files,
         "summary": { "files": outcomes.len(), "changed": sums.0, "fields": sums.1 },
     });
-    io.answer(format!("{report:#}\n").as_bytes())?;
+    if let Some(folders) = not_searched {
+        report["notSearched"] = folders;
+    }
+    io.report(&format!("{report:#}\n"), true)?;
     Ok(Exit::Done)
 }
 
@@ -461,14 +425,14 @@ fn json(outcomes: &[(&Path, Outcome)], args: &SealArgs, io: &mut Io<'_>) -> Resu
 fn warn(path: &Path, outcome: &Outcome, io: &mut Io<'_>) {
     if let Outcome::Sealed { warnings, .. } = outcome {
         for warning in warnings {
-            io.say(format_args!("warning: {}: {warning}", path.display()));
+            io.say(format_args!("warning: {}: {warning}", path.shown()));
         }
     }
 }
 
 fn report(path: &Path, outcome: &Outcome, args: &SealArgs, io: &mut Io<'_>) {
     warn(path, outcome, io);
-    let path = path.display();
+    let path = path.shown();
     let would = if args.dry_run { "would be " } else { "" };
     match outcome {
         Outcome::Passed | Outcome::Unchanged { named: false } => {}
@@ -476,16 +440,19 @@ fn report(path: &Path, outcome: &Outcome, args: &SealArgs, io: &mut Io<'_>) {
         Outcome::Unchanged { named: true } => {
             io.say(format_args!("{path}: nothing to seal, left as it is"));
         }
-        Outcome::Sealed { fields: 1, .. } => io.say(format_args!("{path}: 1 value {would}sealed")),
-        Outcome::Sealed { fields, .. } => {
-            io.say(format_args!("{path}: {fields} values {would}sealed"));
+        Outcome::Sealed { fields, choice, .. } => {
+            let values = if *fields == 1 { "value" } else { "values" };
+            let keys = choice.label();
+            io.say(format_args!(
+                "{path}: {fields} {values} {would}sealed for {keys}"
+            ));
         }
     }
 }
 
-/// Of what was found in folders and by patterns, a last line says what became of it.
-fn summarize(inputs: &[Input], outcomes: &[(&PathBuf, Outcome)], args: &SealArgs, io: &mut Io<'_>) {
-    if inputs.iter().all(|input| input.named) && !inputs.is_empty() {
+/// Of what was found in folders and by patterns, a last line says the outcome of it.
+fn summarize(outcomes: &[(Input, Outcome)], args: &SealArgs, io: &mut Io<'_>) {
+    if outcomes.iter().all(|(input, _)| input.named) && !outcomes.is_empty() {
         return;
     }
     let would = if args.dry_run { "would be " } else { "" };
@@ -496,8 +463,12 @@ fn summarize(inputs: &[Input], outcomes: &[(&PathBuf, Outcome)], args: &SealArgs
             values += fields;
         }
     }
+    let word =
+        |count: usize, one: &'static str, more: &'static str| if count == 1 { one } else { more };
     io.say(format_args!(
-        "{} files looked at: {values} values in {files} of them {would}sealed",
-        inputs.len()
+        "{} {} checked: {values} {} in {files} of them {would}sealed",
+        outcomes.len(),
+        word(outcomes.len(), "file", "files"),
+        word(values, "value", "values"),
     ));
 }

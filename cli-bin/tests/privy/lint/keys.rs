@@ -105,7 +105,7 @@ fn times_are_found() {
     );
 }
 
-/// An envelope with this protected header; what is in it nobody can open.
+/// An envelope with this protected header; what is in it no one can open.
 fn crafted(header: &Value) -> String {
     let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(header.to_string());
     let key = "A".repeat(342);

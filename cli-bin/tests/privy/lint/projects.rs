@@ -62,13 +62,16 @@ fn exceptions_need_a_known_rule_and_a_reason() {
         ),
         (
             "{rule: plaintext, paths: [\"**\"], reason: \" \"}",
-            "`reason` is empty",
+            "lint.allow[0].reason: must say why this is fine",
         ),
         (
             "{rule: plaintext, paths: [], reason: x}",
-            "`paths` is empty",
+            "lint.allow[0].paths: must not be empty",
         ),
-        ("{rule: plaintext, paths: [\"**\"]}", "reason"),
+        (
+            "{rule: plaintext, paths: [\"**\"]}",
+            "lint.allow[0]: `reason` is missing",
+        ),
     ] {
         bench.write(
             ".privy.yaml",
@@ -129,7 +132,7 @@ fn the_webhooks_configuration_decides() {
         .hints("webhook-config.schema.json");
 }
 
-/// Somebody else's part of the tree does not keep the rest from being checked.
+/// Someone else's part of the tree does not keep the rest from being checked.
 #[test]
 fn a_broken_project_file_further_down_is_a_finding_at_that_file() {
     let bench = Bench::new();
@@ -143,7 +146,10 @@ fn a_broken_project_file_further_down_is_a_finding_at_that_file() {
     bench.write("vendor/a/deep/db.yaml", &open);
     for (text, words) in [
         ("version: 1\nrules:\n  - {paths: [a], kee: x}\n", "kee"),
-        ("version: 2\nrules: []\n", "version 2 is not known"),
+        (
+            "version: 2\nrules: []\n",
+            "line 1: version: must be 1, not 2",
+        ),
         ("version: [", "line 1"),
         ("\u{fffd}\0", ""),
         (
@@ -208,7 +214,7 @@ fn a_broken_project_file_of_what_is_asked_for_ends_the_run() {
     for path in ["vendor", "vendor/a", "vendor/a/db.yaml"] {
         bench
             .run(&["lint", path], "")
-            .failed(2, "version 2 is not known")
+            .failed(2, "line 1: version: must be 1, not 2")
             .hints("privy-yaml.schema.json");
     }
     assert_eq!(bench.run(&["lint", "."], "").code, 1);

@@ -43,7 +43,7 @@ fn files_come_from_lists_and_streams() {
     assert_eq!(rules(&ended), BTreeSet::from(["plaintext".to_owned()]));
     let ended = bench.run(&["lint", "-", "--output", "json"], &open);
     assert_eq!(ended.json()["findings"][0]["path"], "<stdin>");
-    // Folders of tools are passed over by what marks them, not by their name alone.
+    // Folders of tools are passed over by what marks them, not by their name only.
     bench.write("target/a.yaml", &open);
     bench.write("node_modules/a.yaml", &open);
     assert_eq!(bench.run(&["lint"], "").code, 1);
@@ -140,7 +140,7 @@ fn the_documents_table_has_every_rule() {
                 .collect()
         })
         .collect();
-    let expected: Vec<Vec<String>> = cli_bin::commands::lint::rules::RuleId::ALL
+    let expected: Vec<Vec<String>> = cli_bin::project::lint::rules::RuleId::ALL
         .iter()
         .map(|rule| rule.rule())
         .map(|rule| {

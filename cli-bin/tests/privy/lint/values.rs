@@ -53,7 +53,7 @@ fn base64_is_plaintext() {
     let bench = Bench::new();
     let text = secret("db", "payments", "data:\n  password: aHVudGVyMg==\n");
     let ended = finds(&bench, &text, &["plaintext"]);
-    assert!(ended.text().contains("merely base64"));
+    assert!(ended.text().contains("only base64"));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn envelopes_that_slip_past_the_filter_are_found() {
     slips(&format!("' {sealed}'"));
     slips(&format!("\"\\n{sealed}\""));
     slips(&base64(&sealed));
-    // The same header with a blank before its brace: recognized, and never forwarded.
+    // The same header with a space before its brace: recognized, and never forwarded.
     let url = base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let (header, rest) = sealed.split_once('.').unwrap();
     let header = format!(
@@ -135,7 +135,7 @@ fn envelopes_that_slip_past_the_filter_are_found() {
         String::from_utf8(url.decode(header).unwrap()).unwrap()
     );
     slips(&format!("{}.{rest}", url.encode(header)));
-    // JSON whose first member is none of RFC 7516, or stands behind a blank.
+    // JSON whose first member is none of RFC 7516, or stands behind a space.
     let json = sealed_for(&bench, PLACE, &["--serialization", "flattened"]);
     assert!(
         !lint(
@@ -150,12 +150,88 @@ fn envelopes_that_slip_past_the_filter_are_found() {
         .contains("slips")
     );
     slips(&format!("'{}'", json.replacen('{', "{ ", 1)));
-    let typed = format!("type: bootstrap.kubernetes.io/token\nstringData:\n  password: {sealed}\n");
-    finds(
-        &bench,
-        &secret("db", "payments", &typed),
-        &["slips-past-filter"],
+    // A type makes no difference: none is exempt.
+    for kind in ["bootstrap.kubernetes.io/token", "helm.sh/release.v1"] {
+        let typed = format!("type: {kind}\nstringData:\n  password: {sealed}\n");
+        assert!(
+            !lint(&bench, &secret("db", "payments", &typed))
+                .text()
+                .contains("slips"),
+            "{kind}"
+        );
+    }
+}
+
+/// What a careless step leaves of an envelope is found in every form, with the command that undoes it.
+#[test]
+fn hidden_envelopes_are_found() {
+    let bench = Bench::new();
+    let sealed = sealed_for(&bench, PLACE, &[]);
+    let utf16: Vec<u8> = sealed.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (whole, within) = ("privy seal --rewrite case/case.yaml", "as one value");
+    for (value, next) in [
+        (format!("\n{sealed}").into_bytes(), whole),
+        (format!("\u{feff}{sealed}").into_bytes(), whole),
+        (format!("\"{sealed}\"").into_bytes(), whole),
+        (base64(&sealed).into_bytes(), whole),
+        (base64(&base64(&format!("{sealed}\n"))).into_bytes(), whole),
+        (utf16, whole),
+        (format!("password={sealed}").into_bytes(), within),
+        (format!("Bearer {sealed}").into_bytes(), within),
+        (
+            format!("{{\"a\": [{{\"b\": \"{sealed}\"}}]}}").into_bytes(),
+            within,
+        ),
+        (
+            base64(&format!("USER=x\nPASSWORD={sealed}\n")).into_bytes(),
+            within,
+        ),
+        (sealed.as_bytes()[1..].to_vec(), within),
+    ] {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(&value);
+        let text = secret("db", "payments", &format!("data:\n  password: {encoded}\n"));
+        let ended = finds(&bench, &text, &["slips-past-filter"]);
+        let found = &ended.json()["findings"][0];
+        let told = found["next"].as_str().unwrap();
+        assert!(
+            told.contains(next),
+            "{told}: {}",
+            String::from_utf8_lossy(&value)
+        );
+    }
+}
+
+#[test]
+fn an_envelope_that_admission_does_not_open_is_found_with_the_command_that_rewrites_it() {
+    let bench = Bench::new();
+    let json = sealed_for(&bench, PLACE, &["--serialization", "flattened"]);
+    let members: serde_json::Map<String, Value> = serde_json::from_str(&json).unwrap();
+    let mut order: Vec<_> = members.iter().collect();
+    order.sort_by_key(|(name, _)| *name == "protected");
+    let members: Vec<_> = order
+        .iter()
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect();
+    let text = secret(
+        "db",
+        "payments",
+        &format!("stringData:\n  password: '{{{}}}'\n", members.join(",")),
     );
+    let ended = finds(&bench, &text, &["not-openable"]);
+    let next = "privy seal --rewrite case/case.yaml";
+    assert_eq!(ended.json()["findings"][0]["next"], next);
+    bench
+        .run(&["seal", "--rewrite", "case/case.yaml"], "")
+        .succeeded();
+    finds(&bench, &bench.text("case/case.yaml"), &[]);
+    // Someone else's session token is opened in no form.
+    let token = "eyJraWQiOiJzIiwiYWxnIjoiZGlyIiwiZW5jIjoiQTI1NkdDTSJ9..AAAAAAAAAAAAAAAA.AAAA.AAAAAAAAAAAAAAAAAAAAAA";
+    let text = secret(
+        "db",
+        "payments",
+        &format!("stringData:\n  password: {token}\n"),
+    );
+    assert!(!rules(&lint(&bench, &text)).contains("not-openable"));
 }
 
 #[test]

@@ -91,7 +91,7 @@ pub fn impersonation_shows(lab: &Lab) -> Result<()> {
         event["user"]["username"] == "admin" && event["impersonatedUser"]["username"] == "deployer",
         "{event}"
     );
-    // The webhook's facts stand beside them, and no value does.
+    // The webhook's facts are beside them, and no value does.
     let annotations = event["annotations"].to_string();
     ensure!(
         annotations.contains("unseal.privyseal.dev/"),

@@ -182,7 +182,7 @@ pub fn never_fails_in_evaluation_in_long_runs(lab: &Lab) -> Result<()> {
     (2..8).try_for_each(|seed| fuzz(lab, 1000, seed))
 }
 
-/// Secrets of as many fields and annotations as a request holds, changed by somebody who may not unseal: looked at, and
+/// Secrets of as many fields and annotations as a request holds, changed by someone who may not unseal: looked at, and
 /// not failed at.
 pub fn bounds_hold_for_updates_too(lab: &Lab) -> Result<()> {
     let ns = lab.namespace("bounds")?;

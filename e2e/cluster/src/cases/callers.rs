@@ -1,4 +1,4 @@
-//! Who may call the webhook: the API server, and nobody else.
+//! Who may call the webhook: the API server, and no one else.
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -38,6 +38,17 @@ pub fn direct(
     path: &str,
     headers: &[(&str, &str)],
 ) -> Result<(u16, String)> {
+    direct_review(lab, identity, path, headers, &review(lab, "default"))
+}
+
+/// The same with another review.
+pub fn direct_review(
+    lab: &Lab,
+    identity: Option<&Pair>,
+    path: &str,
+    headers: &[(&str, &str)],
+    review: &Value,
+) -> Result<(u16, String)> {
     let base = format!("https://localhost:{}", lab.webhook_port);
     let client: Client = api::client(
         &std::fs::read(&lab.webhook_authority.file)?,
@@ -50,7 +61,7 @@ pub fn direct(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    match request.body(review(lab, "default").to_string()).send() {
+    match request.body(review.to_string()).send() {
         Ok(response) => Ok((response.status().as_u16(), response.text()?)),
         // The handshake was refused.
         Err(error) => Ok((0, format!("{error:?}"))),
@@ -106,7 +117,7 @@ pub fn only_the_api_server_s_certificate_opens(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// Through the aggregation layer: the front proxy in the API server's own name opens, nobody else does.
+/// Through the aggregation layer: the front proxy in the API server's own name opens, no one else does.
 pub fn only_the_api_server_s_own_call_opens(lab: &Lab) -> Result<()> {
     let own = lab.own("the front proxy's private key")?;
     let cluster_admin = own.authority.client("direct-admin", &["system:masters"])?;
@@ -182,7 +193,7 @@ pub fn people_get_nothing_directly_or_through_the_api_server(lab: &Lab) -> Resul
     Ok(())
 }
 
-/// Whoever may impersonate the API server is root and gets through. The API server's audit log shows it, and so does
+/// Anyone who may impersonate the API server is root and gets through. The API server's audit log shows it, and so does
 /// `privy doctor`.
 pub fn who_may_act_as_the_api_server_gets_through_and_is_seen(lab: &Lab) -> Result<()> {
     lab.own("the API server's own audit log")?;
@@ -369,16 +380,46 @@ pub fn plain_values_are_refused_where_all_must_be_sealed(lab: &Lab) -> Result<()
         .accepted()?;
         api.patch(&ns, "before", &json!({ "stringData": { "a": "c" } }))?
             .refused(words)?;
-        // What the cluster itself writes.
+        // A type is anyone's to write, and so is a text that looks sealed.
+        for kind in [
+            "kubernetes.io/service-account-token",
+            "bootstrap.kubernetes.io/token",
+            "helm.sh/release.v1",
+        ] {
+            let typed = json!({ "apiVersion": "v1", "kind": "Secret", "type": kind,
+                "metadata": { "namespace": ns, "name": "typed", "annotations": { "kubernetes.io/service-account.name": "app" } },
+                "data": { "token": b64("x") } });
+            api.create(&typed)?.refused(words)?;
+        }
+        for plain in [
+            "eyJraWQiOiJhIiwiZW5jIjoiQTI1NkdDTSJ9.a2V5.aXY.aHVudGVyMg.dGFn",
+            r#"{"ciphertext":"aHVudGVyMg","protected":"e30"}"#,
+        ] {
+            api.create(&secret(&ns, "typed", &[("token", plain)]))?
+                .refused(words)?;
+        }
+        // Helm's own record, by all that it is.
+        let release = json!({ "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
+            "metadata": { "namespace": ns, "name": "sh.helm.release.v1.shop.v1" },
+            "data": { "release": b64("H4sIAAAAAAAC/6tWKkpNTFaqBQBGWDb9CwAAAA==") } });
+        api.create(&release)?.accepted()?;
+        // What the cluster itself writes: a token that it fills in.
         let token = json!({ "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
-            "metadata": { "namespace": ns, "name": "sa", "annotations": { "kubernetes.io/service-account.name": "app" } }, "data": { "token": b64("x") } });
-        api.create(&token)?.accepted()?;
+            "metadata": { "namespace": ns, "name": "sa", "annotations": { "kubernetes.io/service-account.name": "app" } } });
+        lab.api("admin")?.create(&token)?.accepted()?;
         let controller = lab.api("admin")?.acting_as(
             "system:serviceaccount:kube-system:some-controller",
             &["system:masters"],
         );
         controller
             .create(&secret(&ns, "made", &[("a", "b")]))?
+            .accepted()?;
+        controller
+            .patch(
+                &ns,
+                "sa",
+                &json!({ "data": { "token": b64("eyJhbGciOiJSUzI1NiJ9.e30.c2ln") } }),
+            )?
             .accepted()?;
         // Other namespaces are as they were.
         let other = lab.namespace("free")?;

@@ -127,7 +127,7 @@ pub fn forwards_what_can_be_an_envelope_and_little_else(lab: &Lab) -> Result<()>
 }
 
 /// Values and numbers of fields at every limit: no condition and no policy fails in evaluation, which would be 403 or
-/// 422 for somebody who did nothing wrong.
+/// 422 for someone who did nothing wrong.
 pub fn no_secret_is_too_large_to_be_looked_at(lab: &Lab) -> Result<()> {
     let ns = lab.namespace("cost")?;
     let api = lab.api("creator")?;

@@ -87,7 +87,7 @@ pub fn flux_sees_no_drift_in_either_layout(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// One Secret that cannot be opened stops everything that Flux applies with it; alone, it stops itself alone. And with
+/// One Secret that cannot be opened stops everything that Flux applies with it; by itself, it stops only itself. With
 /// `force`, nothing is deleted because of a refusal.
 pub fn flux_stops_at_one_refusal_and_deletes_nothing(lab: &Lab) -> Result<()> {
     let ns = lab.namespace("flux-stop")?;

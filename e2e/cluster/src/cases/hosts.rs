@@ -29,8 +29,8 @@ pub fn a_farm_outside_is_reached_by_an_external_name(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// With `loopback`, whoever is on the host is served, whoever he is: no certificate, no name, no right is asked for. And
-/// nobody else finds anything that listens.
+/// With `loopback`, anyone who is on the host is served, no matter who: no certificate, no name, no right is asked for.
+/// And no one else finds anything that listens.
 pub fn everybody_on_this_host_may_ask_and_nobody_else_can(lab: &Lab) -> Result<()> {
     let stranger = lab.webhook_authority.client("stranger", &[])?;
     for identity in [None, Some(&stranger)] {

@@ -4,12 +4,12 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use crate::lab::{Lab, eventually};
-use crate::sealing::{annotated, assert_value, secret, value};
+use crate::sealing::{Parts, annotated, assert_value, secret, value};
 
 const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
 
 /// Takes the registration away while `work` runs.
-fn unregistered(lab: &Lab, work: impl FnOnce() -> Result<()>) -> Result<()> {
+pub fn unregistered(lab: &Lab, work: impl FnOnce() -> Result<()>) -> Result<()> {
     let admin = lab.api("admin")?;
     admin
         .send(
@@ -25,7 +25,7 @@ fn unregistered(lab: &Lab, work: impl FnOnce() -> Result<()>) -> Result<()> {
     let result = eventually("the registration is gone", Duration::from_mins(1), || {
         admin
             .create_dry(&secret)?
-            .refused("would be stored sealed")
+            .refused("was not called for it")
             .map(drop)
     })
     .and_then(|()| work());
@@ -35,7 +35,7 @@ fn unregistered(lab: &Lab, work: impl FnOnce() -> Result<()>) -> Result<()> {
     result
 }
 
-/// A configuration that somebody deleted: re-applies are refused, live values stay, labels and deletion go on.
+/// A configuration that someone deleted: re-applies are refused, live values stay, labels and deletion go on.
 pub fn a_deleted_registration_loses_nothing(lab: &Lab) -> Result<()> {
     let ns = lab.namespace("deleted")?;
     let api = lab.api("deployer")?;
@@ -59,6 +59,22 @@ pub fn a_deleted_registration_loses_nothing(lab: &Lab) -> Result<()> {
             true,
         ),
     ];
+    // And as JSON, whose protected header other tools begin with `alg`.
+    let json = |name: &str| {
+        let header = format!(
+            r#"{{"alg":"RSA-OAEP-256","enc":"A256GCM","bind":{{"v":1,"ns":{ns:?},"name":{name:?},"key":"password"}},"kid":{:?}}}"#,
+            lab.key.kid()
+        );
+        let parts = lab.key.seal_under(&header, b"tiger");
+        secret(&ns, name, &[("password", &parts.json(Parts::ORDER))])
+    };
+    let manifests = manifests
+        .into_iter()
+        .chain([
+            (json("field-json-csa"), false),
+            (json("field-json-ssa"), true),
+        ])
+        .collect::<Vec<_>>();
     let flags = |server_side: bool| {
         if server_side {
             &["--server-side"][..]
@@ -80,7 +96,7 @@ pub fn a_deleted_registration_loses_nothing(lab: &Lab) -> Result<()> {
             assert_value(&api.secret(&ns, name)?, "password", "tiger")?;
             if name.starts_with("field") {
                 ensure!(
-                    again.code != 0 && again.err.contains("would be stored sealed"),
+                    again.code != 0 && again.err.contains("was not called for it"),
                     "{name}: {}",
                     again.err
                 );
@@ -118,7 +134,8 @@ pub fn a_deleted_registration_loses_nothing(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// Uninstalling what `--only webhook` prints leaves the backstop, and nothing that blocks anybody.
+/// The documented way to take the webhook away, command by command: it leaves the backstop, the webhook's namespace with the
+/// keys in it, and nothing that blocks anyone.
 pub fn uninstalling_keeps_the_backstop_and_blocks_nobody(lab: &Lab) -> Result<()> {
     let ns = lab.namespace("uninstall")?;
     let api = lab.api("deployer")?;
@@ -132,16 +149,28 @@ pub fn uninstalling_keeps_the_backstop_and_blocks_nobody(lab: &Lab) -> Result<()
     );
     lab.kubectl("deployer")
         .apply_text(&manifest.to_string(), &[])?;
-    let webhook = lab.rendered(&["--only", "webhook"])?;
-    // Without its namespace, which would need a controller to go.
-    let documents: Vec<&str> = webhook
-        .split("---\n")
-        .filter(|document| !document.contains("kind: Namespace"))
-        .collect();
-    lab.kubectl("admin").ok(
-        &["delete", "--ignore-not-found", "-f", "-"],
-        &documents.join("---\n"),
+    let admin = lab.api("admin")?;
+    // What may be the only copy of a key.
+    let keys = secret(
+        "privy-seal",
+        "uninstall-keys",
+        &[("a.pem", "a private key")],
+    );
+    admin.create(&keys)?.accepted()?;
+    for command in documented_removal()? {
+        lab.kubectl("admin").ok(&command, "")?;
+    }
+    let namespace = admin.get("/api/v1/namespaces/privy-seal")?.accepted()?;
+    ensure!(
+        namespace["metadata"]["deletionTimestamp"].is_null(),
+        "the namespace of the keys is being deleted"
+    );
+    assert_value(
+        &admin.secret("privy-seal", "uninstall-keys")?,
+        "a.pem",
+        "a private key",
     )?;
+    admin.delete("privy-seal", "uninstall-keys")?.accepted()?;
     let gone = || -> Result<()> {
         let admin = lab.api("admin")?;
         let probe = secret(
@@ -152,7 +181,7 @@ pub fn uninstalling_keeps_the_backstop_and_blocks_nobody(lab: &Lab) -> Result<()
         eventually("the registration is gone", Duration::from_mins(1), || {
             admin
                 .create_dry(&probe)?
-                .refused("would be stored sealed")
+                .refused("was not called for it")
                 .map(drop)
         })?;
         api.create(&secret(&ns, "plain", &[("a", "b")]))?
@@ -160,7 +189,7 @@ pub fn uninstalling_keeps_the_backstop_and_blocks_nobody(lab: &Lab) -> Result<()
         lab.kubectl("deployer").fails(
             &["apply", "-f", "-"],
             &manifest.to_string(),
-            "would be stored sealed",
+            "was not called for it",
         )?;
         assert_value(&api.secret(&ns, "db")?, "password", "tiger")?;
         lab.kubectl("deployer")
@@ -170,6 +199,26 @@ pub fn uninstalling_keeps_the_backstop_and_blocks_nobody(lab: &Lab) -> Result<()
     let result = gone();
     lab.install()?;
     result
+}
+
+/// The commands under "Take it away" in docs/operators.md, without `kubectl`.
+fn documented_removal() -> Result<Vec<Vec<&'static str>>> {
+    let text = include_str!("../../../../docs/operators.md");
+    let section = text
+        .split_once("### Take it away\n")
+        .and_then(|(_, rest)| rest.split_once("```sh\n"))
+        .and_then(|(_, rest)| rest.split_once("```"))
+        .map(|(commands, _)| commands)
+        .ok_or_else(|| anyhow::anyhow!("docs/operators.md does not say how to take it away"))?;
+    let commands: Vec<Vec<&str>> = section
+        .lines()
+        .map(|line| line.split_whitespace().skip(1).collect())
+        .collect();
+    ensure!(
+        commands.len() > 1 && section.lines().all(|line| line.starts_with("kubectl ")),
+        "{section}"
+    );
+    Ok(commands)
 }
 
 /// An upgrade applies the manifests over themselves: never a moment in which a sealed value is stored.
@@ -226,7 +275,7 @@ pub fn what_came_before_the_webhook_is_found_and_healed(lab: &Lab) -> Result<()>
     lab.kubectl("admin")
         .apply_text(&lab.rendered(&["--only", "backstop"])?, &[])?;
     lab.wait_for_backstop()?;
-    // An unchanged apply mends neither layout reliably; doctor names both.
+    // An unchanged apply opens neither layout; doctor names both.
     let report = doctor(lab, &[])?;
     let stored = report["checks"]
         .as_array()
@@ -242,10 +291,20 @@ pub fn what_came_before_the_webhook_is_found_and_healed(lab: &Lab) -> Result<()>
             && found.contains(&format!("{ns}/note")),
         "{stored}"
     );
-    // Its advice: read and replace.
-    for name in ["field", "note"] {
+    // What is stored is opened by no one's change. The report's advice opens it: delete, and apply the manifest again.
+    for (name, manifest) in [("field", &field), ("note", &note)] {
         let yaml = kubectl.ok(&["-n", &ns, "get", "secret", name, "-o", "yaml"], "")?;
         kubectl.ok(&["replace", "-f", "-"], &yaml)?;
+        ensure!(
+            value(&lab.api("deployer")?.secret(&ns, name)?, "password").as_deref()
+                != Some(b"tiger"),
+            "{name} was opened"
+        );
+        let command = format!("kubectl delete secret {name} --namespace {ns}");
+        ensure!(found.contains(&command), "{found}");
+        let words: Vec<&str> = command.split(' ').skip(1).collect();
+        kubectl.ok(&words, "")?;
+        kubectl.apply_text(&manifest.to_string(), &[])?;
         assert_value(
             &lab.api("deployer")?.secret(&ns, name)?,
             "password",
@@ -268,7 +327,12 @@ pub fn what_came_before_the_webhook_is_found_and_healed(lab: &Lab) -> Result<()>
 
 /// `privy doctor` in this lab.
 pub fn doctor(lab: &Lab, further: &[&str]) -> Result<serde_json::Value> {
-    let kubeconfig = lab.kubeconfig("cluster-admin");
+    doctor_as(lab, "cluster-admin", further)
+}
+
+/// The same, run by this user.
+pub fn doctor_as(lab: &Lab, user: &str, further: &[&str]) -> Result<serde_json::Value> {
+    let kubeconfig = lab.kubeconfig(user);
     let mut command = std::process::Command::new(&lab.tools.privy);
     command
         .args(["doctor", "--output", "json", "--kubectl"])
@@ -320,7 +384,7 @@ pub fn doctor_finds_a_healthy_cluster_healthy(lab: &Lab) -> Result<()> {
         ensure!(state(&report, check) == "ok", "{check}: {report}");
     }
     ensure!(
-        state(&report, "encryption at rest") == "unknown",
+        state(&report, "encryption at rest") == "skipped",
         "{report}"
     );
     if lab.own("audit policy and impersonator").is_err() {
@@ -340,9 +404,18 @@ pub fn doctor_finds_a_healthy_cluster_healthy(lab: &Lab) -> Result<()> {
     ensure!(
         impersonation["details"]
             .to_string()
-            .contains("user impersonator"),
+            .contains("user:impersonator"),
         "{impersonation}"
     );
+    // Those who are known are named once, and it is well.
+    let accepted = [
+        "--accept-impersonator",
+        "user:impersonator",
+        "--accept-impersonator",
+        "group:e2e:cluster-admins",
+    ];
+    let report = doctor(lab, &accepted)?;
+    ensure!(state(&report, "impersonation") == "ok", "{report}");
     Ok(())
 }
 
@@ -352,7 +425,7 @@ pub fn doctor_tells_the_breaks_of_the_way_apart(lab: &Lab) -> Result<()> {
         let report = doctor(lab, &[])?;
         ensure!(
             state(&report, "network path") == "problem"
-                && report.to_string().contains("does not reach"),
+                && report.to_string().contains("cannot call the webhook"),
             "{report}"
         );
         Ok(())
@@ -372,10 +445,10 @@ pub fn doctor_tells_the_breaks_of_the_way_apart(lab: &Lab) -> Result<()> {
             let report = doctor(lab, &[])?;
             let text = report.to_string();
             ensure!(
-                // Older API servers give no reason, and doctor names all that it can be.
+                // Doctor draws no conclusion from the API server's words, and names all that it can be.
                 state(&report, "network path") == "problem"
                     && text.contains("caBundle")
-                    && (text.contains("does not trust")
+                    && (text.contains("x509")
                         || text.contains("currently unable to handle the request")),
                 "{report}"
             );

@@ -246,7 +246,7 @@ pub fn secrets_left_sealed_do_not_notice(lab: &Lab) -> Result<()> {
     })
 }
 
-/// Something sealed for a key that is gone, stored before: its deletion waits for nobody.
+/// Something sealed for a key that is gone, stored before: its deletion waits for no one.
 pub fn what_is_going_away_goes(lab: &Lab) -> Result<()> {
     let ns = lab.namespace("down-going")?;
     let text = lab.dead.seal(&format!("{ns}/old/key"), b"x");
@@ -254,7 +254,7 @@ pub fn what_is_going_away_goes(lab: &Lab) -> Result<()> {
     left["metadata"]["annotations"] = json!({ "privyseal.dev/leave": "key" });
     left["metadata"]["finalizers"] = json!(["e2e.privyseal.dev/hold"]);
     lab.accepts(&left)?;
-    // Nobody says to leave it any more, as after a bootstrap in the wrong order.
+    // No one says to leave it any more, as after a bootstrap in the wrong order.
     let api = lab.api("deployer")?;
     api.patch(
         &ns,

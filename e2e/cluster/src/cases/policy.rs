@@ -120,7 +120,7 @@ pub fn the_right_is_checked_a_second_time(lab: &Lab) -> Result<()> {
     result
 }
 
-/// Anybody with the public key proposes a value; what a custodian signed is opened.
+/// Anyone with the public key proposes a value; what a custodian signed is opened.
 pub fn only_what_custodians_signed_is_opened(lab: &Lab) -> Result<()> {
     let (ours, other) = (lab.namespace("signed")?, lab.namespace("signed")?);
     let dba = LocalSigner::generate()?;
@@ -156,7 +156,7 @@ pub fn only_what_custodians_signed_is_opened(lab: &Lab) -> Result<()> {
         assert_value(&stored, "f", "x")?;
         let stored = lab.accepts(&with(in_annotation, &by_dba(&second)?))?;
         assert_value(&stored, "f", "x")?;
-        // A signature that goes alone changes nothing, and nobody is asked.
+        // A signature that goes by itself changes nothing, and no one is asked.
         let before = asked()?;
         lab.kubectl("admin").ok(
             &[
@@ -171,7 +171,7 @@ pub fn only_what_custodians_signed_is_opened(lab: &Lab) -> Result<()> {
             "",
         )?;
         ensure!(asked()? == before, "the webhook was asked");
-        // Nobody's signature is asked for elsewhere.
+        // No one's signature is asked for elsewhere.
         let elsewhere = lab.key.seal(&format!("{other}/db/f"), b"x");
         assert_value(
             &lab.accepts(&secret(&other, "db", &[("f", &elsewhere)]))?,

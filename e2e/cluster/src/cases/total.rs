@@ -1,5 +1,5 @@
 //! A total outage of the webhook, with the cluster's own controllers at work: what waits, and for how long. The figures
-//! that are printed here stand in docs/operators.md.
+//! that are printed here are in docs/operators.md.
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -178,8 +178,8 @@ fn outage(lab: &Lab, lasting: Duration) -> Result<()> {
     Ok(())
 }
 
-/// What `kubectl api-resources` tells somebody who remembers nothing: all that there is, but our group only while the API
-/// server reaches it; it ends well in either case.
+/// What `kubectl api-resources` tells someone who remembers nothing: all that there is, but our group only while the
+/// API server reaches it; it ends well in either case.
 fn discovery(lab: &Lab, whole: bool) -> Result<()> {
     let fresh = tempfile::tempdir()?;
     let fresh = fresh.path().display().to_string();

@@ -1,5 +1,5 @@
-//! A cluster that is somebody else's: everything goes by an administrator's kubeconfig, users are impersonated, and what was
-//! made there is taken away at the end.
+//! A cluster that is someone else's: everything goes by an administrator's kubeconfig, users are impersonated, and what
+//! was made there is taken away at the end.
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

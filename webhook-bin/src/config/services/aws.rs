@@ -3,15 +3,15 @@
 use kms_backends::aws::{AwsIdentity, StaticCredentials};
 
 use super::Services;
-use crate::config::reader::Field;
-use crate::config::rules::Loader;
+use crate::config::loader::ServingLoader;
+use unseal_policy::config::reader::Field;
 
 const KNOWN: &[&str] = &["endpoint", "caFile", "auth", "timeout", "callsPerSecond"];
 const WAYS: &str = "say who we are: `platform` (what EKS injects), `webIdentity` or `environment`";
 
-impl Loader<'_> {
+impl ServingLoader<'_> {
     pub(super) fn aws(&mut self, field: &Field<'_>, services: &mut Services) {
-        let Some(members) = field.members(self.problems, KNOWN) else {
+        let Some(members) = field.members(self.rules.problems, KNOWN) else {
             return;
         };
         let options = &mut services.options.aws;
@@ -29,7 +29,7 @@ impl Loader<'_> {
         };
         if identity.is_static() {
             services.warnings.push(
-                "aws: the access key in the environment is a static credential; whoever copies it can have envelopes opened. \
+                "aws: the access key in the environment is a static credential; anyone who copies it can have envelopes opened. \
                  Prefer `platform`, where EKS proves who we are"
                     .to_owned(),
             );
@@ -38,7 +38,10 @@ impl Loader<'_> {
     }
 
     fn aws_identity(&mut self, field: &Field<'_>) -> Option<AwsIdentity> {
-        let ways = field.members(self.problems, &["platform", "webIdentity", "environment"])?;
+        let ways = field.members(
+            self.rules.problems,
+            &["platform", "webIdentity", "environment"],
+        )?;
         let found = (
             ways.optional("platform"),
             ways.optional("webIdentity"),
@@ -46,24 +49,27 @@ impl Loader<'_> {
         );
         match found {
             (Some(field), None, None) => {
-                field.members(self.problems, &[])?;
+                field.members(self.rules.problems, &[])?;
                 Some(AwsIdentity::Platform)
             }
             (None, Some(field), None) => {
-                let members =
-                    field.members(self.problems, &["roleArn", "tokenFile", "sessionName"])?;
-                let role = members.required(self.problems, "roleArn", "name the role to assume");
+                let members = field.members(
+                    self.rules.problems,
+                    &["roleArn", "tokenFile", "sessionName"],
+                )?;
+                let role =
+                    members.required(self.rules.problems, "roleArn", "name the role to assume");
                 let role_arn = self.word_like(
                     role,
                     is_role,
                     "a role's ARN such as `arn:aws:iam::111122223333:role/privy`",
                 );
                 let file = members.required(
-                    self.problems,
+                    self.rules.problems,
                     "tokenFile",
                     "name the file of the projected token",
                 );
-                let token_file = file.and_then(|field| self.path(&field));
+                let token_file = file.and_then(|field| self.rules.path(&field));
                 let session_name = match members.optional("sessionName") {
                     None => Some("privy-webhook".to_owned()),
                     some => self.word_like(
@@ -79,18 +85,18 @@ impl Loader<'_> {
                 })
             }
             (None, None, Some(field)) => {
-                field.members(self.problems, &[])?;
+                field.members(self.rules.problems, &[])?;
                 let credentials = StaticCredentials::from_env();
                 if credentials.is_none() {
                     field.problem(
-                        self.problems,
+                        self.rules.problems,
                         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not both set; set them, or use `platform`",
                     );
                 }
                 credentials.map(AwsIdentity::Static)
             }
             _ => {
-                field.problem(self.problems, format!("must name one way; {WAYS}"));
+                field.problem(self.rules.problems, format!("must name one way; {WAYS}"));
                 None
             }
         }

@@ -4,9 +4,9 @@ use kms_backends::azure::AzureIdentity;
 
 use super::Services;
 use super::common::is_https;
-use crate::config::problem::quoted;
-use crate::config::reader::Field;
-use crate::config::rules::Loader;
+use crate::config::loader::ServingLoader;
+use unseal_policy::config::quoted;
+use unseal_policy::config::reader::Field;
 
 const KNOWN: &[&str] = &[
     "address",
@@ -18,9 +18,9 @@ const KNOWN: &[&str] = &[
 ];
 const WAYS: &str = "say who we are: `platform` (the pod's workload identity), `managedIdentity` (the machine's) or `environment`";
 
-impl Loader<'_> {
+impl ServingLoader<'_> {
     pub(super) fn azure(&mut self, field: &Field<'_>, services: &mut Services) {
-        let Some(members) = field.members(self.problems, KNOWN) else {
+        let Some(members) = field.members(self.rules.problems, KNOWN) else {
             return;
         };
         let options = &mut services.options.azure;
@@ -31,12 +31,12 @@ impl Loader<'_> {
         );
         options.ca_file = self.authorities(members.optional("caFile"));
         if let Some(field) = members.optional("address")
-            && let Some(text) = field.text(self.problems)
+            && let Some(text) = field.text(self.rules.problems)
         {
             options.address = text.parse().ok();
             if options.address.is_none() {
                 field.problem(
-                    self.problems,
+                    self.rules.problems,
                     format!(
                         "must be an address and a port such as `10.0.0.4:443`, not {}",
                         quoted(text)
@@ -59,7 +59,7 @@ impl Loader<'_> {
 
     fn azure_identity(&mut self, field: &Field<'_>) -> Option<AzureIdentity> {
         let ways = field.members(
-            self.problems,
+            self.rules.problems,
             &["platform", "managedIdentity", "environment"],
         )?;
         let found = (
@@ -69,11 +69,11 @@ impl Loader<'_> {
         );
         match found {
             (Some(field), None, None) => {
-                field.members(self.problems, &[])?;
+                field.members(self.rules.problems, &[])?;
                 Some(AzureIdentity::Platform)
             }
             (None, Some(field), None) => {
-                let members = field.members(self.problems, &["clientId"])?;
+                let members = field.members(self.rules.problems, &["clientId"])?;
                 let client_id = match members.optional("clientId") {
                     None => None,
                     some => Some(self.word_like(
@@ -85,11 +85,11 @@ impl Loader<'_> {
                 Some(AzureIdentity::ManagedIdentity(client_id))
             }
             (None, None, Some(field)) => {
-                field.members(self.problems, &[])?;
+                field.members(self.rules.problems, &[])?;
                 Some(AzureIdentity::Environment)
             }
             _ => {
-                field.problem(self.problems, format!("must name one way; {WAYS}"));
+                field.problem(self.rules.problems, format!("must name one way; {WAYS}"));
                 None
             }
         }

@@ -11,28 +11,29 @@ use std::time::Duration;
 
 use kms_backends::CallLimits;
 use kms_backends::layer::Quota;
+use kms_backends::read_file_bounded;
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-use crate::config::problem::quoted;
-use crate::config::reader::{Field, Members};
-use crate::config::rules::{Loader, read_bounded};
+use crate::config::loader::ServingLoader;
+use unseal_policy::config::reader::{Field, Members};
+use unseal_policy::config::{bytes_of, quoted};
 
 /// The system's own bundle has a quarter of this.
-const MOST_AUTHORITIES: u64 = 1 << 20;
+const MOST_AUTHORITIES: usize = 1 << 20;
 
-impl Loader<'_> {
+impl ServingLoader<'_> {
     /// `timeout` of one attempt and `callsPerSecond` over all keys.
     pub(super) fn call_limits(&mut self, members: &Members<'_>, limits: &mut CallLimits) {
         if let Some(field) = members.optional("timeout") {
             let range = Duration::from_millis(100)..=Duration::from_secs(20);
-            if let Some(timeout) = field.duration(self.problems, range) {
+            if let Some(timeout) = field.duration(self.rules.problems, range) {
                 limits.attempt_timeout = timeout;
             }
         }
         if let Some(field) = members.optional("callsPerSecond") {
-            let calls = field.integer(self.problems, 1..=100_000);
+            let calls = field.integer(self.rules.problems, 1..=100_000);
             let calls = calls.and_then(|calls| NonZeroU32::new(u32::try_from(calls).ok()?));
             if let Some(calls) = calls {
                 limits.quota = Some(Quota::per_second(calls));
@@ -40,12 +41,12 @@ impl Loader<'_> {
         }
     }
 
-    /// Where a service is: `https://` and a host; plain `http://` to this machine alone. `example` is what to write.
+    /// Where a service is: `https://` and a host; plain `http://` to this machine only. `example` is what to write.
     ///
     /// The clients check it again when they are made; here the fault has its line, whether or not a key needs the service.
     pub(super) fn endpoint(&mut self, field: Option<Field<'_>>, example: &str) -> Option<String> {
         let field = field?;
-        let text = field.text(self.problems)?;
+        let text = field.text(self.rules.problems)?;
         let fault = match endpoint_fault(text) {
             None => return Some(text.to_owned()),
             Some(Fault::NoAddress) => format!("is no address: {}; write `{example}`", quoted(text)),
@@ -53,15 +54,15 @@ impl Loader<'_> {
                 "plain http would show content keys and tokens to the network; write `{example}`"
             ),
         };
-        field.problem(self.problems, fault);
+        field.problem(self.rules.problems, fault);
         None
     }
 
     /// A file of authorities, looked into here and now.
     pub(super) fn authorities(&mut self, field: Option<Field<'_>>) -> Option<PathBuf> {
         let field = field?;
-        let path = self.path(&field)?;
-        let fault = match read_bounded(&path, MOST_AUTHORITIES) {
+        let path = self.rules.path(&field)?;
+        let fault = match bytes_of(&read_file_bounded, &path, MOST_AUTHORITIES) {
             Err(fault) => fault,
             Ok(pem) => {
                 let mut found = CertificateDer::pem_slice_iter(&pem).peekable();
@@ -72,7 +73,7 @@ impl Loader<'_> {
                     .to_owned()
             }
         };
-        field.problem(self.problems, format!("{} {fault}", path.display()));
+        field.problem(self.rules.problems, format!("{} {fault}", path.display()));
         None
     }
 
@@ -84,12 +85,12 @@ impl Loader<'_> {
         must: &str,
     ) -> Option<String> {
         let field = field?;
-        let text = field.text(self.problems)?;
+        let text = field.text(self.rules.problems)?;
         if legal(text) {
             return Some(text.to_owned());
         }
         field.problem(
-            self.problems,
+            self.rules.problems,
             format!("must be {must}, not {}", quoted(text)),
         );
         None
@@ -97,7 +98,7 @@ impl Loader<'_> {
 
     /// A text, where it stands.
     pub(super) fn optional_text(&mut self, field: Option<Field<'_>>) -> Option<String> {
-        field.and_then(|field| field.text(self.problems).map(str::to_owned))
+        field.and_then(|field| field.text(self.rules.problems).map(str::to_owned))
     }
 }
 

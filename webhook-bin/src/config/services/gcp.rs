@@ -1,14 +1,14 @@
 //! `keyServices.gcp`
 
 use super::Services;
-use crate::config::reader::Field;
-use crate::config::rules::Loader;
+use crate::config::loader::ServingLoader;
+use unseal_policy::config::reader::Field;
 
 const KNOWN: &[&str] = &["endpoint", "timeout", "callsPerSecond"];
 
-impl Loader<'_> {
+impl ServingLoader<'_> {
     pub(super) fn gcp(&mut self, field: &Field<'_>, services: &mut Services) {
-        let Some(members) = field.members(self.problems, KNOWN) else {
+        let Some(members) = field.members(self.rules.problems, KNOWN) else {
             return;
         };
         let options = &mut services.options.gcp;

@@ -1,12 +1,12 @@
 //! `keyServices.kmsPlugin`
 
 use super::Services;
-use crate::config::reader::Field;
-use crate::config::rules::Loader;
+use crate::config::loader::ServingLoader;
+use unseal_policy::config::reader::Field;
 
-impl Loader<'_> {
+impl ServingLoader<'_> {
     pub(super) fn kms_plugin(&mut self, field: &Field<'_>, services: &mut Services) {
-        if let Some(members) = field.members(self.problems, &["timeout", "callsPerSecond"]) {
+        if let Some(members) = field.members(self.rules.problems, &["timeout", "callsPerSecond"]) {
             self.call_limits(&members, &mut services.options.plugin.limits);
         }
     }

@@ -3,8 +3,8 @@
 use kms_backends::vault::VaultAuth;
 
 use super::Services;
-use crate::config::reader::{Field, Members};
-use crate::config::rules::Loader;
+use crate::config::loader::ServingLoader;
+use unseal_policy::config::reader::{Field, Members};
 
 const KNOWN: &[&str] = &[
     "address",
@@ -16,14 +16,14 @@ const KNOWN: &[&str] = &[
 ];
 const WAYS: &str = "say how to log in: `kubernetes`, `jwt` or `tokenFile`";
 
-impl Loader<'_> {
+impl ServingLoader<'_> {
     pub(super) fn vault(&mut self, field: &Field<'_>, services: &mut Services) {
-        let Some(members) = field.members(self.problems, KNOWN) else {
+        let Some(members) = field.members(self.rules.problems, KNOWN) else {
             return;
         };
         let options = &mut services.options.vault;
         let address = members.required(
-            self.problems,
+            self.rules.problems,
             "address",
             "write the server's address, as `https://vault.example:8200`",
         );
@@ -35,13 +35,13 @@ impl Loader<'_> {
             "1 to 256 visible ASCII characters such as `team-a/payments`",
         );
         self.call_limits(&members, &mut options.limits);
-        let Some(auth) = members.required(self.problems, "auth", WAYS) else {
+        let Some(auth) = members.required(self.rules.problems, "auth", WAYS) else {
             return;
         };
         options.auth = self.vault_auth(&auth);
         if options.auth.as_ref().is_some_and(VaultAuth::is_static) {
             services.warnings.push(
-                "vault: `tokenFile` is a static credential; whoever copies it can have envelopes opened. Prefer `kubernetes` or \
+                "vault: `tokenFile` is a static credential; anyone who copies it can have envelopes opened. Prefer `kubernetes` or \
                  `jwt`, where a projected token proves who we are"
                     .to_owned(),
             );
@@ -49,7 +49,7 @@ impl Loader<'_> {
     }
 
     fn vault_auth(&mut self, field: &Field<'_>) -> Option<VaultAuth> {
-        let ways = field.members(self.problems, &["kubernetes", "jwt", "tokenFile"])?;
+        let ways = field.members(self.rules.problems, &["kubernetes", "jwt", "tokenFile"])?;
         let found = (
             ways.optional("kubernetes"),
             ways.optional("jwt"),
@@ -57,12 +57,14 @@ impl Loader<'_> {
         );
         match found {
             (Some(field), None, None) => {
-                let members = field.members(self.problems, &["mount", "role", "tokenFile"])?;
-                let role = members.required(self.problems, "role", "name the role to log in to");
+                let members =
+                    field.members(self.rules.problems, &["mount", "role", "tokenFile"])?;
+                let role =
+                    members.required(self.rules.problems, "role", "name the role to log in to");
                 let role = self.optional_text(role);
                 let default = "/var/run/secrets/kubernetes.io/serviceaccount/token";
                 let token_file = match members.optional("tokenFile") {
-                    Some(field) => self.path(&field),
+                    Some(field) => self.rules.path(&field),
                     None => Some(default.into()),
                 };
                 let mount = self.vault_mount(&members, "kubernetes");
@@ -73,23 +75,24 @@ impl Loader<'_> {
                 })
             }
             (None, Some(field), None) => {
-                let members = field.members(self.problems, &["mount", "role", "tokenFile"])?;
+                let members =
+                    field.members(self.rules.problems, &["mount", "role", "tokenFile"])?;
                 let file = members.required(
-                    self.problems,
+                    self.rules.problems,
                     "tokenFile",
                     "name the file of a projected token whose audience is Vault's",
                 );
                 let role = self.optional_text(members.optional("role"));
-                let token_file = file.and_then(|field| self.path(&field));
+                let token_file = file.and_then(|field| self.rules.path(&field));
                 Some(VaultAuth::Jwt {
                     mount: self.vault_mount(&members, "jwt")?,
                     role,
                     token_file: token_file?,
                 })
             }
-            (None, None, Some(field)) => self.path(&field).map(VaultAuth::TokenFile),
+            (None, None, Some(field)) => self.rules.path(&field).map(VaultAuth::TokenFile),
             _ => {
-                field.problem(self.problems, format!("must name one way; {WAYS}"));
+                field.problem(self.rules.problems, format!("must name one way; {WAYS}"));
                 None
             }
         }
@@ -100,7 +103,7 @@ impl Loader<'_> {
         let Some(field) = members.optional("mount") else {
             return Some(default.to_owned());
         };
-        let mount = field.text(self.problems)?;
+        let mount = field.text(self.rules.problems)?;
         let word = |word: &str| {
             !word.is_empty()
                 && !word.starts_with('.')
@@ -110,7 +113,7 @@ impl Loader<'_> {
         };
         if mount.len() > 128 || mount.contains("..") || !mount.split('/').all(word) {
             field.problem(
-                self.problems,
+                self.rules.problems,
                 "must be where the method is mounted below `auth/`, such as `kubernetes`",
             );
             return None;

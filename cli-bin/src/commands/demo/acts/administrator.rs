@@ -1,7 +1,8 @@
 //! Act 4: the webhook, as a process of its own.
 use std::net::SocketAddr;
 
-use super::{Setting, foreign};
+use super::foreign;
+use super::setting::Setting;
 use crate::commands::demo::api_server::ApiServer;
 use crate::commands::demo::certificates::Authority;
 use crate::commands::demo::http::TlsCaller;

@@ -3,7 +3,8 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::administrator::Site;
-use super::{Setting, Values, custodian, foreign};
+use super::setting::{Setting, Values};
+use super::{custodian, foreign};
 use crate::commands::demo::api_server::Verdict;
 use crate::commands::demo::screen::Screen;
 use crate::commands::demo::{api_server, files};

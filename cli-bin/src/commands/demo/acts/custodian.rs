@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Setting, Values};
+use super::setting::{Setting, Values};
 use crate::commands::demo::people::{Person, said};
 use crate::commands::demo::screen::Screen;
 use crate::commands::demo::{api_server, certificates, files};
@@ -48,7 +48,7 @@ pub(super) fn play(
     Ok(values)
 }
 
-/// A password, a binary file, a PEM and an empty value, as somebody would write them.
+/// A password, a binary file, a PEM and an empty value, as someone would write them.
 fn manifest() -> anyhow::Result<(String, Values)> {
     let binary: Vec<u8> = (0..=255).rev().collect();
     let pem = certificates::certificate_and_key_pem()?;
@@ -176,7 +176,7 @@ fn add_a_field(
     repository: &Path,
     sealed: &str,
 ) -> anyhow::Result<()> {
-    screen.say("A field more, later, by somebody who cannot open the others:")?;
+    screen.say("One more field, later, by someone who cannot open the others:")?;
     files::write_private(&repository.join("token.txt"), TOKEN)?;
     person.privy_done(screen, &["set", MANIFEST, "api-token"], Some("token.txt"))?;
     std::fs::remove_file(repository.join("token.txt"))?;
@@ -191,7 +191,7 @@ fn add_a_field(
     )
 }
 
-/// Whether the value stands in the text, as it is or in base64.
+/// Whether the value is in the text, as it is or in base64.
 pub(super) fn occurs(text: &str, value: &[u8]) -> bool {
     let plain = std::str::from_utf8(value).is_ok_and(|value| text.contains(value));
     plain || text.contains(&STANDARD.encode(value))

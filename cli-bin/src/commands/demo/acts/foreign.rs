@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Setting, Values};
+use super::setting::{Setting, Values};
 use crate::commands::demo::files;
 use crate::commands::demo::screen::Screen;
 

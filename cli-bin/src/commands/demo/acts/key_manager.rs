@@ -2,7 +2,7 @@
 use anyhow::Context as _;
 use jwe_envelope::KeyCard;
 
-use super::Setting;
+use super::setting::Setting;
 use crate::commands::demo::files;
 use crate::commands::demo::screen::Screen;
 
@@ -36,7 +36,7 @@ pub(super) fn play(screen: &mut Screen<'_>, setting: &Setting<'_>) -> anyhow::Re
 
     screen.claim(
         files::is_private(&folder.join("payments.pem"))?,
-        "the private key is a file that its owner alone may read",
+        "the private key is a file that only its owner may read",
     )?;
     let card = files::read(&setting.repository().join("keys/payments.card.json"))?;
     let members: serde_json::Value =
@@ -48,7 +48,7 @@ pub(super) fn play(screen: &mut Screen<'_>, setting: &Setting<'_>) -> anyhow::Re
     });
     screen.claim(
         public_alone,
-        "the key card in Git holds the public half alone",
+        "the key card in Git holds only the public half",
     )?;
 
     let key = KeyCard::parse(card.as_bytes())?;

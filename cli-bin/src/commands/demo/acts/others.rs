@@ -1,11 +1,12 @@
-//! Act 6: what everybody else gets.
+//! Act 6: what everyone else gets.
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::administrator::{CALLER, Site};
-use super::{Setting, Values, cluster, custodian};
+use super::setting::{Setting, Values};
+use super::{cluster, custodian};
 use crate::commands::demo::api_server;
 use crate::commands::demo::certificates::{Authority, Identity};
 use crate::commands::demo::http::TlsCaller;
@@ -18,7 +19,7 @@ pub(super) fn play(
     site: &mut Site,
     sealed: &Values,
 ) -> anyhow::Result<()> {
-    screen.act(6, "What everybody else gets")?;
+    screen.act(6, "What everyone else gets")?;
     let object = cluster::load(setting, custodian::MANIFEST)?;
 
     screen.say("The manifest, copied into a namespace of one's own:")?;
@@ -35,7 +36,7 @@ pub(super) fn play(
     denied(screen, site, &damage(&object, "password")?, &["password"])?;
 
     screen.say("Callers other than the API server, with the same review:")?;
-    let other = Authority::new("somebody else's CA")?;
+    let other = Authority::new("another CA")?;
     stranger(screen, site, &object, None, "without a certificate")?;
     let forged = other.client(CALLER)?;
     stranger(

@@ -4,16 +4,16 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::super::args::Args;
 use super::super::cluster::Cluster;
-use super::super::finding::Finding;
+use super::super::finding::{Finding, unreadable};
+use crate::cli::doctor::Args;
 use crate::time;
 
 /// Half of the leeway that the webhook gives to time limits.
 const TOLERANCE: u64 = 30;
 
 /// `now` is this machine's time at `begun`.
-pub(super) fn compared(
+pub(super) fn check_clock(
     args: &Args,
     cluster: &Cluster,
     now: u64,
@@ -28,7 +28,7 @@ pub(super) fn compared(
     let before = now + begun.elapsed().as_secs();
     let stored = match cluster.create_dry(&object)? {
         Ok(stored) => stored,
-        Err(said) => return Ok(super::unreadable(CHECK, "the API server's clock", &said)),
+        Err(output) => return Ok(unreadable(CHECK, "the API server's clock", &output)),
     };
     let after = now + begun.elapsed().as_secs() + 1;
     let stamp = stored["metadata"]["creationTimestamp"].as_str();
@@ -39,7 +39,7 @@ pub(super) fn compared(
             "compare the clocks by hand: `date -u` here and on the control plane",
         ));
     };
-    // Between the two, nobody can tell.
+    // Between the two, no difference can be measured.
     let apart = before
         .saturating_sub(theirs)
         .max(theirs.saturating_sub(after));
@@ -54,7 +54,7 @@ pub(super) fn compared(
         Finding::problem(
             CHECK,
             format!(
-                "the API server's clock is {apart} s {direction} this machine's: values with a time limit are taken too early or refused too late, or the other way round"
+                "the API server's clock is {apart} s {direction} this machine's: values with a time limit may be accepted or rejected at the wrong time"
             ),
             "have both keep time by NTP",
         )

@@ -3,17 +3,18 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::super::args::Args;
 use super::super::finding::Finding;
+use crate::cli::doctor::Args;
+use crate::failure::Failure;
 use crate::io::files;
-use crate::report::Failure;
+use crate::text::Shown as _;
 
 const LIMIT: usize = 1024 * 1024;
 
 fn yaml(path: &Path) -> Result<Value, Failure> {
     let bytes = files::read(path, LIMIT)?;
     let named = |error: anyhow::Error| {
-        Failure::usage(error.context(format!("`{}` cannot be read as YAML", path.display())))
+        Failure::usage(error.context(format!("`{}` cannot be read as YAML", path.shown())))
     };
     let text = std::str::from_utf8(&bytes).map_err(|error| named(error.into()))?;
     serde_saphyr::from_str(text).map_err(|error| named(error.into()))
@@ -23,7 +24,7 @@ fn yaml(path: &Path) -> Result<Value, Failure> {
 pub(super) fn audit_policy(args: &Args) -> Result<Finding, Failure> {
     const CHECK: &str = "audit policy";
     let Some(path) = &args.audit_policy else {
-        return Ok(Finding::unknown(
+        return Ok(Finding::skipped(
             CHECK,
             "whether the API server's audit log holds opened values cannot be seen from here",
             "name the file of --audit-policy-file: --audit-policy FILE",
@@ -76,7 +77,7 @@ pub(super) fn audit_policy(args: &Args) -> Result<Finding, Failure> {
 
 fn covers_secrets(rule: &Value) -> bool {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    // A rule for other URLs than resources says nothing of Secrets.
+    // A rule for other URLs than resources does not mention Secrets.
     if !list(&rule["nonResourceURLs"]).is_empty() {
         return false;
     }
@@ -103,7 +104,7 @@ fn covers_secrets(rule: &Value) -> bool {
 pub(super) fn encryption(args: &Args) -> Result<Finding, Failure> {
     const CHECK: &str = "encryption at rest";
     let Some(path) = &args.encryption_config else {
-        return Ok(Finding::unknown(
+        return Ok(Finding::skipped(
             CHECK,
             "whether Secrets are encrypted in etcd cannot be seen from here",
             "name the file of --encryption-provider-config: --encryption-config FILE; on a managed cluster, ask its provider",

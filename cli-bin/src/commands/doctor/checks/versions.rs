@@ -1,17 +1,19 @@
 //! The versions of a key that its card names: is it time to rotate, and are the older ones still opened?
 use jwe_envelope::{CardKey, KeyCard};
+use unseal_policy::decide::Code;
 
-use super::super::args::Args;
 use super::super::cluster::Cluster;
 use super::super::finding::Finding;
-use super::way::{Tried, try_key};
-use crate::report::Failure;
+use super::dry_run::{Tried, code_in, try_key};
+use crate::cli::doctor::Args;
+
+use crate::failure::Failure;
 use crate::time;
 
 /// Who is told this long before can rotate in peace.
 const SOON: u64 = 14 * 24 * 60 * 60;
 
-pub(super) fn of_card(
+pub(super) fn check_versions(
     args: &Args,
     cluster: &Cluster,
     card: Option<&KeyCard>,
@@ -19,7 +21,7 @@ pub(super) fn of_card(
 ) -> Result<Finding, Failure> {
     const CHECK: &str = "key versions";
     let Some((card, active)) = card.and_then(|card| Some((card, card.active()?))) else {
-        return Ok(Finding::unknown(
+        return Ok(Finding::skipped(
             CHECK,
             "whether a key is due for rotation, and whether its older versions are still opened, was not tried",
             "name a key card: --card FILE --test-namespace NAMESPACE",
@@ -35,13 +37,13 @@ pub(super) fn of_card(
         let kid = key.recipient.kid();
         lines.push(match try_key(args, cluster, key, now)? {
             Tried::Opened => format!("{kid}: still opened"),
-            Tried::Refused(said) if Tried::is_unknown_key(&said) => {
+            Tried::Refused(output) if code_in(&output) == Some(Code::UnknownKey) => {
                 closed += 1;
                 format!("{kid}: not opened any more, the webhook does not serve it")
             }
-            Tried::Refused(said) => {
+            Tried::Refused(output) => {
                 closed += 1;
-                format!("{kid}: not opened: {}", said.error())
+                format!("{kid}: not opened: {}", output.error())
             }
             Tried::Sealed => {
                 closed += 1;

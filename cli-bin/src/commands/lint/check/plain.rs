@@ -1,12 +1,13 @@
 //! Values that are no envelope, or a broken one.
 use std::collections::BTreeSet;
 
-use jwe_envelope::{Envelope, ParseError, Recognized, recognize};
+use jwe_envelope::{HiddenEnvelope, ParseError, Recognized, hidden_envelope, recognize};
 use secret_walker::WalkError;
 
-use super::FileCheck;
-use super::say::Spot;
-use crate::commands::lint::rules::RuleId;
+use super::say::{FileCheck, Spot};
+use crate::commands::lint::judge::rewrite_command;
+use crate::project::lint::rules::RuleId;
+use crate::sealing::other_tools::OtherTool;
 use crate::text::printable;
 
 impl FileCheck<'_, '_> {
@@ -14,36 +15,21 @@ impl FileCheck<'_, '_> {
         if value.trim_ascii().is_empty() || is_public(value) {
             return;
         }
-        let bare = value.strip_prefix("\u{feff}".as_bytes()).unwrap_or(value);
-        if Envelope::parse(bare).is_ok() {
-            self.add(
-                RuleId::SlipsPastFilter,
-                "an envelope with blanks before it, which the webhook takes for a plain value and stores as it is",
-                None,
-                spot,
-            );
+        if let Some(tool) = OtherTool::of(value) {
+            self.other_tool(tool, spot);
             return;
         }
-        if is_encoded_envelope(value) {
-            let next = if in_data {
-                "take one layer of base64 away, or move the envelope to `stringData` as it is"
-            } else {
-                "write the envelope itself under `stringData`, or this text under `data`"
-            };
-            self.add(
-                RuleId::SlipsPastFilter,
-                "an envelope in base64 once too often, which would be stored as it is",
-                Some(next.to_owned()),
-                spot,
-            );
+        if let Some(hidden) = hidden_envelope(value) {
+            let (message, next) = hidden_words(&hidden, self.subject.name);
+            self.add(RuleId::SlipsPastFilter, message, Some(next), spot);
             return;
         }
         let message = if in_data {
-            "the value is not sealed; it is merely base64, which hides nothing"
+            "the value is not sealed, only base64; anyone can read it"
         } else {
             "the value is not sealed"
         };
-        let file = crate::text::shell_word(self.subject.name);
+        let file = crate::text::shell_path(self.subject.name.as_ref());
         let next = format!(
             "privy seal -i {file}, and change the value where it is in use: version control does not forget"
         );
@@ -79,7 +65,21 @@ impl FileCheck<'_, '_> {
             );
             return;
         }
+        if let Some(tool) = OtherTool::of(text.as_bytes()) {
+            self.other_tool(tool, spot);
+            return;
+        }
         self.unreadable_as(RuleId::NotBase64, error, Some(spot.secret), spot.field);
+    }
+
+    fn other_tool(&mut self, tool: OtherTool, spot: Spot<'_>) {
+        let message = format!("the value is encrypted with {}", tool.name());
+        self.add(
+            RuleId::OtherTool,
+            message,
+            Some(tool.next().to_owned()),
+            spot,
+        );
     }
 }
 
@@ -118,14 +118,25 @@ pub fn is_public(value: &[u8]) -> bool {
         })
 }
 
-fn is_encoded_envelope(value: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(value) else {
-        return false;
+/// What is wrong with a value that hides an envelope, and the next step.
+pub fn hidden_words(hidden: &HiddenEnvelope, file: &str) -> (&'static str, String) {
+    let message = match hidden {
+        HiddenEnvelope::Wrapped(_) => {
+            "an envelope with spaces, newlines, quotes or a byte order mark around it, which would be stored as it is"
+        }
+        HiddenEnvelope::Encoded(_) => {
+            "an envelope in base64 once too often or in UTF-16, which would be stored as it is"
+        }
+        HiddenEnvelope::Within => {
+            "an envelope within a longer text, which would be stored as it is"
+        }
     };
-    let text = text.trim();
-    (text.starts_with("ZXlK") || text.starts_with("eyJ"))
-        && secret_walker::decode(text)
-            .is_ok_and(|inner| !matches!(recognize(inner.trim_ascii()), Recognized::Plain))
+    let next = if hidden.envelope().is_some() {
+        rewrite_command(file)
+    } else {
+        "seal the whole text as one value: privy set FILE FIELD --value-file TEXT".to_owned()
+    };
+    (message, next)
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Where a finding is, and how it gets onto the list.
+use std::collections::{HashMap, HashSet};
+
 use secret_walker::{Field, ManifestSecret, WalkError, validate_key};
 
-use super::FileCheck;
-use crate::commands::lint::finding::{Finding, excerpt};
-use crate::commands::lint::rules::RuleId;
+use crate::commands::lint::finding::{Finding, Lines, Tally};
+use crate::commands::lint::subject::Subject;
+use crate::project::lint::rules::RuleId;
 use crate::text::printable;
 
 /// Where a finding is.
@@ -13,6 +15,17 @@ pub(super) struct Spot<'s> {
     pub(super) field: Option<&'s str>,
     pub(super) line: usize,
     pub(super) column: usize,
+}
+
+/// The check of one file, and what it found so far.
+pub(super) struct FileCheck<'c, 's> {
+    pub(super) subject: &'c Subject<'s>,
+    pub(super) lines: Lines<'c>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) known: HashSet<Finding>,
+    /// Why findings of a rule do not count in this file, by rules that were asked about.
+    pub(super) suppressed: HashMap<RuleId, Option<String>>,
+    pub(super) tally: Tally,
 }
 
 impl FileCheck<'_, '_> {
@@ -27,7 +40,7 @@ impl FileCheck<'_, '_> {
         };
         let rule = match fault.fault() {
             secret_walker::Fault::TooLong { .. } => RuleId::Oversize,
-            _ if fault.hint().is_some_and(|hint| hint.contains("template")) => RuleId::Template,
+            _ if fault.is_template() => RuleId::Template,
             _ => RuleId::InvalidYaml,
         };
         self.unreadable_as(rule, error, secret, field);
@@ -45,7 +58,9 @@ impl FileCheck<'_, '_> {
             finding.message = fault.fault().to_string();
             finding.line = fault.line().max(1);
             finding.column = fault.column().max(1);
-            finding.excerpt = rendered(&fault.render());
+            finding.excerpt = fault
+                .excerpt()
+                .map(|(line, caret)| (line.to_owned(), caret));
             if let Some(hint) = fault.hint().filter(|_| rule != RuleId::Template) {
                 hint.clone_into(&mut finding.next);
             }
@@ -73,20 +88,23 @@ impl FileCheck<'_, '_> {
         finding.column = spot.column;
         finding.secret = Some(spot.secret.to_owned()).filter(|secret| !secret.is_empty());
         finding.field = spot.field.map(str::to_owned);
-        finding.excerpt = excerpt(self.source, spot.line, spot.column);
+        finding.excerpt = self.lines.excerpt(spot.line, spot.column);
         self.push(finding);
     }
 
     pub(super) fn push(&mut self, mut finding: Finding) {
-        if !self.subject.setup.checks(finding.rule) || self.findings.contains(&finding) {
+        if !self.subject.setup.checks(finding.rule) {
             return;
         }
-        finding.suppressed = self
-            .subject
-            .governing
-            .reason_for(finding.rule)
-            .map(str::to_owned);
-        self.findings.push(finding);
+        let governing = &self.subject.governing;
+        let reason = self
+            .suppressed
+            .entry(finding.rule)
+            .or_insert_with(|| governing.reason_for(finding.rule).map(str::to_owned));
+        finding.suppressed.clone_from(reason);
+        if self.known.insert(finding.clone()) {
+            self.findings.push(finding);
+        }
     }
 }
 
@@ -117,34 +135,5 @@ pub(super) fn quoted(key: &str) -> String {
         format!("`{key}`")
     } else {
         format!("{:?}", printable(key, 64))
-    }
-}
-
-/// The excerpt of the walker's own rendering: `N | text` and the caret below it.
-fn rendered(text: &str) -> Option<(String, usize)> {
-    let mut lines = text
-        .lines()
-        .skip_while(|line| !line.trim_end().ends_with(" |"));
-    lines.next()?;
-    let shown = lines.next()?.split_once(" | ")?.1.to_owned();
-    let caret = lines
-        .next()?
-        .split_once(" | ")?
-        .1
-        .chars()
-        .take_while(|letter| *letter == ' ')
-        .count();
-    Some((shown, caret))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::rendered;
-
-    #[test]
-    fn the_walkers_excerpt_is_taken_over() {
-        let text = "line 2, column 4: not YAML: x\n  |\n2 | a: …\n  |    ^\nhint: y";
-        assert_eq!(rendered(text), Some(("a: …".to_owned(), 3)));
-        assert_eq!(rendered("line 1: x"), None);
     }
 }

@@ -2,7 +2,7 @@
 use jwe_envelope::{Envelope, KeyManagement};
 
 use super::{Judge, Verdict};
-use crate::commands::lint::rules::RuleId;
+use crate::project::lint::rules::RuleId;
 use crate::text::printable;
 
 impl Judge<'_, '_> {
@@ -35,7 +35,7 @@ impl Judge<'_, '_> {
                 found.push((
                     RuleId::ExpiredKey,
                     format!(
-                        "sealed for the key {:?}, which its card wants nobody to use after {}",
+                        "sealed for the key {:?}, which its card says not to use after {}",
                         printable(&card.name, 64),
                         crate::time::format(end)
                     ),
@@ -45,8 +45,8 @@ impl Judge<'_, '_> {
         }
         if let Some((rule, allowed)) = self.subject.governing.rule
             && let Some(card) = cards.first()
-            && !allowed.is_empty()
-            && !kids().any(|kid| allowed.iter().any(|known| known == kid))
+            && allowed.iter().any(|known| !known.is_empty())
+            && !kids().any(|kid| allowed.iter().any(|known| known.contains(kid)))
         {
             found.push((
                 RuleId::OtherKey,

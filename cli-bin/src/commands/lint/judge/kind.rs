@@ -1,10 +1,12 @@
 //! What the type of a Secret asks of its values.
+use std::collections::HashSet;
+
 use secret_walker::{AdmittedSecret, ManifestSecret};
-use webhook_bin::secret_type;
+use unseal_policy::secret_type;
 
 use super::Judge;
-use crate::commands::lint::check::Opened;
-use crate::commands::lint::rules::RuleId;
+use crate::commands::lint::subject::Opened;
+use crate::project::lint::rules::RuleId;
 use crate::text::printable;
 
 impl Judge<'_, '_> {
@@ -45,13 +47,12 @@ impl Judge<'_, '_> {
         let Ok(admitted) = AdmittedSecret::from_json(&object) else {
             return Vec::new();
         };
-        let empty: &[u8] = b"";
-        let opened = |key: &str| {
-            sealed
-                .iter()
-                .find(|opened| opened.key == key && opened.most == 0)
-                .map(|_| empty)
-        };
+        let empty: HashSet<&str> = sealed
+            .iter()
+            .filter(|opened| opened.most == 0)
+            .map(|opened| opened.key.as_str())
+            .collect();
+        let opened = |key: &str| empty.contains(key).then_some(&b""[..]);
         secret_type::check(&admitted, opened)
             .into_iter()
             .map(|fault| {

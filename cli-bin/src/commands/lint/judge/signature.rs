@@ -2,8 +2,8 @@
 use jwe_envelope::Envelope;
 
 use super::{Judge, Seat, Verdict};
-use crate::commands::lint::rules::RuleId;
-use crate::signing;
+use crate::project::lint::rules::RuleId;
+use crate::sealing::signing;
 use crate::text::printable;
 
 impl Judge<'_, '_> {

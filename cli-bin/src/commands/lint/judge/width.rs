@@ -1,10 +1,11 @@
 //! In how many places an envelope opens.
 use jwe_envelope::{Binding, Envelope, Scope};
-use webhook_bin::width::Width;
+use unseal_policy::width::Width;
 
-use super::words::describe;
-use super::{Judge, Verdict};
-use crate::commands::lint::rules::RuleId;
+use super::Judge;
+use super::target::Verdict;
+use super::words::{describe, plausible};
+use crate::project::lint::rules::RuleId;
 use crate::text::printable;
 
 impl Judge<'_, '_> {
@@ -45,17 +46,6 @@ impl Judge<'_, '_> {
                 Some("ask the key manager which key is meant for this namespace".to_owned()),
             )
         })
-    }
-}
-
-/// A namespace that the binding allows, where nothing else names one.
-pub(super) fn plausible(binding: &Binding) -> Option<String> {
-    match binding.scope() {
-        Scope::Any => None,
-        Scope::Namespace(pattern) => Some(match pattern.literal() {
-            Some(_) => format!("{}x", pattern.as_str().trim_end_matches('*')),
-            None => pattern.as_str().to_owned(),
-        }),
     }
 }
 

@@ -1,11 +1,11 @@
-//! How a verdict is put.
+//! How a decision is put.
 use std::fmt::Write as _;
 
 use jwe_envelope::{Binding, Scope};
-use webhook_bin::decide::{Code, Refusal};
+use unseal_policy::decide::{Code, Refusal};
 
-use super::{Target, Verdict};
-use crate::commands::lint::rules::RuleId;
+use super::target::{Target, Verdict};
+use crate::project::lint::rules::RuleId;
 use crate::text::printable;
 
 pub(super) fn verdict(refusal: Refusal) -> Verdict {
@@ -23,15 +23,39 @@ pub(super) fn verdict(refusal: Refusal) -> Verdict {
     )
 }
 
-/// Most of the webhook's words are rules of the same name.
+/// The rule of each reason for which the webhook refuses a value.
 fn rule_of(code: Code) -> RuleId {
     match code {
-        Code::AdmissionOnly | Code::WrongServiceAccount => RuleId::RunTimeOnly,
+        Code::AdmissionOnly | Code::RunTimeOnly | Code::WrongServiceAccount => RuleId::RunTimeOnly,
         Code::Ambiguous => RuleId::BothSections,
+        Code::Damaged => RuleId::Damaged,
+        Code::Expired => RuleId::Expired,
+        Code::Foreign => RuleId::Foreign,
+        Code::NamespaceNotAllowed => RuleId::NamespaceNotAllowed,
+        Code::NotOpenableForm => RuleId::NotOpenable,
+        Code::NotSealed => RuleId::Plaintext,
+        Code::NotYetValid => RuleId::NotYetValid,
+        Code::SignerNotAllowed => RuleId::SignerNotAllowed,
         Code::TooLarge => RuleId::Oversize,
         Code::TooWide => RuleId::WideScope,
-        Code::WrongKeyAlgorithm => RuleId::Unsupported,
-        other => RuleId::find(other.as_str()).unwrap_or(RuleId::Unsupported),
+        Code::TypeCheck => RuleId::TypeCheck,
+        Code::Unbound => RuleId::Unbound,
+        Code::UnknownKey => RuleId::UnknownKey,
+        Code::Unsigned => RuleId::Unsigned,
+        Code::WrongCluster => RuleId::WrongCluster,
+        Code::WrongPlace => RuleId::WrongPlace,
+        Code::WrongSignature => RuleId::WrongSignature,
+        Code::Unsupported | Code::WrongKeyAlgorithm
+        // The rest is about what only the cluster knows, so no file is refused for it.
+        | Code::Denied
+        | Code::Immutable
+        | Code::Misconfigured
+        | Code::Nested
+        | Code::NotAnEnvelope
+        | Code::NotOpened
+        | Code::NotPermitted
+        | Code::SubmitterNotAllowed
+        | Code::Unavailable => RuleId::Unsupported,
     }
 }
 
@@ -54,7 +78,7 @@ pub(super) fn no_namespace(target: &Target<'_>) -> Verdict {
     )
 }
 
-/// Says which kustomization a verdict is about.
+/// Says which kustomization a decision is about.
 pub(super) fn through(mut found: Vec<Verdict>, target: &Target<'_>) -> Vec<Verdict> {
     let Some(through) = target.through else {
         return found;
@@ -89,4 +113,23 @@ pub(super) fn describe(binding: &Binding) -> String {
         part(binding.name()),
         part(binding.key())
     )
+}
+
+/// The command that rewrites the envelopes of a file.
+pub fn rewrite_command(file: &str) -> String {
+    format!(
+        "privy seal --rewrite {}",
+        crate::text::shell_path(std::path::Path::new(file))
+    )
+}
+
+/// A namespace that the binding allows, where nothing else names one.
+pub(super) fn plausible(binding: &Binding) -> Option<String> {
+    match binding.scope() {
+        Scope::Any => None,
+        Scope::Namespace(pattern) => Some(match pattern.literal() {
+            Some(_) => format!("{}x", pattern.as_str().trim_end_matches('*')),
+            None => pattern.as_str().to_owned(),
+        }),
+    }
 }

@@ -2,7 +2,8 @@
 use serde_json::{Value, json};
 
 use crate::commands::lint::finding::{Finding, Outcome};
-use crate::commands::lint::rules::Level;
+use crate::project::lint::rules::Level;
+use crate::text::one_line;
 
 /// One JSON object.
 pub fn print(outcome: &Outcome) -> String {
@@ -32,8 +33,8 @@ fn one(finding: &Finding) -> Value {
         "path": finding.path,
         "line": finding.line,
         "column": finding.column,
-        "message": finding.message,
-        "next": finding.next,
+        "message": one_line(&finding.message),
+        "next": one_line(&finding.next),
     });
     let members = [
         ("secret", &finding.secret),

@@ -4,7 +4,14 @@ pub mod json;
 pub mod sarif;
 pub mod text;
 
+use std::fmt::Write as _;
+
+use jwe_envelope::untrusted::Lines;
+
 use crate::io::Io;
+
+/// The codes of our colours, and of their end.
+const CODES: [&str; 6] = ["1;31", "1;33", "32", "2", "1", "0"];
 
 /// Whether words are coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +33,28 @@ impl Paint {
         let dumb = set("TERM").is_some_and(|term| term == "dumb");
         let off = set("CLICOLOR").is_some_and(|value| value == "0");
         Self(io.terminal.stdout && !dumb && !off)
+    }
+
+    /// A report as it is written: what others' words would do to a terminal or a CI system is escaped, our colours stay.
+    pub fn finish(self, text: &str) -> String {
+        if !self.0 {
+            return Lines(text).to_string();
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((at, mark)) = CODES
+            .iter()
+            .filter_map(|code| {
+                let mark = format!("\u{1b}[{code}m");
+                rest.find(&mark).map(|at| (at, mark))
+            })
+            .min()
+        {
+            let _ = write!(out, "{}{mark}", Lines(&rest[..at]));
+            rest = &rest[at + mark.len()..];
+        }
+        let _ = write!(out, "{}", Lines(rest));
+        out
     }
 
     fn wrap(self, code: &str, text: &str) -> String {

@@ -2,7 +2,8 @@
 use serde_json::{Value, json};
 
 use crate::commands::lint::finding::{Finding, Outcome};
-use crate::commands::lint::rules::{Rule, RuleId};
+use crate::project::lint::rules::{Rule, RuleId};
+use crate::text::one_line;
 
 const HELP: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/lint.md");
 
@@ -28,7 +29,7 @@ pub fn print(outcome: &Outcome) -> String {
             "invocations": [{
                 "executionSuccessful": true,
                 "toolExecutionNotifications": outcome.not_checked.iter().map(|line| json!({
-                    "level": "note", "message": { "text": format!("not checked: {line}") },
+                    "level": "note", "message": { "text": one_line(&format!("not checked: {line}")) },
                 })).collect::<Vec<_>>(),
             }],
             "results": results,
@@ -68,7 +69,7 @@ fn result(finding: &Finding) -> Value {
         "ruleId": finding.rule.as_str(),
         "ruleIndex": index,
         "level": finding.rule.rule().level.as_str(),
-        "message": { "text": format!("{text}. Next step: {}.", finding.next) },
+        "message": { "text": one_line(&format!("{text}. Next step: {}.", finding.next)) },
         "locations": [{
             "physicalLocation": {
                 "artifactLocation": artifact(&finding.path),

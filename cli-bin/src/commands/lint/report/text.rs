@@ -2,10 +2,10 @@
 use std::fmt::Write as _;
 
 use super::Paint;
-use crate::commands::lint::args::LintFormat;
+use crate::cli::lint::LintFormat;
 use crate::commands::lint::finding::{Finding, Outcome};
-use crate::commands::lint::rules::{Level, RuleId};
-use crate::text::printable;
+use crate::project::lint::rules::{Level, RuleId};
+use crate::text::{one_line, printable};
 
 /// Every finding with its line and next step, then the sums and what was not checked.
 pub fn print(outcome: &Outcome, paint: Paint) -> String {
@@ -30,7 +30,9 @@ fn one(text: &mut String, finding: &Finding, paint: Paint) {
     };
     let path = printable(&finding.path, 400);
     let place = paint.bold(&format!("{path}:{}:{}", finding.line, finding.column));
-    let subject = match (&finding.secret, &finding.field) {
+    let secret = finding.secret.as_deref().map(one_line);
+    let field = finding.field.as_deref().map(one_line);
+    let subject = match (&secret, &field) {
         (Some(secret), Some(field)) => format!("{secret} {field}: "),
         (Some(secret), None) => format!("{secret}: "),
         (None, Some(field)) => format!("{field}: "),
@@ -39,7 +41,8 @@ fn one(text: &mut String, finding: &Finding, paint: Paint) {
     let _ = writeln!(
         text,
         "{place}: {word}[{}]: {subject}{}",
-        finding.rule, finding.message
+        finding.rule,
+        one_line(&finding.message)
     );
     if let Some((line, caret)) = &finding.excerpt {
         let number = finding.line.to_string();
@@ -51,7 +54,7 @@ fn one(text: &mut String, finding: &Finding, paint: Paint) {
             paint.red("^")
         );
     }
-    let _ = writeln!(text, "next: {}\n", finding.next);
+    let _ = writeln!(text, "next: {}\n", one_line(&finding.next));
 }
 
 fn summary(text: &mut String, outcome: &Outcome, paint: Paint) {
@@ -92,7 +95,11 @@ fn summary(text: &mut String, outcome: &Outcome, paint: Paint) {
     }
     text.push('\n');
     for line in &outcome.not_checked {
-        let _ = writeln!(text, "{}", paint.dim(&format!("not checked: {line}")));
+        let _ = writeln!(
+            text,
+            "{}",
+            paint.dim(&format!("not checked: {}", one_line(line)))
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const PEM: &str = include_str!("../../../../tests/keys/p256.pem");
+const PEM: &str = include_str!("../../../../../test-support/keys/p256.pem");
 
 fn folder_with_an_authority() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -154,7 +154,7 @@ fn each_identity_is_chosen_by_name_and_none_is_fallen_back_to() {
     assert_eq!(services.warnings.len(), 1, "{:?}", services.warnings);
     assert!(
         services.warnings[0].starts_with("azure: ")
-            && services.warnings[0].contains("leaves nothing to steal"),
+            && services.warnings[0].contains("use workload identity"),
         "{:?}",
         services.warnings
     );

@@ -23,7 +23,7 @@ fn refuses_each_mistake() {
             "did you mean `kmsPlugin`?",
             Schema::Refuses,
         ),
-        // Sockets stand in references, one for each key.
+        // Sockets are in references, one for each key.
         (
             "keyServices: {kmsPlugin: {socket: /run/kms}}",
             "keyServices.kmsPlugin",

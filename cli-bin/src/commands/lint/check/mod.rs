@@ -1,0 +1,395 @@
+//! One file: the Secrets in it, and what is wrong with them.
+mod plain;
+mod say;
+
+use std::collections::{HashMap, HashSet};
+
+use jwe_envelope::{Recognized, recognize};
+use secret_walker::{
+    ANNOTATION_PREFIX, Field, FieldPath, Located, Manifest, ManifestSecret, SIGNATURE_PREFIX,
+    Section, may_hold_secret, validate_key,
+};
+
+pub use self::plain::{hidden_words, is_public};
+use self::say::{FileCheck, Spot, label, quoted, spot};
+use super::finding::{Finding, Lines, Tally};
+use super::judge::{Judge, Seat};
+use super::subject::{Opened, Subject};
+use crate::project::lint::rules::RuleId;
+use crate::sealing::layout::{LONGEST_KEY, MOST_ANNOTATIONS};
+use crate::sealing::manifest::{left_fields, repeated_values};
+use crate::text::printable;
+
+/// Bytes that the values of a Secret may have together.
+const LARGEST_SECRET: usize = 1024 * 1024;
+/// Envelopes that the webhook opens in one Secret.
+const MOST_ENVELOPES: usize = 1024;
+
+/// Checks a whole file.
+pub fn check(bytes: &[u8], subject: &Subject<'_>) -> (Vec<Finding>, Tally) {
+    let mut file = FileCheck {
+        subject,
+        lines: Lines::new(std::str::from_utf8(bytes).unwrap_or_default()),
+        findings: Vec::new(),
+        known: HashSet::new(),
+        suppressed: HashMap::new(),
+        tally: Tally {
+            files: 1,
+            ..Tally::default()
+        },
+    };
+    if !file.is_one_envelope(bytes) && may_hold_secret(bytes) {
+        match Manifest::parse(bytes) {
+            Ok(manifest) => {
+                for secret in manifest.secrets() {
+                    file.secret(secret);
+                }
+            }
+            Err(error) => file.unreadable(&error, None, None),
+        }
+    }
+    (file.findings, file.tally)
+}
+
+impl FileCheck<'_, '_> {
+    /// A file that is an envelope and nothing else has no place, but it has a key.
+    fn is_one_envelope(&mut self, bytes: &[u8]) -> bool {
+        let text = bytes.trim_ascii();
+        let claims = text.starts_with(b"eyJ") || text.starts_with(b"{");
+        if !claims || !text.is_ascii() {
+            return false;
+        }
+        let spot = Spot {
+            secret: "",
+            field: None,
+            line: 1,
+            column: 1,
+        };
+        match recognize(text) {
+            Recognized::Plain => return false,
+            Recognized::Malformed(error) => self.damaged(&error, spot),
+            Recognized::Sealed(envelope) => {
+                self.tally.values += 1;
+                self.tally.sealed += 1;
+                let judge = Judge::new(self.subject);
+                for (rule, message, next) in judge.keys(&envelope) {
+                    self.add(rule, message, next, spot);
+                }
+            }
+        }
+        true
+    }
+
+    fn secret(&mut self, secret: &ManifestSecret<'_>) {
+        self.tally.secrets += 1;
+        let label = label(secret);
+        let whole = Spot {
+            secret: &label,
+            field: None,
+            line: secret.line(),
+            column: 1,
+        };
+        if secret.name().is_none() && secret.generate_name().is_none() {
+            self.add(
+                RuleId::NoName,
+                "the Secret has neither name nor generateName",
+                None,
+                whole,
+            );
+        }
+        for key in secret.keys_in_both() {
+            if let Some(field) = secret.field(&FieldPath::data(key)) {
+                let message = format!("{} is in both `data` and `stringData`", quoted(key));
+                self.add(
+                    RuleId::BothSections,
+                    message,
+                    None,
+                    spot(&label, field, &field.path().to_string()),
+                );
+            }
+        }
+        if let Some((name, annotation)) = repeated_values(secret) {
+            let name = printable(name, 100);
+            let spot = Spot {
+                secret: &label,
+                field: Some(&name),
+                line: annotation.line,
+                column: annotation.column,
+            };
+            let next = "remove the annotation, which a tool writes in the cluster, and change the values that it shows";
+            self.add(
+                RuleId::Plaintext,
+                "the annotation repeats values that are not sealed",
+                Some(next.to_owned()),
+                spot,
+            );
+        }
+        let left: HashSet<&str> = left_fields(secret).collect();
+        let mut sealed = Vec::new();
+        let mut bytes = 0;
+        for field in secret.fields() {
+            self.tally.values += 1;
+            bytes += self.field(
+                secret,
+                &label,
+                field,
+                left.contains(field.key()),
+                &mut sealed,
+            );
+        }
+        let annotated = self.annotations(secret, &label, &left, &mut sealed);
+        self.signatures_of_nothing(secret, &label);
+        if bytes + annotated > LARGEST_SECRET {
+            let message = format!(
+                "opened, the Secret's values may be {} bytes; a Secret holds {LARGEST_SECRET}",
+                bytes + annotated
+            );
+            self.add(RuleId::Oversize, message, None, whole);
+        }
+        if sealed.len() > MOST_ENVELOPES {
+            let message = format!("the Secret holds more than {MOST_ENVELOPES} envelopes");
+            self.add(RuleId::Oversize, message, None, whole);
+        }
+        let judge = Judge::new(self.subject);
+        for (rule, message) in judge.secret(secret, &sealed) {
+            self.add(rule, message, None, whole);
+        }
+    }
+
+    /// Checks one field and says how many bytes it may have once opened.
+    fn field(
+        &mut self,
+        secret: &ManifestSecret<'_>,
+        label: &str,
+        field: &Field<'_>,
+        leave: bool,
+        sealed: &mut Vec<Opened>,
+    ) -> usize {
+        let path = field.path().to_string();
+        let spot = spot(label, field, &path);
+        let value = match (field.text(), field.value()) {
+            (Err(error), _) => {
+                self.unreadable(&error, Some(label), Some(&path));
+                return 0;
+            }
+            (Ok(text), Err(error)) => {
+                self.not_base64(text, &error, spot);
+                return 0;
+            }
+            (Ok(_), Ok(value)) => value,
+        };
+        let seat = Seat {
+            secret,
+            key: field.key(),
+            leave,
+            annotation: false,
+        };
+        self.value(&value, field.section() == Section::Data, seat, spot, sealed)
+    }
+
+    fn value(
+        &mut self,
+        value: &[u8],
+        in_data: bool,
+        seat: Seat<'_, '_>,
+        spot: Spot<'_>,
+        sealed: &mut Vec<Opened>,
+    ) -> usize {
+        let recognized = recognize(value);
+        match &recognized {
+            Recognized::Plain => {
+                self.plain(value, in_data, spot);
+                value.len()
+            }
+            Recognized::Malformed(error) => {
+                self.damaged(error, spot);
+                value.len()
+            }
+            Recognized::Sealed(envelope) => {
+                self.tally.sealed += 1;
+                let judge = Judge::new(self.subject);
+                let mut found = judge.keys(envelope);
+                found.extend(judge.place(&recognized, value, &seat));
+                let refused = found.iter().any(|(rule, _, _)| !is_remark(*rule));
+                for (rule, message, next) in found {
+                    self.add(rule, message, next, spot);
+                }
+                if refused || judge.stays_closed(&recognized, value, &seat) {
+                    return value.len();
+                }
+                let most = opened_len(value);
+                sealed.push(Opened {
+                    key: seat.key.to_owned(),
+                    most,
+                });
+                most
+            }
+        }
+    }
+
+    /// Checks the annotation layout and says how many bytes its values may have once opened.
+    fn annotations(
+        &mut self,
+        secret: &ManifestSecret<'_>,
+        label: &str,
+        left: &HashSet<&str>,
+        sealed: &mut Vec<Opened>,
+    ) -> usize {
+        let total: usize = secret
+            .annotations()
+            .map(|(name, value)| name.len() + value.text.len())
+            .sum();
+        if total > MOST_ANNOTATIONS {
+            let spot = Spot {
+                secret: label,
+                field: None,
+                line: secret.line(),
+                column: 1,
+            };
+            let message =
+                format!("the annotations have {total} bytes; {MOST_ANNOTATIONS} are the most");
+            let next = "keep large values in the field layout".to_owned();
+            self.add(RuleId::Oversize, message, Some(next), spot);
+        }
+        let found: Vec<(&str, &str, Located<'_>)> = secret
+            .annotations()
+            .filter_map(|(name, value)| Some((name, name.strip_prefix(ANNOTATION_PREFIX)?, value)))
+            .collect();
+        let mut most = 0;
+        for (name, key, value) in found {
+            self.tally.values += 1;
+            let shown = printable(name, 100);
+            let spot = Spot {
+                secret: label,
+                field: Some(&shown),
+                line: value.line,
+                column: value.column,
+            };
+            if let Err(reason) = fits_annotation(key) {
+                self.add(RuleId::AnnotationLayout, reason, None, spot);
+            }
+            if let Some(twin) = fields_of(secret, key).next() {
+                let message = format!(
+                    "{} is in an annotation and under `{}`",
+                    quoted(key),
+                    twin.section()
+                );
+                self.add(RuleId::BothSections, message, None, spot);
+            }
+            if value.text.trim_start().starts_with('{') {
+                self.add(
+                    RuleId::AnnotationLayout,
+                    "an annotation holds compact envelopes, and this is none",
+                    None,
+                    spot,
+                );
+            }
+            let seat = Seat {
+                secret,
+                key,
+                leave: left.contains(key),
+                annotation: true,
+            };
+            most += self.value(value.text.as_bytes(), false, seat, spot, sealed);
+        }
+        most
+    }
+
+    /// A signature without its envelope was left behind, or its envelope was taken away.
+    fn signatures_of_nothing(&mut self, secret: &ManifestSecret<'_>, label: &str) {
+        let is_sealed = |value: &[u8]| !matches!(recognize(value), Recognized::Plain);
+        let has_envelope = |key: &str| {
+            fields_of(secret, key).any(|field| field.value().is_ok_and(|value| is_sealed(&value)))
+                || secret
+                    .annotation(&format!("{ANNOTATION_PREFIX}{key}"))
+                    .is_some()
+        };
+        for (name, value) in secret.annotations() {
+            let Some(key) = name.strip_prefix(SIGNATURE_PREFIX) else {
+                continue;
+            };
+            if has_envelope(key) {
+                continue;
+            }
+            let shown = printable(name, 100);
+            let spot = Spot {
+                secret: label,
+                field: Some(&shown),
+                line: value.line,
+                column: value.column,
+            };
+            let message = format!("a signature of {}, which is not sealed here", quoted(key));
+            let next = "remove the annotation, or put the envelope back".to_owned();
+            self.add(RuleId::WrongSignature, message, Some(next), spot);
+        }
+    }
+}
+
+/// The fields of both sections with this key.
+fn fields_of<'m, 'a>(
+    secret: &'m ManifestSecret<'a>,
+    key: &str,
+) -> impl Iterator<Item = &'m Field<'a>> {
+    [FieldPath::data(key), FieldPath::string_data(key)]
+        .into_iter()
+        .filter_map(|path| secret.field(&path))
+}
+
+/// Findings that do not keep the webhook from opening a value.
+fn is_remark(rule: RuleId) -> bool {
+    matches!(
+        rule,
+        RuleId::ExpiredKey
+            | RuleId::OtherKey
+            | RuleId::RetiredKey
+            | RuleId::WeakAlgorithm
+            | RuleId::WideScope
+            | RuleId::NoNamespace
+    )
+}
+
+fn fits_annotation(key: &str) -> Result<(), String> {
+    if let Err(error) = validate_key(key) {
+        return Err(error.to_string());
+    }
+    if key.len() > LONGEST_KEY {
+        return Err(format!(
+            "an annotation cannot carry a key of more than {LONGEST_KEY} characters"
+        ));
+    }
+    if key.ends_with(['.', '-', '_']) {
+        return Err(format!(
+            "an annotation cannot carry the key {}, which ends in neither a letter nor a digit",
+            quoted(key)
+        ));
+    }
+    Ok(())
+}
+
+/// The most bytes that the value of an envelope can have, by the length of its ciphertext.
+fn opened_len(text: &[u8]) -> usize {
+    let text = text.trim_ascii();
+    let ciphertext = if text.starts_with(b"{") {
+        serde_json::from_slice::<serde_json::Value>(text)
+            .ok()
+            .and_then(|json| json.get("ciphertext")?.as_str().map(str::len))
+            .unwrap_or(text.len())
+    } else {
+        text.split(|byte| *byte == b'.')
+            .nth(3)
+            .map_or(text.len(), <[u8]>::len)
+    };
+    ciphertext / 4 * 3 + ciphertext % 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::opened_len;
+
+    #[test]
+    fn the_length_of_a_value_is_bounded_by_its_ciphertext() {
+        assert_eq!(opened_len(b"a.b.c.AAAA.e"), 3);
+        assert_eq!(opened_len(b"a.b.c..e"), 0);
+        assert_eq!(opened_len(br#"{"ciphertext":"AAAAAA"}"#), 5);
+    }
+}

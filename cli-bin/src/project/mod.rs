@@ -1,0 +1,14 @@
+//! The files of a repository, and what its `.privy.yaml` says of them.
+
+mod file;
+mod find;
+pub mod glob;
+pub mod lint;
+mod paths;
+mod reader;
+mod rules;
+pub mod walk;
+
+pub use file::{Project, ProjectFault};
+pub use find::{FILE_NAME, Place, find, find_above};
+pub use rules::{Layout, Rule};

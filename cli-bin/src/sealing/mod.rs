@@ -1,0 +1,9 @@
+//! From a value and its place to what a manifest contains: binding, envelope, signature, layout.
+
+pub mod layout;
+pub mod manifest;
+pub mod options;
+pub mod other_tools;
+pub mod place;
+pub mod signing;
+pub mod value;
