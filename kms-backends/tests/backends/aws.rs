@@ -271,11 +271,14 @@ mod identities {
 
     const CHILD: &str = "PRIVY_TEST_AWS_CHILD";
 
-    /// Runs the test `name` again with these variables; there it finds `CHILD` set.
-    async fn again(name: &str, variables: Vec<(&'static str, String)>) -> std::process::Output {
+    /// Runs `test` again with these variables; there it finds `CHILD` set.
+    async fn again(
+        test: impl Fn(),
+        variables: Vec<(&'static str, String)>,
+    ) -> std::process::Output {
         let mut command = std::process::Command::new(std::env::current_exe().unwrap());
         command
-            .args(["--exact", name, "--nocapture"])
+            .args(["--exact", client::name_of(&test), "--nocapture"])
             .env_clear()
             .env(CHILD, "1");
         command.envs(variables);
@@ -312,7 +315,7 @@ mod identities {
         })
         .await;
         let output = again(
-            "identities::eks_pod_identity",
+            eks_pod_identity,
             vec![
                 ("ARN", arn),
                 ("PEM", recipient.to_pem()),
@@ -356,7 +359,7 @@ mod identities {
         })
         .await;
         let output = again(
-            "identities::iam_roles_for_service_accounts",
+            iam_roles_for_service_accounts,
             vec![
                 ("ARN", arn),
                 ("PEM", recipient.to_pem()),

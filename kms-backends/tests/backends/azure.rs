@@ -49,9 +49,9 @@ impl Bench {
 }
 
 /// Variables come from the outside, so each test that needs some runs in a process of its own.
-fn in_a_process_with(name: &str, variables: &[(&str, &str)], test: impl Future<Output = ()>) {
+fn in_a_process_with(this: impl Fn(), variables: &[(&str, &str)], test: impl Future<Output = ()>) {
     if !is_child() {
-        return again_with(name, variables);
+        return again_with(this, variables);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -62,7 +62,7 @@ fn in_a_process_with(name: &str, variables: &[(&str, &str)], test: impl Future<O
 }
 
 /// With what workload identity puts into a pod.
-fn as_a_pod(name: &str, test: impl Future<Output = ()>) {
+fn as_a_pod(this: impl Fn(), test: impl Future<Output = ()>) {
     let token = NamedTempFile::new().unwrap();
     std::fs::write(token.path(), "header.of-the-projected-token.signature").unwrap();
     let variables = [
@@ -70,7 +70,7 @@ fn as_a_pod(name: &str, test: impl Future<Output = ()>) {
         ("AZURE_TENANT_ID", "tenant"),
         ("AZURE_CLIENT_ID", "client"),
     ];
-    in_a_process_with(name, &variables, test);
+    in_a_process_with(this, &variables, test);
 }
 
 async fn conforms(algorithm: Option<KeyManagement>) {
@@ -88,20 +88,17 @@ async fn conforms(algorithm: Option<KeyManagement>) {
 
 #[test]
 fn conforms_with_sha_256() {
-    as_a_pod("conforms_with_sha_256", conforms(None));
+    as_a_pod(conforms_with_sha_256, conforms(None));
 }
 
 #[test]
 fn conforms_with_sha_1() {
-    as_a_pod(
-        "conforms_with_sha_1",
-        conforms(Some(KeyManagement::RsaOaep)),
-    );
+    as_a_pod(conforms_with_sha_1, conforms(Some(KeyManagement::RsaOaep)));
 }
 
 #[test]
 fn the_service_sees_the_wrapped_key_alone() {
-    as_a_pod("the_service_sees_the_wrapped_key_alone", async {
+    as_a_pod(the_service_sees_the_wrapped_key_alone, async {
         let Bench { fake, client, .. } = &Bench::new().await;
         let text = seal(&client.recipient, b"a-value-that-nobody-sees");
         let opened = client.open(&text).await.unwrap();
@@ -141,7 +138,7 @@ fn the_service_sees_the_wrapped_key_alone() {
 /// The rows of docs/key-services.md.
 #[test]
 fn no_lie_is_believed() {
-    as_a_pod("no_lie_is_believed", async {
+    as_a_pod(no_lie_is_believed, async {
         let key = || LocalKey::generate(KeyKind::Rsa(2048)).unwrap();
         let bench = Bench::over(FakeAzure::new([key(), key(), key()])).await;
         let Bench { fake, client, .. } = &bench;
@@ -157,7 +154,7 @@ fn no_lie_is_believed() {
 
 #[test]
 fn what_does_not_fit_the_key_costs_no_call() {
-    as_a_pod("what_does_not_fit_the_key_costs_no_call", async {
+    as_a_pod(what_does_not_fit_the_key_costs_no_call, async {
         let Bench { fake, client, .. } = &Bench::new().await;
         client::misfits_cost_no_call(client, &fake.control).await;
     });
@@ -166,7 +163,7 @@ fn what_does_not_fit_the_key_costs_no_call() {
 /// Not even to the same host: anyone who can make it redirect could have a wrapped key shown to another key.
 #[test]
 fn a_redirect_is_not_followed() {
-    as_a_pod("a_redirect_is_not_followed", async {
+    as_a_pod(a_redirect_is_not_followed, async {
         let bench = Bench::new().await;
         let Bench { fake, client, .. } = &bench;
         let port = bench.server.address.port();
@@ -184,7 +181,7 @@ fn a_redirect_is_not_followed() {
 /// The rows of docs/key-services.md.
 #[test]
 fn each_answer_has_its_category() {
-    as_a_pod("each_answer_has_its_category", async {
+    as_a_pod(each_answer_has_its_category, async {
         let Bench { fake, client, .. } = &Bench::new().await;
         client::each_answer_has_its_category("azure", &fake.control, client).await;
         fake.set_operations(1, &["wrapKey"]);
@@ -203,7 +200,7 @@ fn each_answer_has_its_category() {
 #[test]
 fn one_unwrap_is_one_call_and_a_throttled_one_says_how_long_to_wait() {
     as_a_pod(
-        "one_unwrap_is_one_call_and_a_throttled_one_says_how_long_to_wait",
+        one_unwrap_is_one_call_and_a_throttled_one_says_how_long_to_wait,
         async {
             let Bench { fake, client, .. } = &Bench::new().await;
             for fault in [
@@ -234,7 +231,7 @@ fn one_unwrap_is_one_call_and_a_throttled_one_says_how_long_to_wait() {
 
 #[test]
 fn a_silent_service_costs_no_more_than_the_deadline() {
-    as_a_pod("a_silent_service_costs_no_more_than_the_deadline", async {
+    as_a_pod(a_silent_service_costs_no_more_than_the_deadline, async {
         let Bench { fake, client, .. } = &Bench::new().await;
         fake.control.set(Fault::Stall);
         let error = client
@@ -249,21 +246,18 @@ fn a_silent_service_costs_no_more_than_the_deadline() {
 
 #[test]
 fn a_token_that_the_vault_no_longer_takes_is_no_denial() {
-    as_a_pod(
-        "a_token_that_the_vault_no_longer_takes_is_no_denial",
-        async {
-            let Bench { fake, client, .. } = &Bench::new().await;
-            client.unwrap().await.unwrap();
-            fake.expire_tokens();
-            let error = client.unwrap().await.unwrap_err();
-            assert_eq!(error.category(), Category::Unavailable, "{}", chain(&error));
-        },
-    );
+    as_a_pod(a_token_that_the_vault_no_longer_takes_is_no_denial, async {
+        let Bench { fake, client, .. } = &Bench::new().await;
+        client.unwrap().await.unwrap();
+        fake.expire_tokens();
+        let error = client.unwrap().await.unwrap_err();
+        assert_eq!(error.category(), Category::Unavailable, "{}", chain(&error));
+    });
 }
 
 #[test]
 fn an_identity_that_is_unknown_is_said_so() {
-    as_a_pod("an_identity_that_is_unknown_is_said_so", async {
+    as_a_pod(an_identity_that_is_unknown_is_said_so, async {
         let Bench { fake, client, .. } = &Bench::new().await;
         fake.refuse_tokens();
         let error = client.unwrap().await.unwrap_err();
@@ -281,7 +275,7 @@ fn an_identity_that_is_unknown_is_said_so() {
 /// A vault that asks for a token for something else gets none.
 #[test]
 fn a_challenge_for_another_domain_gets_no_token() {
-    as_a_pod("a_challenge_for_another_domain_gets_no_token", async {
+    as_a_pod(a_challenge_for_another_domain_gets_no_token, async {
         let Bench { fake, client, .. } = &Bench::new().await;
         fake.set_challenge("https://graph.microsoft.com");
         let error = client.unwrap().await.unwrap_err();
@@ -298,7 +292,7 @@ fn a_challenge_for_another_domain_gets_no_token() {
 
 #[test]
 fn a_server_that_nobody_vouches_for_sees_nothing() {
-    as_a_pod("a_server_that_nobody_vouches_for_sees_nothing", async {
+    as_a_pod(a_server_that_nobody_vouches_for_sees_nothing, async {
         let bench = Bench::new().await;
         let other = FakeAzure::generated(2048);
         std::fs::write(bench.authority.path(), &other.authority).unwrap();
@@ -312,7 +306,7 @@ fn a_server_that_nobody_vouches_for_sees_nothing() {
 #[test]
 fn the_versions_that_can_unwrap_are_listed_newest_first() {
     as_a_pod(
-        "the_versions_that_can_unwrap_are_listed_newest_first",
+        the_versions_that_can_unwrap_are_listed_newest_first,
         async {
             let key = || LocalKey::generate(KeyKind::Rsa(2048)).unwrap();
             let fake = FakeAzure::new([key(), key(), key(), key(), key()]);
@@ -339,7 +333,7 @@ fn a_secret_in_the_environment_is_used_where_it_is_asked_for_and_warned_about() 
         ("AZURE_CLIENT_ID", "client"),
     ];
     in_a_process_with(
-        "a_secret_in_the_environment_is_used_where_it_is_asked_for_and_warned_about",
+        a_secret_in_the_environment_is_used_where_it_is_asked_for_and_warned_about,
         &variables,
         async {
             let fake = FakeAzure::generated(2048);
@@ -364,7 +358,6 @@ fn a_secret_in_the_environment_is_used_where_it_is_asked_for_and_warned_about() 
 /// The machine has an identity; anyone who does not ask for it does not get it, and is told how to have one.
 #[test]
 fn the_machines_identity_is_used_only_where_it_is_asked_for() {
-    const NAME: &str = "the_machines_identity_is_used_only_where_it_is_asked_for";
     let used = async {
         let fake = FakeAzure::generated(2048);
         let Bench { client, .. } = &Bench::over(fake).await;
@@ -378,7 +371,11 @@ fn the_machines_identity_is_used_only_where_it_is_asked_for() {
         client.unwrap().await.unwrap();
     };
     if is_child() {
-        return in_a_process_with(NAME, &[], used);
+        return in_a_process_with(
+            the_machines_identity_is_used_only_where_it_is_asked_for,
+            &[],
+            used,
+        );
     }
     drop(used);
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -392,7 +389,7 @@ fn the_machines_identity_is_used_only_where_it_is_asked_for() {
     }));
     let endpoint = machine.url();
     again_with(
-        NAME,
+        the_machines_identity_is_used_only_where_it_is_asked_for,
         &[("IDENTITY_ENDPOINT", &endpoint), ("IDENTITY_HEADER", "x")],
     );
     assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1);
@@ -401,7 +398,7 @@ fn the_machines_identity_is_used_only_where_it_is_asked_for() {
 #[test]
 fn a_key_pinned_to_what_the_service_does_not_know_is_refused_at_start() {
     as_a_pod(
-        "a_key_pinned_to_what_the_service_does_not_know_is_refused_at_start",
+        a_key_pinned_to_what_the_service_does_not_know_is_refused_at_start,
         async {
             let Bench { fake, client, .. } = &Bench::new().await;
             for algorithm in [KeyManagement::RsaOaep384, KeyManagement::RsaOaep512] {

@@ -249,10 +249,17 @@ pub(crate) fn all_words(error: &dyn std::error::Error) -> String {
     words
 }
 
+/// The name under which the test runner knows a test. Asked of the function itself: a name in a string goes stale when
+/// the file moves.
+pub(crate) fn name_of<T: Fn()>(_: &T) -> &'static str {
+    let path = std::any::type_name::<T>();
+    path.split_once("::").map_or(path, |(_program, name)| name)
+}
+
 /// Runs one test of this program again in a process of its own, with these variables, where setting them hurts no one.
-pub(crate) fn again_with(test: &str, variables: &[(&str, &str)]) {
+pub(crate) fn again_with(test: impl Fn(), variables: &[(&str, &str)]) {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture"])
+        .args([name_of(&test), "--exact", "--nocapture"])
         .envs(variables.iter().copied())
         .env("PRIVY_TEST_CHILD", "1")
         .output()

@@ -217,7 +217,6 @@ async fn the_versions_that_can_decrypt_are_listed_newest_first() {
 #[test]
 fn tokens_come_from_the_metadata_server_and_are_renewed() {
     if !is_child() {
-        let name = "tokens_come_from_the_metadata_server_and_are_renewed";
         // A port that the child can know beforehand: it was free a moment ago.
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -226,7 +225,7 @@ fn tokens_come_from_the_metadata_server_and_are_renewed() {
             .port();
         let address = format!("127.0.0.1:{port}");
         return again_with(
-            name,
+            tokens_come_from_the_metadata_server_and_are_renewed,
             &[
                 ("GCE_METADATA_HOST", &address),
                 ("HOME", "/nonexistent"),
@@ -266,8 +265,10 @@ fn tokens_come_from_the_metadata_server_and_are_renewed() {
 #[test]
 fn refuses_to_start_where_the_library_would_log_answers() {
     if !is_child() {
-        let name = "refuses_to_start_where_the_library_would_log_answers";
-        return again_with(name, &[("GOOGLE_CLOUD_RUST_LOGGING", "true")]);
+        return again_with(
+            refuses_to_start_where_the_library_would_log_answers,
+            &[("GOOGLE_CLOUD_RUST_LOGGING", "true")],
+        );
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
