@@ -23,8 +23,8 @@ impl Registry {
     ///   and it is tried against the tag of this envelope as well.
     /// - Equal requests that meet share one call of the key service. It goes on when its first caller gives up.
     /// - While the key service is unavailable, a cached key serves longer
-    ///   ([`outage_lifetime`](CacheOptions::outage_lifetime)). It is only used after asking without effect, for half of
-    ///   the time that is left or, while the service is known to be away, for a quarter of a second.
+    ///   ([`outage_lifetime`](crate::CacheOptions::outage_lifetime)). It is only used after asking without effect, for
+    ///   half of the time that is left or, while the service is known to be away, for a quarter of a second.
     /// - A denial drops every cached key of the entry at once.
     ///
     /// An envelope cannot be opened before it is checked:
