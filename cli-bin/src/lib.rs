@@ -15,6 +15,7 @@ pub mod commands;
 pub mod failure;
 pub mod io;
 pub mod keys;
+pub mod opening;
 pub mod project;
 pub mod sealing;
 pub mod text;

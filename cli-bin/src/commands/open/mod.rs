@@ -1,18 +1,16 @@
 //! `privy open`: one envelope, opened with local keys or key services by the code that the webhook runs.
 
-mod keyring;
-
 use std::time::Duration;
 
 use anyhow::anyhow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jwe_envelope::{ObjectName, Plaintext, Recognized, recognize};
-use kms_backends::{Category, Registry};
+use kms_backends::Category;
 use serde::Serialize;
 use tokio::time::Instant;
 use unseal_policy::decide::{Admission, Change, Code, Policy, Site, Use};
-use unseal_policy::open::{OpenRefusal, OpenedBy, attempts};
+use unseal_policy::open::OpenRefusal;
 use zeroize::Zeroizing;
 
 use crate::cli::{OpenArgs, ValueFormat};
@@ -20,8 +18,8 @@ use crate::failure::{Exit, Failure};
 use crate::io::files::{self, Audience, Existing};
 use crate::io::{Io, read_bounded};
 use crate::keys::services;
+use crate::opening::{Keyring, open_value};
 use crate::text::printable;
-use keyring::Keyring;
 
 /// No envelope is longer (1.5 MiB), spaces around it apart.
 const ENVELOPE_LIMIT: usize = 3 * 512 * 1024;
@@ -120,7 +118,7 @@ impl Refused {
 fn attempt(args: &OpenArgs, io: &mut Io<'_>) -> Result<(Plaintext, u64), Refused> {
     let runtime = services::runtime().map_err(Refused::misconfigured)?;
     let keyring = runtime
-        .block_on(Keyring::read(args, io))
+        .block_on(Keyring::read(&args.key, args.allow_unbound, io))
         .map_err(Refused::misconfigured)?;
     let envelope = read(io)?;
     let place = Place::of(args).map_err(Refused::misconfigured)?;
@@ -150,26 +148,6 @@ fn attempt(args: &OpenArgs, io: &mut Io<'_>) -> Result<(Plaintext, u64), Refused
         Ok(plaintext) => Ok((plaintext, keyring.unwraps())),
         Err(refusal) => Err(Refused::by_the_webhooks_code(&refusal, keyring.unwraps())),
     }
-}
-
-/// Opens one value: the webhook's decision, then each key that may be tried, in the envelope's order.
-async fn open_value(
-    value: &[u8],
-    site: &Site<'_>,
-    policy: &Policy,
-    registry: &Registry,
-    now: u64,
-    deadline: Instant,
-) -> Result<Plaintext, OpenRefusal> {
-    let value = recognize(value);
-    let attempts = attempts(&value, site, policy, registry, now)?;
-    let (first, second) = attempts.in_turn();
-    let opened = registry
-        .open_first(first, second, deadline)
-        .await
-        .map(|(index, opened)| OpenedBy::new(opened, attempts.at(index)))
-        .map_err(|(index, failure)| OpenRefusal::from_failure(failure, attempts.at(index)));
-    Ok(opened?.into_plaintext()?)
 }
 
 fn read(io: &mut Io<'_>) -> Result<Zeroizing<Vec<u8>>, Refused> {

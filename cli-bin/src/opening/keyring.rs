@@ -1,5 +1,5 @@
-//! The private keys of `privy open`, behind the registry that the webhook uses.
-use std::path::Path;
+//! Private keys that `--key` names, behind the registry that the webhook uses.
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,7 +11,6 @@ use kms_backends::local::LocalBackend;
 use kms_backends::{Category, Connector, KeyEntry, KeyUri, NamespaceSet, Observer, Registry};
 use tokio::time::Instant;
 
-use crate::cli::OpenArgs;
 use crate::failure::Failure;
 use crate::io::{Io, files};
 use crate::keys::services;
@@ -20,7 +19,7 @@ use crate::text::Shown as _;
 
 /// Keys, and the count of what they were asked.
 #[derive(Debug)]
-pub(super) struct Keyring {
+pub struct Keyring {
     registry: Registry,
     count: Arc<Count>,
 }
@@ -35,27 +34,31 @@ impl Observer for Count {
 }
 
 impl Keyring {
-    /// Reads every key that `--key` names.
+    /// Reads every key: a file, or the reference of a key service.
     ///
     /// # Errors
     /// Exit 2 when one is no private key, or two of them answer to one name.
-    pub(super) async fn read(args: &OpenArgs, io: &mut Io<'_>) -> Result<Self, Failure> {
+    pub async fn read(
+        keys: &[PathBuf],
+        allow_unbound: bool,
+        io: &mut Io<'_>,
+    ) -> Result<Self, Failure> {
         let count = Arc::new(Count::default());
-        let alone = args.key.len() == 1;
+        let alone = keys.len() == 1;
         let mut builder = Registry::builder();
         let mut connector = None;
-        for path in &args.key {
+        for path in keys {
             if let Some(uri) = services::reference(path)? {
                 let connector = match &mut connector {
                     Some(connector) => connector,
                     none => none.insert(services::connector()?),
                 };
-                for entry in remote(connector, &uri, args.allow_unbound, alone, &count).await? {
+                for entry in remote(connector, &uri, allow_unbound, alone, &count).await? {
                     builder = builder.key(entry);
                 }
                 continue;
             }
-            builder = builder.key(entry(path, args.allow_unbound, alone, &count, io)?);
+            builder = builder.key(entry(path, allow_unbound, alone, &count, io)?);
         }
         let registry = builder.build().map_err(|error| {
             Failure::usage(anyhow::Error::new(error).context("the keys do not fit together"))
@@ -65,12 +68,12 @@ impl Keyring {
     }
 
     /// The keys.
-    pub(super) fn registry(&self) -> &Registry {
+    pub fn registry(&self) -> &Registry {
         &self.registry
     }
 
     /// How many private-key operations there were.
-    pub(super) fn unwraps(&self) -> u64 {
+    pub fn unwraps(&self) -> u64 {
         self.count.0.load(Ordering::Relaxed)
     }
 }

@@ -1,0 +1,34 @@
+//! Opening on this machine: the webhook's decision, with private keys that the user holds.
+
+mod keyring;
+
+use jwe_envelope::{Plaintext, recognize};
+use kms_backends::Registry;
+use tokio::time::Instant;
+use unseal_policy::decide::{Policy, Site};
+use unseal_policy::open::{OpenRefusal, OpenedBy, attempts};
+
+pub use self::keyring::Keyring;
+
+/// Opens one value: the webhook's decision, then each key that may be tried, in the envelope's order.
+///
+/// # Errors
+/// The refusal as the webhook words it.
+pub async fn open_value(
+    value: &[u8],
+    site: &Site<'_>,
+    policy: &Policy,
+    registry: &Registry,
+    now: u64,
+    deadline: Instant,
+) -> Result<Plaintext, OpenRefusal> {
+    let value = recognize(value);
+    let attempts = attempts(&value, site, policy, registry, now)?;
+    let (first, second) = attempts.in_turn();
+    let opened = registry
+        .open_first(first, second, deadline)
+        .await
+        .map(|(index, opened)| OpenedBy::new(opened, attempts.at(index)))
+        .map_err(|(index, failure)| OpenRefusal::from_failure(failure, attempts.at(index)));
+    Ok(opened?.into_plaintext()?)
+}
