@@ -12,6 +12,7 @@ pub mod key;
 pub mod lint;
 pub mod open;
 pub mod render;
+pub mod rewrap;
 pub mod seal;
 pub mod set;
 pub mod sign;
@@ -72,6 +73,8 @@ pub enum Command {
     Edit(edit::EditArgs),
     /// Sign values that are already sealed, with your own private key
     Sign(sign::SignArgs),
+    /// Open values in memory and seal them again, for a new key or version
+    Rewrap(rewrap::RewrapArgs),
     /// Show what an envelope or a manifest says of itself; needs no private key
     Inspect(InspectArgs),
     /// Show what changed in sealed values, between commits, files, or files and a cluster

@@ -12,6 +12,7 @@ pub mod lint;
 pub mod man;
 pub mod open;
 pub mod render;
+pub mod rewrap;
 pub mod seal;
 pub mod set;
 pub mod sign;

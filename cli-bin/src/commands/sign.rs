@@ -1,12 +1,11 @@
 //! `privy sign`: a custodian signs what is sealed already.
 //!
 //! All files are read and signed in memory before the first is written, so that one refusal leaves all as they were.
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use jwe_envelope::{Envelope, FoundPlace, Recognized, Serialization, recognize};
-use secret_walker::{ANNOTATION_PREFIX, Manifest, ManifestSecret};
+use jwe_envelope::{Envelope, FoundPlace, Serialization};
+use secret_walker::{Manifest, ManifestSecret};
 use serde_json::json;
 
 use crate::cli::ReportFormat;
@@ -17,6 +16,7 @@ use crate::io::files::{self, Content, Replacement};
 use crate::project::walk;
 use crate::sealing::layout::Writer;
 use crate::sealing::manifest::{object_name, refuse_keys_in_both};
+use crate::sealing::sealed::sealed_values;
 use crate::sealing::signing::{self, SigningKey};
 use crate::text::{Shown as _, printable};
 
@@ -111,77 +111,28 @@ fn sign(
     for secret in manifest.secrets() {
         refuse_keys_in_both(secret)?;
         let mut writer = Writer::new(secret, Serialization::Compact, &mut edits);
-        for (name, text, line) in sealed(secret)? {
-            if !args.field.is_empty() && !args.field.contains(&name) {
+        for value in sealed_values(secret)? {
+            let name = value.key;
+            if !args.field.is_empty() && !args.field.iter().any(|field| field == name) {
                 counts.passed += 1;
                 continue;
             }
-            let at = |failure: Failure| {
-                failure.context(format!("`{}` on line {line}", printable(&name, 80)))
-            };
-            let envelope = Envelope::parse(&text).map_err(|error| at(Failure::refused(error)))?;
-            let old = secret.annotation(&signing::annotation_of(&name));
+            let at = |failure: Failure| value.at(failure);
+            let envelope = value.envelope()?;
+            let old = secret.annotation(&signing::annotation_of(name));
             if old.is_some_and(|old| key.has_signed(&envelope, old.text)) {
                 counts.kept += 1;
                 continue;
             }
-            signing::check_key(&name).map_err(at)?;
-            check_place(secret, &name, &envelope).map_err(at)?;
+            signing::check_key(name).map_err(at)?;
+            check_place(secret, name, &envelope).map_err(at)?;
             let signature = key.sign(&envelope, now)?;
-            writer.sign(&name, Some(&signature)).map_err(at)?;
+            writer.sign(name, Some(&signature)).map_err(at)?;
             counts.signed += 1;
         }
         writer.finish()?;
     }
     edits.apply().map_err(fault)
-}
-
-/// Key, envelope and line of every sealed value, in both layouts.
-fn sealed(secret: &ManifestSecret<'_>) -> Result<Vec<(String, Vec<u8>, usize)>, Failure> {
-    let mut found: Vec<(String, Vec<u8>, usize)> = Vec::new();
-    let mut known = HashSet::new();
-    for field in secret.fields() {
-        let value = field.value().map_err(fault)?;
-        match recognize(&value) {
-            Recognized::Plain => {}
-            Recognized::Sealed(_) => {
-                known.insert(field.key());
-                found.push((field.key().to_owned(), value.to_vec(), field.line()));
-            }
-            Recognized::Malformed(error) => {
-                return Err(damaged(error, field.key(), field.line()));
-            }
-        }
-    }
-    for (name, value) in secret.annotations() {
-        let Some(key) = name.strip_prefix(ANNOTATION_PREFIX) else {
-            continue;
-        };
-        match recognize(value.text.as_bytes()) {
-            Recognized::Plain => {}
-            Recognized::Malformed(error) => return Err(damaged(error, key, value.line)),
-            Recognized::Sealed(_) if !known.insert(key) => {
-                return Err(Failure::refused(anyhow!(
-                    "`{}` is sealed twice, in its annotation on line {} and in a field",
-                    printable(key, 80),
-                    value.line
-                ))
-                .hint("keep one of the two"));
-            }
-            Recognized::Sealed(_) => {
-                found.push((key.to_owned(), value.text.as_bytes().to_vec(), value.line));
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn damaged(error: jwe_envelope::ParseError, key: &str, line: usize) -> Failure {
-    Failure::refused(anyhow::Error::new(error).context(format!(
-        "`{}` on line {line} is a damaged envelope",
-        printable(key, 80)
-    )))
-    .hint("take the envelope from version control again, or give the field its value again with `privy set`")
 }
 
 /// No one vouches for a value that could be opened anywhere, or that cannot be opened here.

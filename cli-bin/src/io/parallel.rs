@@ -102,8 +102,28 @@ impl Progress {
             return;
         }
         self.last = Some(now);
-        let _ = write!(io.stderr, "\r{verb} {done} of {} files\x1b[K", self.total);
+        let left = self
+            .left(now, done)
+            .map_or_else(String::new, |left| format!(", {left}"));
+        let _ = write!(
+            io.stderr,
+            "\r{verb} {done} of {} files{left}\x1b[K",
+            self.total
+        );
         let _ = io.stderr.flush();
+    }
+
+    /// How much longer it takes at this speed, where that is worth knowing.
+    fn left(&self, now: Instant, done: usize) -> Option<String> {
+        let spent = now.duration_since(self.begun).as_secs_f64();
+        let rest = self.total.checked_sub(done).filter(|_| done > 0)?;
+        #[allow(clippy::cast_precision_loss, reason = "an estimate for people")]
+        let left = Duration::try_from_secs_f64(spent * rest as f64 / done as f64).ok()?;
+        match left.as_secs() {
+            0..10 => None,
+            seconds @ 10..120 => Some(format!("about {seconds} s left")),
+            seconds => Some(format!("about {} min left", seconds.div_ceil(60))),
+        }
     }
 
     /// Takes the line away.
@@ -163,7 +183,7 @@ mod tests {
         assert_eq!(said(false, &[0, 5]), "", "nobody looks");
         assert_eq!(
             said(true, &[0, 5, 5]),
-            "\rsealing 1 of 9 files\x1b[K\r\x1b[K",
+            "\rsealing 1 of 9 files, about 40 s left\x1b[K\r\x1b[K",
             "once in a while, and gone in the end"
         );
     }

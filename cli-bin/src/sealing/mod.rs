@@ -5,5 +5,6 @@ pub mod manifest;
 pub mod options;
 pub mod other_tools;
 pub mod place;
+pub mod sealed;
 pub mod signing;
 pub mod value;

@@ -87,6 +87,11 @@ impl Manner {
             .try_for_each(|key| key.check_places(binding))
     }
 
+    /// The public keys.
+    pub fn recipients(&self) -> &[RecipientKey] {
+        &self.recipients
+    }
+
     /// How the envelopes are written.
     pub fn form(&self) -> Serialization {
         self.form
@@ -106,14 +111,13 @@ impl Manner {
     }
 
     fn sealer(&self) -> Result<Sealer, Failure> {
-        let sealer = Sealer::new(&self.recipients)
+        Sealer::new(&self.recipients)
             .and_then(|sealer| sealer.serialization(self.form))
             .map_err(|error| {
                 Failure::usage(anyhow::Error::new(error).context("cannot seal for this key")).hint(
                     "give each key once, sixteen at most; the key manager has the card of each",
                 )
-            })?;
-        Ok(sealer.provenance(self.provenance.clone()))
+            })
     }
 }
 
@@ -130,18 +134,31 @@ impl Act<'_> {
     /// # Errors
     /// Exit 1 when the value is refused, exit 2 when a key is not meant for the place.
     pub fn seal(&mut self, value: &[u8], binding: &Binding) -> Result<Sealed, Failure> {
+        let claim = Some(self.manner.provenance.clone());
+        self.seal_as(value, binding, claim, self.manner.signer())
+    }
+
+    /// Seals a value that was sealed before, with what its envelope said of itself; signs it for `signer`.
+    ///
+    /// # Errors
+    /// As [`seal`](Self::seal).
+    pub fn seal_as(
+        &mut self,
+        value: &[u8],
+        binding: &Binding,
+        claim: Option<Provenance>,
+        signer: Option<&SigningKey>,
+    ) -> Result<Sealed, Failure> {
         self.manner.check_places(binding)?;
-        if self.manner.alone {
-            self.sealer = None;
-        }
-        let sealer = match &mut self.sealer {
+        let begun = self.sealer.take().filter(|_| !self.manner.alone);
+        let sealer = match begun {
             Some(sealer) => sealer,
-            empty => empty.insert(self.manner.sealer()?),
+            None => self.manner.sealer()?,
         };
+        let sealer = self.sealer.insert(sealer.provenance(claim));
         let envelope = sealer.seal(value, binding).map_err(|error| {
             Failure::refused(anyhow::Error::new(error).context("cannot seal the value"))
         })?;
-        let signer = self.manner.signer();
         Ok(Sealed {
             text: envelope.to_string(),
             signature: signer

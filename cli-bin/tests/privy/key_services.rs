@@ -397,3 +397,75 @@ async fn a_drill_ends_a_key_and_lists_what_is_sealed_for_it() {
     }
     good(privy(&vault, folder, &lint, b"").await);
 }
+
+/// From version 2 to version 3 of a key: one call for each Secret, no more in a second than asked for, and nothing is
+/// lost when the service goes away in the middle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tree_is_rewrapped_with_one_call_for_each_secret() {
+    const FILES: usize = 12;
+    let vault = FakeVault::start(3).await;
+    vault.add_token("hvs.person", Duration::from_mins(10));
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("old.pem"), vault.recipient(2).to_pem()).unwrap();
+    let fetch = [
+        "key",
+        "fetch",
+        "vault-transit://transit/payments",
+        "--out",
+        "payments.card.json",
+    ];
+    good(privy(&vault, folder, &fetch, b"").await);
+    std::fs::create_dir(folder.join("tree")).unwrap();
+    for number in 0..FILES {
+        let manifest = format!(
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db-{number}\n  namespace: payments\nstringData:\n  \
+             password: canary-{number}\n  token: canary-{number}-too\n"
+        );
+        std::fs::write(folder.join(format!("tree/{number}.yaml")), manifest).unwrap();
+    }
+    let seal = ["seal", "-i", "tree", "--key", "old.pem"];
+    good(privy(&vault, folder, &seal, b"").await);
+    let rewrap = [
+        "rewrap",
+        "--open-with",
+        "vault-transit://transit/payments",
+        "--key",
+        "payments.card.json",
+        "--output",
+        "json",
+        "tree",
+    ];
+    let decryptions = || {
+        let requests = vault.control().requests();
+        let decrypt =
+            |request: &&test_support::fakes::http::Request| request.path.contains("/decrypt/");
+        requests.iter().filter(decrypt).count()
+    };
+
+    // It is away: nothing changes, and not every file is tried.
+    vault.control().set(Fault::status(503));
+    let listed = privy(&vault, folder, &rewrap, b"").await;
+    assert_eq!(listed.status.code(), Some(3));
+
+    vault.control().set(Fault::None);
+    let before = decryptions();
+    let begun = Instant::now();
+    let slowly = [&rewrap[..], &["--calls-per-second", "4"]].concat();
+    let report: Value =
+        serde_json::from_slice(&good(privy(&vault, folder, &slowly, b"").await)).unwrap();
+    assert_eq!(report["summary"]["values"], 2 * FILES);
+    assert_eq!(decryptions() - before, FILES);
+    // The bucket begins full: what is left takes two seconds at four a second.
+    assert!(
+        begun.elapsed() >= Duration::from_millis(1900),
+        "{:?}",
+        begun.elapsed()
+    );
+
+    // Done is done: no further call.
+    let again: Value =
+        serde_json::from_slice(&good(privy(&vault, folder, &rewrap, b"").await)).unwrap();
+    assert_eq!(again["summary"]["values"], 0);
+    assert_eq!(decryptions() - before, FILES);
+}

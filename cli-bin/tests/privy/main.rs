@@ -38,6 +38,7 @@ mod open;
 mod outputs;
 mod project;
 mod render;
+mod rewrap;
 mod rewrite;
 mod schema;
 mod seal;

@@ -109,10 +109,10 @@ impl Sealer {
         Ok(self)
     }
 
-    /// Adds `sealed` to every value that follows.
+    /// Adds `sealed` to every value that follows; with `None`, those have none.
     #[must_use]
-    pub fn provenance(mut self, provenance: Provenance) -> Self {
-        self.provenance = Some(provenance);
+    pub fn provenance(mut self, provenance: impl Into<Option<Provenance>>) -> Self {
+        self.provenance = provenance.into();
         self
     }
 

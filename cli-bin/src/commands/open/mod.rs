@@ -6,7 +6,6 @@ use anyhow::anyhow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jwe_envelope::{ObjectName, Plaintext, Recognized, recognize};
-use kms_backends::Category;
 use serde::Serialize;
 use tokio::time::Instant;
 use unseal_policy::decide::{Admission, Change, Code, Policy, Site, Use};
@@ -18,8 +17,7 @@ use crate::failure::{Exit, Failure};
 use crate::io::files::{self, Audience, Existing};
 use crate::io::{Io, read_bounded};
 use crate::keys::services;
-use crate::opening::{Keyring, open_value};
-use crate::text::printable;
+use crate::opening::{self, Keyring, Usage, open_value};
 
 /// No envelope is longer (1.5 MiB), spaces around it apart.
 const ENVELOPE_LIMIT: usize = 3 * 512 * 1024;
@@ -73,11 +71,7 @@ impl Refused {
 
     fn by_the_webhooks_code(refusal: &OpenRefusal, unwraps: u64) -> Self {
         let message = refusal.to_string();
-        let (code, next_step, category) = (
-            refusal.code(),
-            refusal.refusal.next_step.clone(),
-            refusal.category,
-        );
+        let (code, next_step) = (refusal.code(), refusal.refusal.next_step.clone());
         let next_step = match code {
             // The administrator of the library's words is anyone who runs this command.
             Code::Unbound => {
@@ -93,19 +87,10 @@ impl Refused {
             }
             _ => next_step,
         };
-        let error = match &refusal.refusal.kid {
-            Some(kid) => anyhow!("{} (key {})", refusal.refusal.message, printable(kid, 64)),
-            None => anyhow!("{}", refusal.refusal.message),
-        };
-        let failure = match (category, code) {
-            (Some(Category::Unavailable), _) => Failure::unavailable(error),
-            (_, Code::Misconfigured) => Failure::usage(error),
-            _ => Failure::refused(error),
-        };
         Self {
             code: code.as_str(),
             message,
-            failure: failure.hint(next_step),
+            failure: opening::failure(refusal).hint(next_step),
             unwraps,
         }
     }
@@ -117,8 +102,12 @@ impl Refused {
 
 fn attempt(args: &OpenArgs, io: &mut Io<'_>) -> Result<(Plaintext, u64), Refused> {
     let runtime = services::runtime().map_err(Refused::misconfigured)?;
+    let usage = Usage {
+        allow_unbound: args.allow_unbound,
+        calls_per_second: None,
+    };
     let keyring = runtime
-        .block_on(Keyring::read(&args.key, args.allow_unbound, io))
+        .block_on(Keyring::read(&args.key, usage, io))
         .map_err(Refused::misconfigured)?;
     let envelope = read(io)?;
     let place = Place::of(args).map_err(Refused::misconfigured)?;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jwe_envelope::{Binding, Curve, KeyKind, LocalKey, Place, Sealer, SecretBytes, UnwrapRequest};
-use kms_backends::{KeyEntry, KeyUnwrap, NamespaceSet, Registry, UnwrapError};
+use kms_backends::{Category, KeyEntry, KeyUnwrap, NamespaceSet, Registry, UnwrapError};
 use tokio::time::Instant;
 
 use super::*;
