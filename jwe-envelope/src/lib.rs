@@ -160,7 +160,7 @@ pub use local::{KeyKind, LocalKey, LocalUnwrapError};
 pub use open::Opening;
 pub use openable::{OPENABLE_OPENINGS, RewriteError, is_openable_form, to_openable_form};
 pub use provenance::Provenance;
-pub use recipient::RecipientKey;
+pub use recipient::{RecipientKey, certificate_end};
 pub use recognize::{MAX_ENVELOPE, recognize};
 pub use resemblance::resembles_envelope;
 pub use seal::Sealer;

@@ -15,6 +15,9 @@ use crate::jwk::{Jwk, LONGEST};
 use crate::pem;
 use crate::public_key::{PublicKey, sha256};
 
+/// The blocks of PEM in which a public key is looked for.
+const PUBLIC_LABELS: [&str; 3] = ["PUBLIC KEY", "CERTIFICATE", "RSA PUBLIC KEY"];
+
 /// A public key and the one algorithm it is used with.
 ///
 /// RSA keys have 2048 to 8192 bits and an odd exponent of 65537 or more; elliptic-curve keys are valid points of P-256,
@@ -48,15 +51,21 @@ impl RecipientKey {
     /// that the private half answers to.
     ///
     /// # Errors
-    /// [`KeyError::PrivateKey`] for private keys (PKCS#8, PKCS#1, SEC 1, OpenSSH); [`KeyError::Unreadable`] for what is
-    /// not PEM or holds no key; and what is wrong with the key itself.
+    /// [`KeyError::PrivateKey`] for private keys (PKCS#8, PKCS#1, SEC 1, OpenSSH); [`KeyError::SeveralBlocks`] for more
+    /// than one bare key; [`KeyError::Utf16`] and [`KeyError::Der`] for other forms of a file, and
+    /// [`KeyError::Unreadable`] for what is not PEM or holds no key; and what is wrong with the key itself.
     pub fn from_pem(pem: &[u8], algorithm: Option<KeyManagement>) -> Result<Self, KeyError> {
         let text = text(pem)?;
         if pem::labels(text).any(|label| label.ends_with("PRIVATE KEY")) {
             return Err(KeyError::PrivateKey);
         }
-        let block = pem::first(text, &["PUBLIC KEY", "CERTIFICATE", "RSA PUBLIC KEY"])?
-            .ok_or(KeyError::Unreadable)?;
+        let block = pem::first(text, &PUBLIC_LABELS)?.ok_or(KeyError::Unreadable)?;
+        // A chain has several certificates, and the first is the one that is meant; of bare keys none says so.
+        let keys = pem::labels(text).filter(|label| label.ends_with("PUBLIC KEY"));
+        match keys.count() {
+            0 | 1 => {}
+            count => return Err(KeyError::SeveralBlocks(count)),
+        }
         let public = match block.label {
             "CERTIFICATE" => from_certificate(&block.der)?,
             "RSA PUBLIC KEY" => PublicKey::from_pkcs1(&block.der)?,
@@ -219,8 +228,29 @@ pub(crate) fn text(bytes: &[u8]) -> Result<&str, KeyError> {
     if bytes.len() > LONGEST {
         return Err(too_long(bytes));
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| KeyError::Unreadable)?;
+    if is_utf_16(bytes) {
+        return Err(KeyError::Utf16);
+    }
+    let unreadable = || {
+        // A SEQUENCE of more than 127 bytes, as every key in DER is.
+        match bytes {
+            [0x30, 0x81..=0x83, ..] => KeyError::Der,
+            _ => KeyError::Unreadable,
+        }
+    };
+    let text = std::str::from_utf8(bytes).map_err(|_| unreadable())?;
     Ok(text.trim_start_matches('\u{feff}').trim())
+}
+
+/// By its byte order mark, or because every other byte is zero.
+fn is_utf_16(bytes: &[u8]) -> bool {
+    match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
+        [first, second, third, fourth, ..] => {
+            (*first == 0 && *third == 0) != (*second == 0 && *fourth == 0)
+        }
+        _ => false,
+    }
 }
 
 fn too_long(bytes: &[u8]) -> KeyError {
@@ -230,11 +260,26 @@ fn too_long(bytes: &[u8]) -> KeyError {
     }
 }
 
+fn certificate(der: &[u8]) -> Result<x509_cert::Certificate, KeyError> {
+    x509_cert::Certificate::from_der(der).map_err(|_| KeyError::Unreadable)
+}
+
+/// When the certificate of a PEM file ends (`notAfter`, Unix seconds), for a person who is to be told; of a chain, the
+/// first one's. `None` for a file whose key is not that of a certificate. Whether the key is used does not depend on it.
+pub fn certificate_end(pem: &[u8]) -> Option<u64> {
+    let block = pem::first(text(pem).ok()?, &PUBLIC_LABELS).ok()??;
+    if block.label != "CERTIFICATE" {
+        return None;
+    }
+    let certificate = certificate(&block.der).ok()?;
+    let end = certificate.tbs_certificate().validity().not_after;
+    Some(end.to_unix_duration().as_secs())
+}
+
 fn from_certificate(der: &[u8]) -> Result<PublicKey, KeyError> {
     use ::der::Encode as _;
 
-    let certificate = x509_cert::Certificate::from_der(der).map_err(|_| KeyError::Unreadable)?;
-    let spki = certificate
+    let spki = certificate(der)?
         .tbs_certificate()
         .subject_public_key_info()
         .to_der()

@@ -386,7 +386,7 @@ impl Chooser {
     fn given_key(&mut self, path: &Path, io: &mut Io<'_>) -> Result<Arc<SealKey>, Failure> {
         let required = self.require_trusted || Settings::load(io)?.trust_required;
         self.key(path, |store, key, bytes| {
-            refuse_expired(key, io.now)?;
+            check_end(key, io)?;
             let (standing, voucher) = match &key.card_name {
                 Some(name) => (
                     store.standing(name, &key.recipient),
@@ -424,7 +424,7 @@ impl Chooser {
         io: &mut Io<'_>,
     ) -> Result<Arc<SealKey>, Failure> {
         self.key(path, |store, key, bytes| {
-            refuse_expired(key, io.now)?;
+            check_end(key, io)?;
             let signer = signer_path
                 .map(|path| rule_signer(path, key, store, io))
                 .transpose()?
@@ -672,8 +672,17 @@ fn remember(saved: Result<(), Failure>, io: &mut Io<'_>) {
     }
 }
 
-/// The key manager wants no one to seal for a key after the date on its card.
-fn refuse_expired(key: &SealKey, now: u64) -> Result<(), Failure> {
+/// The key manager wants no one to seal for a key after the date on its card. That of a certificate is about the
+/// certificate, and only said.
+fn check_end(key: &SealKey, io: &mut Io<'_>) -> Result<(), Failure> {
+    let now = io.now;
+    if let Some(end) = key.certificate_end.filter(|end| now > *end) {
+        io.say(format_args!(
+            "warning: the certificate `{}` ended on {}; ask the key manager whether its key is still in use",
+            key.path.shown(),
+            crate::time::format(end)
+        ));
+    }
     let Some(end) = key.not_after.filter(|end| now > *end) else {
         let compared = key.compared.as_ref().and_then(|card| card.not_after);
         return match compared.filter(|end| now > *end) {

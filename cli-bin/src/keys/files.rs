@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use jwe_envelope::key_card::CardPlaces;
-use jwe_envelope::{Binding, CardKey, KeyCard, RecipientKey, Scope};
+use jwe_envelope::{Binding, CardKey, KeyCard, KeyError, RecipientKey, Scope, certificate_end};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -34,6 +34,8 @@ pub struct SealKey {
     pub retired: Vec<String>,
     /// When its card says that no one should seal for it any more, Unix seconds.
     pub not_after: Option<u64>,
+    /// When its certificate ends, if it was given as one, Unix seconds.
+    pub certificate_end: Option<u64>,
     /// What its card said when the user compared the key, which holds whatever the file says now.
     pub compared: Option<ComparedCard>,
     /// Where it was read.
@@ -49,6 +51,19 @@ pub fn read_key_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
         Some(uri) => fetch::card_from(&uri).map(|card| Zeroizing::new(card.into_bytes())),
         None => files::read(path, KEY_FILE_LIMIT),
     }
+}
+
+/// The next step for a key in a form that is not read; `kind` is the flag of `openssl pkey` for it.
+pub fn other_form(error: &KeyError, path: &Path, kind: &str) -> Option<String> {
+    let file = shell_path(path);
+    Some(match error {
+        KeyError::Utf16 => format!("save it as UTF-8: iconv -f UTF-16 -t UTF-8 {file} > key.pem"),
+        KeyError::Der => format!("convert it: openssl pkey {kind}-inform DER -in {file} -out key.pem"),
+        KeyError::SeveralBlocks(_) => {
+            "keep the key that is meant in a file of its own; several keys are given with several flags".to_owned()
+        }
+        _ => return None,
+    })
 }
 
 impl SealKey {
@@ -78,8 +93,14 @@ impl SealKey {
                 .hint("ask the key manager for the key card, or for the public key as PEM or JWK")
         };
         if !is_card(bytes) {
-            let recipient =
-                RecipientKey::from_bytes(bytes).map_err(|error| unusable(error.into()))?;
+            let recipient = RecipientKey::from_bytes(bytes).map_err(|error| {
+                let step = other_form(&error, path, "-pubin ");
+                let failure = unusable(error.into());
+                match step {
+                    Some(step) => failure.hint(step),
+                    None => failure,
+                }
+            })?;
             return Ok(Self {
                 recipient,
                 card_name: None,
@@ -88,6 +109,7 @@ impl SealKey {
                 places: CardPlaces::default(),
                 retired: Vec::new(),
                 not_after: None,
+                certificate_end: certificate_end(bytes),
                 compared: None,
                 path: path.to_owned(),
             });
@@ -104,6 +126,7 @@ impl SealKey {
             places: key.places.clone(),
             retired: retired_beside(key, &card),
             not_after: key.not_after,
+            certificate_end: None,
             compared: None,
             path: path.to_owned(),
         })

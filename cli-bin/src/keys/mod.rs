@@ -14,5 +14,5 @@ pub mod signed;
 pub mod trust;
 
 pub use chooser::{Choice, Chooser, Fallback};
-pub use files::{KEY_FILE_LIMIT, SealKey, changed, label, read_key_file};
+pub use files::{KEY_FILE_LIMIT, SealKey, changed, label, other_form, read_key_file};
 pub use names::{is_card, is_private, name_of_file};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use jwe_envelope::LocalKey;
+use jwe_envelope::{KeyError, LocalKey};
 use kms_backends::layer::{Observe, Quota, RateLimit, TokenBucket};
 use kms_backends::local::LocalBackend;
 use kms_backends::{Category, Connector, KeyEntry, KeyUri, NamespaceSet, Observer, Registry};
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::failure::Failure;
 use crate::io::{Io, files};
 use crate::keys::services;
-use crate::keys::{KEY_FILE_LIMIT, is_private};
+use crate::keys::{KEY_FILE_LIMIT, is_private, other_form};
 use crate::text::Shown as _;
 
 /// How keys may be used.
@@ -141,19 +141,15 @@ impl Maker {
 
     fn local(&self, path: &Path, io: &mut Io<'_>) -> Result<KeyEntry, Failure> {
         let bytes = files::read(path, KEY_FILE_LIMIT)?;
-        if !is_private(&bytes) {
-            return Err(
-                Failure::usage(anyhow!("`{}` holds no private key", path.shown()))
-                    .hint("opening needs the private key; the public one is for sealing"),
-            );
-        }
-        files::warn_if_shared(path, io);
-        let key = LocalKey::from_bytes(&bytes, None).map_err(|error| {
-            Failure::usage(
-                anyhow::Error::new(error).context(format!("cannot use the key `{}`", path.shown())),
-            )
-            .hint("PKCS#8 PEM without passphrase and private JWK are understood")
+        let key = LocalKey::from_bytes(&bytes, None);
+        let key = key.map_err(|error| match other_form(&error, path, "") {
+            Some(step) => unusable(error, path).hint(step),
+            None if is_private(&bytes) => unusable(error, path)
+                .hint("PKCS#8 PEM without passphrase and private JWK are understood"),
+            None => Failure::usage(anyhow!("`{}` holds no private key", path.shown()))
+                .hint("opening needs the private key; the public one is for sealing"),
         })?;
+        files::warn_if_shared(path, io);
         let backend = LocalBackend::from_key(key);
         let recipient = backend.recipient().clone();
         let alias = backend
@@ -172,4 +168,10 @@ impl Maker {
         }
         Ok(entry.build())
     }
+}
+
+fn unusable(error: KeyError, path: &Path) -> Failure {
+    Failure::usage(
+        anyhow::Error::new(error).context(format!("cannot use the key `{}`", path.shown())),
+    )
 }

@@ -24,6 +24,7 @@ mod hostile;
 mod inspect;
 mod integrations;
 mod key;
+mod key_forms;
 #[cfg(feature = "vault")]
 mod key_services;
 #[cfg(all(unix, feature = "kms-plugin"))]

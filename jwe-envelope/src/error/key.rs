@@ -38,6 +38,9 @@ pub enum KeyError {
         /// What is wrong.
         why: CardFault,
     },
+    /// A key in binary DER, where PEM is read.
+    #[error("the file is binary DER, and PEM is needed")]
+    Der,
     /// The same key occurs twice in a card.
     #[error("key {number} of the card is the same as an earlier one")]
     Duplicate {
@@ -77,6 +80,9 @@ pub enum KeyError {
         "this is a private key; seal with the public key or the key card, and keep this file away from here"
     )]
     PrivateKey,
+    /// A PEM file with more than one key.
+    #[error("the file contains {0} keys, and nothing says which one is meant")]
+    SeveralBlocks(usize),
     /// A JWK Set with more than one private key.
     #[error("the set contains {0} private keys; exactly one is needed")]
     SeveralKeys(usize),
@@ -106,6 +112,9 @@ pub enum KeyError {
     /// A size that we do not generate.
     #[error("RSA {0} is not generated; 2048, 3072 and 4096 bits are")]
     UnsupportedSize(u32),
+    /// A file that was saved as UTF-16, as PowerShell and Notepad do.
+    #[error("the file is not UTF-8 text but UTF-16")]
+    Utf16,
 }
 
 /// What is wrong with one key of a key card.

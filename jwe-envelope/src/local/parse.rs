@@ -55,6 +55,11 @@ fn from_pem(text: &str, algorithm: Option<KeyManagement>) -> Result<LocalKey, Ke
         return Err(KeyError::Encrypted);
     }
     let wanted = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"];
+    let keys = pem::labels(text).filter(|label| wanted.contains(label));
+    match keys.count() {
+        0 | 1 => {}
+        count => return Err(KeyError::SeveralBlocks(count)),
+    }
     let Some(block) = pem::first(text, &wanted)? else {
         return Err(not_ours(text));
     };
