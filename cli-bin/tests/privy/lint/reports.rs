@@ -195,3 +195,41 @@ fn many_files_are_checked_on_all_cores_and_reported_in_order() {
     assert!(paths.is_sorted(), "{paths:?}");
     assert_eq!(ended.json()["summary"]["secrets"], 300);
 }
+
+/// GitHub refuses a run with more results; what is left out is said, and the gravest stay.
+#[test]
+fn sarif_has_at_most_what_code_scanning_takes() {
+    let bench = Bench::new();
+    let mut manifests = String::new();
+    for number in 0..510 {
+        use std::fmt::Write as _;
+        write!(
+            manifests,
+            "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: s{number}, namespace: b}}\nstringData:\n"
+        )
+        .unwrap();
+        for key in 0..50 {
+            writeln!(manifests, "  k{key}: v").unwrap();
+        }
+    }
+    bench.write("many.yaml", manifests);
+    let lint = [
+        "lint",
+        "--output",
+        "sarif",
+        "--key",
+        "payments.card.json",
+        ".",
+    ];
+    let ended = bench.run(&lint, "");
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    let log = ended.json();
+    let run = &log["runs"][0];
+    assert_eq!(run["results"].as_array().unwrap().len(), 25_000);
+    let notes = run["invocations"][0]["toolExecutionNotifications"].to_string();
+    assert!(notes.contains("500 findings are left out"), "{notes}");
+    for rule in run["tool"]["driver"]["rules"].as_array().unwrap() {
+        let severity = rule["properties"]["security-severity"].as_str().unwrap();
+        assert!(severity.parse::<f32>().unwrap() <= 10.0);
+    }
+}

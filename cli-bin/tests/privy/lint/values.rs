@@ -278,6 +278,23 @@ fn sizes_are_found() {
     );
 }
 
+/// What `seal` takes, `lint` takes: a Secret holds 1,048,576 bytes.
+#[test]
+fn the_largest_secret_is_not_too_large() {
+    let bench = Bench::trusting();
+    let seal = ["seal", "-i", "--key", "payments.card.json", "db.yaml"];
+    let of = |length: usize| {
+        let value = "x".repeat(length);
+        secret("db", "payments", &format!("stringData:\n  a: {value}\n"))
+    };
+    bench.write("db.yaml", of(1024 * 1024));
+    bench.run(&seal, "").succeeded();
+    let lint = ["lint", "--key", "payments.card.json", "db.yaml"];
+    bench.run(&lint, "").succeeded();
+    bench.write("db.yaml", of(1024 * 1024 + 1));
+    bench.run(&seal, "").failed(1, "1 MiB");
+}
+
 #[test]
 fn yaml_that_cannot_be_read_is_shown_with_a_caret() {
     let bench = Bench::new();

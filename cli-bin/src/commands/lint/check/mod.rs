@@ -4,7 +4,7 @@ mod say;
 
 use std::collections::{HashMap, HashSet};
 
-use jwe_envelope::{Recognized, recognize};
+use jwe_envelope::{Envelope, Recognized, recognize};
 use secret_walker::{
     ANNOTATION_PREFIX, Field, FieldPath, Located, Manifest, ManifestSecret, SIGNATURE_PREFIX,
     Section, may_hold_secret, validate_key,
@@ -217,7 +217,7 @@ impl FileCheck<'_, '_> {
                 if refused || judge.stays_closed(&recognized, value, &seat) {
                     return value.len();
                 }
-                let most = opened_len(value);
+                let most = opened_len(envelope);
                 sealed.push(Opened {
                     key: seat.key.to_owned(),
                     most,
@@ -366,30 +366,43 @@ fn fits_annotation(key: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The most bytes that the value of an envelope can have, by the length of its ciphertext.
-fn opened_len(text: &[u8]) -> usize {
-    let text = text.trim_ascii();
-    let ciphertext = if text.starts_with(b"{") {
-        serde_json::from_slice::<serde_json::Value>(text)
-            .ok()
-            .and_then(|json| json.get("ciphertext")?.as_str().map(str::len))
-            .unwrap_or(text.len())
-    } else {
-        text.split(|byte| *byte == b'.')
-            .nth(3)
-            .map_or(text.len(), <[u8]>::len)
+/// The most bytes that may be in an envelope: exact for GCM, and CBC adds at least one byte of padding.
+fn opened_len(envelope: &Envelope<'_>) -> usize {
+    let padding = match envelope.content_encryption() {
+        Ok(encryption) => usize::from(encryption.as_str().contains("CBC")),
+        Err(_) => 0,
     };
-    ciphertext / 4 * 3 + ciphertext % 4
+    envelope.ciphertext_len().saturating_sub(padding)
 }
 
 #[cfg(test)]
 mod tests {
+    use jwe_envelope::{Binding, ContentEncryption, KeyKind, LocalKey, Sealer};
+
     use super::opened_len;
 
     #[test]
     fn the_length_of_a_value_is_bounded_by_its_ciphertext() {
-        assert_eq!(opened_len(b"a.b.c.AAAA.e"), 3);
-        assert_eq!(opened_len(b"a.b.c..e"), 0);
-        assert_eq!(opened_len(br#"{"ciphertext":"AAAAAA"}"#), 5);
+        let key = LocalKey::generate(KeyKind::Rsa(2048)).unwrap();
+        let recipients = [key.recipient().clone()];
+        for (encryption, most) in [
+            (ContentEncryption::A256Gcm, 0),
+            (ContentEncryption::A256CbcHs512, 15),
+        ] {
+            for length in [0, 1, 15, 16, 17, 1000] {
+                let mut sealer = Sealer::new(&recipients)
+                    .unwrap()
+                    .content_encryption(encryption)
+                    .unwrap();
+                let envelope = sealer
+                    .seal(&vec![b'x'; length], &Binding::anywhere())
+                    .unwrap();
+                let counted = opened_len(&envelope);
+                assert!(
+                    counted >= length && counted - length <= most,
+                    "{encryption:?}: {length} is counted as {counted}"
+                );
+            }
+        }
     }
 }

@@ -2,10 +2,13 @@
 use serde_json::{Value, json};
 
 use crate::commands::lint::finding::{Finding, Outcome};
-use crate::project::lint::rules::{Rule, RuleId};
+use crate::project::lint::rules::{Level, Rule, RuleId};
 use crate::text::one_line;
 
 const HELP: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/lint.md");
+
+/// The most results of a run that GitHub's code scanning takes.
+const MOST_RESULTS: usize = 25_000;
 
 /// One log with one run. Neither values nor excerpts are in it.
 pub fn print(outcome: &Outcome) -> String {
@@ -13,7 +16,24 @@ pub fn print(outcome: &Outcome) -> String {
         .iter()
         .map(|rule| descriptor(rule.rule()))
         .collect();
-    let results: Vec<Value> = outcome.findings.iter().map(result).collect();
+    // The gravest first, where not all of them fit; their order stays.
+    let mut kept: Vec<_> = outcome.findings.iter().enumerate().collect();
+    kept.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.rule.rule().level));
+    kept.truncate(MOST_RESULTS);
+    kept.sort_by_key(|(index, _)| *index);
+    let results: Vec<Value> = kept.iter().map(|(_, finding)| result(finding)).collect();
+    let left_out = outcome.findings.len() - results.len();
+    let mut notifications: Vec<Value> = outcome
+        .not_checked
+        .iter()
+        .map(|line| notification("note", &format!("not checked: {line}")))
+        .collect();
+    if left_out > 0 {
+        let text = format!(
+            "{left_out} findings are left out: code scanning takes {MOST_RESULTS}. `privy lint --output json` lists all"
+        );
+        notifications.push(notification("warning", &text));
+    }
     let log = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -28,14 +48,16 @@ pub fn print(outcome: &Outcome) -> String {
             "columnKind": "unicodeCodePoints",
             "invocations": [{
                 "executionSuccessful": true,
-                "toolExecutionNotifications": outcome.not_checked.iter().map(|line| json!({
-                    "level": "note", "message": { "text": one_line(&format!("not checked: {line}")) },
-                })).collect::<Vec<_>>(),
+                "toolExecutionNotifications": notifications,
             }],
             "results": results,
         }],
     });
     format!("{log:#}\n")
+}
+
+fn notification(level: &str, text: &str) -> Value {
+    json!({ "level": level, "message": { "text": one_line(text) } })
 }
 
 fn descriptor(rule: &Rule) -> Value {
@@ -50,7 +72,15 @@ fn descriptor(rule: &Rule) -> Value {
             "markdown": format!("{}\n\n**Next step:** {}.", rule.why, rule.next),
         },
         "defaultConfiguration": { "level": rule.level.as_str() },
-        "properties": { "tags": ["security"] },
+        "properties": {
+            "tags": ["security"],
+            // A score as CVSS has it, by which code scanning sorts; notes have none.
+            "security-severity": match rule.level {
+                Level::Error => "8.0",
+                Level::Warning => "5.0",
+                Level::Note => "0.0",
+            },
+        },
     })
 }
 
