@@ -84,7 +84,7 @@ fn dispatch(cli: Cli, io: &mut Io<'_>) -> Result<Exit, Failure> {
         Command::Open(args) => commands::open::run(&args, io),
         Command::Render(args) => commands::render::run(&args, io),
         Command::Rewrap(args) => commands::rewrap::run(&args, io),
-        Command::Seal(args) => commands::seal::run(&args, io),
+        Command::Seal(args) => commands::seal::run(args, io),
         Command::Set(args) => commands::set::run(&args, io),
         Command::Sign(args) => commands::sign::run(&args, io),
     }

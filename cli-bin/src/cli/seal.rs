@@ -31,7 +31,7 @@ Where an envelope may be opened is part of it. What you leave open makes it wide
   --for 'payments/*/*'            any field of any Secret of the namespace
   --anywhere                      any namespace")]
 pub struct SealArgs {
-    /// Manifests to seal, folders of them, or patterns such as `prod/**/*.yaml`; standard input when there is none
+    /// Manifests to seal, folders of them, or patterns such as `prod/**/*.yaml`; standard input when there is none, or for `-`
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Write the sealed manifests back into their files: all of them, or none when one is refused

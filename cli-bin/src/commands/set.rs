@@ -1,4 +1,6 @@
 //! `privy set`: one field of a manifest gets its first or a new value; nothing else is read or touched.
+use std::path::Path;
+
 use anyhow::anyhow;
 use jwe_envelope::{Recognized, recognize};
 use secret_walker::{
@@ -393,10 +395,26 @@ fn new_manifest(asked: &Asked, args: &SetArgs, choice: &Choice) -> Result<String
             .hint("names are of small letters, digits and `-`"));
         }
     }
+    if is_json(&args.file) {
+        let secret = serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": { "name": name, "namespace": namespace },
+            "type": "Opaque",
+            "stringData": {},
+        });
+        return Ok(format!("{secret:#}\n"));
+    }
     let (name, namespace) = (yaml_word(name), yaml_word(namespace));
     Ok(format!(
         "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: {namespace}\ntype: Opaque\n"
     ))
+}
+
+/// Whether a new file is to be JSON.
+fn is_json(file: &Path) -> bool {
+    file.extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("json"))
 }
 
 /// A name of Kubernetes, quoted where YAML would read it as a number, a truth value or nothing.

@@ -7,6 +7,7 @@ pub mod lint;
 mod paths;
 mod reader;
 mod rules;
+pub mod source;
 pub mod walk;
 
 pub use file::{Project, ProjectFault};

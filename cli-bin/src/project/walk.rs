@@ -41,6 +41,8 @@ pub struct Expanded {
     pub inputs: Vec<Input>,
     /// Folders that were not searched, and may hold a Secret.
     pub left_out: Vec<PathBuf>,
+    /// Folders that could not be read.
+    pub unreadable: Vec<PathBuf>,
 }
 
 impl Expanded {
@@ -50,11 +52,18 @@ impl Expanded {
         if let Some(words) = left_out_words(names.iter().map(String::as_str)) {
             io.say(format_args!("note: not searched: {words}"));
         }
+        for folder in &self.unreadable {
+            io.say(format_args!(
+                "note: not searched, because it cannot be read: `{}`",
+                folder.shown()
+            ));
+        }
     }
 
     /// The same for programs: `None` when every folder was searched.
     pub fn left_out_json(&self) -> Option<serde_json::Value> {
-        let names: Vec<_> = self.left_out.iter().map(|folder| written(folder)).collect();
+        let folders = self.left_out.iter().chain(&self.unreadable);
+        let names: Vec<_> = folders.map(|folder| written(folder)).collect();
         (!names.is_empty()).then(|| serde_json::json!(names))
     }
 }
@@ -102,13 +111,19 @@ fn collect(
     fits: &dyn Fn(&Path) -> bool,
     expanded: &mut Expanded,
 ) -> Result<(), Failure> {
-    let Expanded { inputs, left_out } = expanded;
+    let Expanded {
+        inputs,
+        left_out,
+        unreadable,
+    } = expanded;
     walk(
         folder,
         &mut Collect {
+            root: folder,
             fits,
             inputs,
             left_out,
+            unreadable,
         },
     )
 }
@@ -293,9 +308,11 @@ pub fn left_out_words<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<St
 
 /// Collects the files that fit.
 struct Collect<'c> {
+    root: &'c Path,
     fits: &'c dyn Fn(&Path) -> bool,
     inputs: &'c mut Vec<Input>,
     left_out: &'c mut Vec<PathBuf>,
+    unreadable: &'c mut Vec<PathBuf>,
 }
 
 impl Visitor for Collect<'_> {
@@ -313,9 +330,16 @@ impl Visitor for Collect<'_> {
         self.left_out.push(folder.to_owned());
     }
 
+    /// One that was named must be readable; one within it is passed over, with a word.
     fn unreadable(&mut self, folder: &Path, reason: anyhow::Error) -> Result<(), Failure> {
+        if folder != self.root {
+            self.unreadable
+                .push(folder.strip_prefix(".").unwrap_or(folder).to_owned());
+            return Ok(());
+        }
         let context = format!("cannot read the folder `{}`", folder.shown());
-        Err(Failure::usage(reason.context(context)))
+        Err(Failure::usage(reason.context(context))
+            .hint("check who may read it, or name the files themselves"))
     }
 }
 

@@ -5,7 +5,9 @@ use anyhow::anyhow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jwe_envelope::{Binding, FoundPlace, ObjectName, Recognized, recognize};
-use secret_walker::{ANNOTATION_PREFIX, Edits, Field, Located, ManifestSecret, Section, WalkError};
+use secret_walker::{
+    ANNOTATION_PREFIX, Edits, Field, Located, ManifestSecret, Section, WalkError, validate_key,
+};
 
 use crate::cli::groups::Layout;
 use crate::failure::{Failure, fault};
@@ -254,6 +256,13 @@ pub fn seal_plain_values<'a>(
                 ));
             }
             warnings.extend(doubts.into_iter().map(doubt));
+        }
+        // One with a `*` is refused with words of its own, because it would be a pattern.
+        if !field.key().ends_with('*')
+            && let Err(error) = validate_key(field.key())
+        {
+            return Err(at(Failure::refused(error))
+                .hint("rename the key: a key is of letters, digits, `-`, `_` and `.`"));
         }
         let layout = layout::of_key(secret, field.key(), sealing.layout);
         layout::check(field.key(), layout, sealing.manner.form()).map_err(at)?;

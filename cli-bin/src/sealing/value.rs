@@ -203,6 +203,11 @@ pub fn doubts(bytes: &[u8]) -> Vec<&'static str> {
             "it contains `${…}`, and what replaces that in files, such as Flux, cannot reach inside an envelope",
         );
     }
+    if text.contains("{{") && text.contains("}}") {
+        doubts.push(
+            "it contains `{{…}}`, and what renders that in files, such as Helm, cannot reach inside an envelope",
+        );
+    }
     let words = line.unwrap_or(text);
     if words.starts_with([' ', '\t']) {
         doubts.push("it begins with whitespace");
@@ -284,6 +289,7 @@ mod tests {
         for (value, expected) in [
             ("hunter2\n", "newline"),
             ("hunter2\r\n", "newline"),
+            ("{{ .Values.password }}", "{{…}}"),
             (" hunter2", "begins with whitespace"),
             ("hunter2\t", "ends with whitespace"),
             ("hunter2 \n", "ends with whitespace"),

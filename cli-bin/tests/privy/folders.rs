@@ -423,3 +423,89 @@ fn files_that_cannot_be_read_are_refused_with_a_next_step() {
         bench.run(&seal, "").failed(1, words).hints(next);
     }
 }
+
+/// In a folder, what is no manifest keeps none from being sealed; a file that is named is meant.
+#[test]
+fn what_is_no_manifest_is_passed_over_with_a_word() {
+    let bench = Bench::trusting();
+    let template = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {{ .Release.Name }}\nstringData:\n{{- range .Values.x }}\n  a: b\n{{- end }}\n";
+    bench.write("chart.yaml", template);
+    bench.write("data.json", vec![b'x'; 16 * 1024 * 1024 + 1]);
+    bench.write("ok.yaml", manifest("ok"));
+    let seal = ["seal", "-i", "--key", "payments.card.json"];
+    let ended = bench.run(&[&seal[..], &["."]].concat(), "").succeeded();
+    for words in [
+        "note: chart.yaml: not looked at: it is a template",
+        "note: data.json: not looked at: ",
+        "ok.yaml: 1 value sealed",
+        "5 files checked: 1 value in 1 of them sealed",
+    ] {
+        assert!(ended.stderr.contains(words), "{words:?}\n{}", ended.stderr);
+    }
+    let json = bench.run(&[&seal[..], &["--output", "json", "."]].concat(), "");
+    let report = json.succeeded().json();
+    crate::outputs::fits("seal", &report);
+    assert_eq!(report["files"][0]["outcome"], "passed-over", "{report:#}");
+    for file in ["chart.yaml", "data.json"] {
+        bench
+            .run(&[&seal[..], &[file]].concat(), "")
+            .failed(if file == "data.json" { 2 } else { 1 }, "error: ");
+    }
+}
+
+/// Root can read everything, and then nothing is left out.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_read_is_named() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let bench = Bench::trusting();
+    std::fs::create_dir(bench.path("closed")).unwrap();
+    bench.write("ok.yaml", manifest("ok"));
+    let mode = |mode| std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(bench.path("closed"), mode(0o000)).unwrap();
+    let readable = std::fs::read_dir(bench.path("closed")).is_ok();
+    let seal = ["seal", "-i", "--key", "payments.card.json", "."];
+    let ended = bench.run(&seal, "").succeeded();
+    std::fs::set_permissions(bench.path("closed"), mode(0o700)).unwrap();
+    assert!(
+        ended.stderr.contains("ok.yaml: 1 value sealed"),
+        "{}",
+        ended.stderr
+    );
+    assert_ne!(
+        readable,
+        ended
+            .stderr
+            .contains("note: not searched, because it cannot be read: `closed`"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_dash_is_standard_input() {
+    let bench = Bench::trusting();
+    let seal = ["seal", "--key", "payments.card.json", "-"];
+    let ended = bench.run(&seal, manifest("db")).succeeded();
+    assert!(ended.text().contains("eyJlbmMiOi"), "{}", ended.text());
+    let several = ["seal", "-i", "--key", "payments.card.json", "-", "a.yaml"];
+    bench
+        .run(&several, "")
+        .failed(2, "`-` is standard input")
+        .hints("./-");
+}
+
+#[test]
+fn a_key_that_kubernetes_does_not_take_is_named_with_its_line() {
+    let bench = Bench::trusting();
+    bench.write(
+        "db.yaml",
+        format!("{HEAD}stringData:\n  my key: hunter22\n"),
+    );
+    let seal = ["seal", "-i", "--key", "payments.card.json", "db.yaml"];
+    bench
+        .run(&seal, "")
+        .failed(1, "on line 7")
+        .hints("rename the key");
+}

@@ -359,3 +359,29 @@ fn a_value_that_is_sealed_already_is_not_sealed_over() {
         .run(&[&set[..], &["--raw"]].concat(), bench.sealed("x"))
         .succeeded();
 }
+
+#[test]
+fn a_new_json_file_is_json() {
+    let bench = Bench::trusting();
+    for key in ["password", "token"] {
+        let set = [
+            "set",
+            "db.json",
+            key,
+            "--name",
+            "db",
+            "--namespace",
+            "payments",
+            "--key",
+            "payments.card.json",
+        ];
+        bench.run(&set, "hunter2").succeeded();
+    }
+    let secret: serde_json::Value = serde_json::from_slice(&bench.read("db.json")).unwrap();
+    assert_eq!(secret["metadata"]["namespace"], "payments");
+    for key in ["password", "token"] {
+        let envelope = secret["stringData"][key].as_str().unwrap();
+        let opened = bench.open(&format!("payments/db/{key}"), envelope);
+        assert_eq!(opened.succeeded().text(), "hunter2");
+    }
+}

@@ -25,6 +25,7 @@ use crate::keys::earlier::Earlier;
 use crate::keys::trust::Store;
 use crate::keys::{Choice, Chooser, services};
 use crate::opening::{Keyring, Usage};
+use crate::project::source::{self, Source};
 use crate::project::walk::{self, Input};
 use crate::sealing::options::Manner;
 use crate::text::Shown as _;
@@ -44,6 +45,8 @@ enum Outcome {
     Passed,
     /// Named, and without a Secret.
     NoSecret,
+    /// Found, and not looked at, for this reason.
+    PassedOver(String),
     /// Opened and sealed again, as far as that was due.
     Done { counts: Counts, plan: Arc<Plan> },
     /// As it was.
@@ -91,7 +94,7 @@ pub fn run(args: &RewrapArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let stop = AtomicBool::new(false);
     let mut outcomes = Vec::with_capacity(expanded.inputs.len());
     for batch in expanded.inputs.chunks(BATCH) {
-        let sources = parallel::map(batch, parallel::workers(None), &mut |_| (), read);
+        let sources = parallel::map(batch, parallel::workers(None), &mut |_| (), source::read);
         let mut ended: Vec<Option<Outcome>> = Vec::with_capacity(batch.len());
         let mut jobs = Vec::new();
         for (index, (input, source)) in batch.iter().zip(sources).enumerate() {
@@ -121,14 +124,6 @@ pub fn run(args: &RewrapArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         ReportFormat::Text => report(args, &outcomes, io),
     }
     finish(&outcomes, io)
-}
-
-/// The bytes of a manifest with Secrets; `None` for a file that is none.
-type Source = Result<Option<Zeroizing<Vec<u8>>>, Failure>;
-
-fn read(input: &Input) -> Source {
-    let bytes = files::read(&input.path, files::MANIFEST_LIMIT)?;
-    Ok((input.named || may_hold_secret(&bytes)).then_some(bytes))
 }
 
 /// A manifest that is sealed again.
@@ -165,7 +160,7 @@ impl Job<'_> {
 fn plan<'b>(
     index: usize,
     input: &'b Input,
-    source: Source,
+    source: Result<Source, Failure>,
     plans: &mut Plans<'_>,
     io: &mut Io<'_>,
 ) -> Result<Result<Job<'b>, Outcome>, Failure> {
@@ -175,15 +170,19 @@ fn plan<'b>(
         Outcome::Passed
     };
     let before = match source {
-        Ok(Some(before)) => before,
-        Ok(None) => return Ok(Err(nothing)),
+        Ok(Source::Bytes(before)) if input.named || may_hold_secret(&before) => before,
+        Ok(Source::Bytes(_)) => return Ok(Err(nothing)),
+        Ok(Source::PassedOver(why)) => return Ok(Err(Outcome::PassedOver(why))),
         Err(failure) => return Ok(Err(Outcome::Failed(failure))),
     };
     let earlier = match Manifest::parse(&before) {
         Ok(manifest) => Earlier::of(&manifest),
         Err(error) => {
-            let failure = named(fault(error), &input.path);
-            return Ok(Err(Outcome::Failed(failure)));
+            let why = source::is_template(input, &error);
+            return Ok(Err(why.map_or_else(
+                || Outcome::Failed(named(fault(error), &input.path)),
+                Outcome::PassedOver,
+            )));
         }
     };
     if earlier.recipients.is_empty() {
@@ -279,6 +278,7 @@ fn report(args: &RewrapArgs, outcomes: &[(&Input, Outcome)], io: &mut Io<'_>) {
         let path = input.path.shown();
         match outcome {
             Outcome::Passed | Outcome::Failed(_) | Outcome::NotTried => {}
+            Outcome::PassedOver(why) => io.say(format_args!("note: {path}: {why}")),
             Outcome::NoSecret => io.say(format_args!(
                 "{path}: nothing in it is sealed, left as it is"
             )),
@@ -337,6 +337,10 @@ fn json(
             Outcome::Passed => continue,
             Outcome::NoSecret => "nothing-sealed",
             Outcome::NotTried => "not-tried",
+            Outcome::PassedOver(why) => {
+                file["warnings"] = serde_json::json!([why]);
+                "passed-over"
+            }
             Outcome::Failed(failure) => {
                 sums.2 += 1;
                 file["error"] = failure.message().into();

@@ -15,6 +15,7 @@ use crate::io::files::{self, Content};
 use crate::io::{Io, read_bounded};
 use crate::keys::earlier::Earlier;
 use crate::keys::{Choice, Chooser};
+use crate::project::source::{self, Source};
 use crate::project::walk::Input;
 use crate::sealing::manifest::{Placing, Sealing, seal_plain_values};
 use crate::sealing::options::Manner;
@@ -27,6 +28,8 @@ enum Outcome {
     Passed,
     /// Named, and without a Secret.
     NoSecret,
+    /// Found, and not looked at, for this reason.
+    PassedOver(String),
     /// Nothing in it was plain.
     Unchanged { named: bool },
     /// With its values sealed.
@@ -233,15 +236,14 @@ fn seal_batch(
 ) -> Result<Vec<Result<Fate<Outcome>, Failure>>, Failure> {
     let mut fates: Vec<Option<Result<Fate<Outcome>, Failure>>> = Vec::new();
     let mut sources = Vec::with_capacity(batch.len());
-    let read = tick.map("reading", batch, io, |input| {
-        files::read(&input.path, files::MANIFEST_LIMIT)
-    });
+    let read = tick.map("reading", batch, io, source::read);
     for (index, (input, read)) in batch.iter().zip(read).enumerate() {
         fates.push(match read {
-            Ok(bytes) => {
+            Ok(Source::Bytes(bytes)) => {
                 sources.push((index, input, bytes));
                 None
             }
+            Ok(Source::PassedOver(why)) => Some(Ok((Outcome::PassedOver(why), None))),
             Err(failure) => Some(Err(failure)),
         });
     }
@@ -256,7 +258,7 @@ fn seal_batch(
     for ((index, input, before), parsed) in sources.into_iter().zip(parsed) {
         let path = &input.path;
         match parsed {
-            Ok(Some((manifest, earlier))) => {
+            Ok(Parsed::Secrets(manifest, earlier)) => {
                 let plan = plans.of(Some(path), &earlier, io);
                 jobs.push(Job {
                     index,
@@ -266,8 +268,13 @@ fn seal_batch(
                     plan: plan.map_err(|error| named(error, path))?,
                 });
             }
-            Ok(None) if input.named => fates[index] = Some(Ok((Outcome::NoSecret, None))),
-            Ok(None) => fates[index] = Some(Ok((Outcome::Passed, None))),
+            Ok(Parsed::NoSecret) if input.named => {
+                fates[index] = Some(Ok((Outcome::NoSecret, None)));
+            }
+            Ok(Parsed::NoSecret) => fates[index] = Some(Ok((Outcome::Passed, None))),
+            Ok(Parsed::PassedOver(why)) => {
+                fates[index] = Some(Ok((Outcome::PassedOver(why), None)));
+            }
             Err(failure) => fates[index] = Some(Err(failure)),
         }
     }
@@ -279,18 +286,31 @@ fn seal_batch(
     Ok(fates.into_iter().flatten().collect())
 }
 
-/// A manifest with Secrets, and what is sealed in it. A file that was not named and that cannot hold a Secret is not
-/// even parsed.
-fn parse<'a>(input: &Input, bytes: &'a [u8]) -> Result<Option<(Manifest<'a>, Earlier)>, Failure> {
+/// What a file turned out to be.
+enum Parsed<'a> {
+    NoSecret,
+    PassedOver(String),
+    /// A manifest with Secrets, and what is sealed in it.
+    Secrets(Manifest<'a>, Earlier),
+}
+
+/// A file that was not named and that cannot hold a Secret is not even parsed.
+fn parse<'a>(input: &Input, bytes: &'a [u8]) -> Result<Parsed<'a>, Failure> {
     if !input.named && !may_hold_secret(bytes) {
-        return Ok(None);
+        return Ok(Parsed::NoSecret);
     }
-    let manifest = Manifest::parse(bytes).map_err(|error| named(fault(error), &input.path))?;
+    let manifest = match Manifest::parse(bytes) {
+        Ok(manifest) => manifest,
+        Err(error) => match source::is_template(input, &error) {
+            Some(why) => return Ok(Parsed::PassedOver(why)),
+            None => return Err(named(fault(error), &input.path)),
+        },
+    };
     if manifest.secrets().is_empty() {
-        return Ok(None);
+        return Ok(Parsed::NoSecret);
     }
     let earlier = Earlier::of(&manifest);
-    Ok(Some((manifest, earlier)))
+    Ok(Parsed::Secrets(manifest, earlier))
 }
 
 fn named(failure: Failure, path: &Path) -> Failure {
@@ -391,6 +411,12 @@ fn json(
             let (word, fields, warnings, keys) = match outcome {
                 Outcome::Passed => return None,
                 Outcome::NoSecret => ("no-secret", 0, &[][..], serde_json::json!([])),
+                Outcome::PassedOver(why) => (
+                    "passed-over",
+                    0,
+                    std::slice::from_ref(why),
+                    serde_json::json!([]),
+                ),
                 Outcome::Unchanged { .. } => ("unchanged", 0, &[][..], serde_json::json!([])),
                 Outcome::Sealed {
                     fields,
@@ -437,6 +463,7 @@ fn report(path: &Path, outcome: &Outcome, args: &SealArgs, io: &mut Io<'_>) {
     match outcome {
         Outcome::Passed | Outcome::Unchanged { named: false } => {}
         Outcome::NoSecret => io.say(format_args!("{path}: no Secret, left as it is")),
+        Outcome::PassedOver(why) => io.say(format_args!("note: {path}: {why}")),
         Outcome::Unchanged { named: true } => {
             io.say(format_args!("{path}: nothing to seal, left as it is"));
         }

@@ -4,6 +4,8 @@ pub mod manifests;
 pub mod rewrite;
 mod write;
 
+use std::path::Path;
+
 use anyhow::anyhow;
 
 use self::write::deliver;
@@ -16,12 +18,24 @@ use crate::sealing::place::{Limits, Target};
 use crate::sealing::signing::{self, SigningKey};
 use crate::sealing::value;
 
+/// Stands for standard input.
+const STDIN: &str = "-";
+
 /// Seals a value when a field is named, manifests otherwise.
 ///
 /// # Errors
 /// Exit 1 when a value or manifest is refused; exit 2 for wrong usage. Nothing is written then.
-pub fn run(args: &SealArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
+pub fn run(mut args: SealArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     value::refuse_on_command_line(&args.value)?;
+    if args.files == [Path::new(STDIN)] {
+        args.files.clear();
+    } else if args.files.iter().any(|file| file == Path::new(STDIN)) {
+        return Err(Failure::usage(anyhow!(
+            "`-` is standard input, and goes with no other file"
+        ))
+        .hint("name a file of that name as ./-"));
+    }
+    let args = &args;
     if args.rewrite {
         return rewrite::run(args, io);
     }
