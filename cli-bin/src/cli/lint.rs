@@ -13,6 +13,10 @@ Examples:
   privy lint --key payments.card.json prod/
                                      no configuration needed
   privy lint --policy webhook.yaml   as the webhook with this configuration would decide
+  privy lint --staged                what the next commit would contain
+  privy lint --since origin/main     what a branch changed
+  privy lint --write-baseline .privy-baseline.json
+                                     accept what is there; later: --baseline .privy-baseline.json
   privy lint --output sarif > privy.sarif
 
 Folders are searched for *.yaml, *.yml, *.json and *.jwe. Nothing is opened, no key service is asked and nothing is written. With --policy, what passes cannot fail admission but for the key service, for who submits it and for what only an opened value shows; without, the report names the checks that were not made.
@@ -38,6 +42,18 @@ pub struct LintArgs {
     /// Read the names of the files from this file, or from standard input with `-`: one per line, or with NUL between
     #[arg(long, value_name = "FILE")]
     pub files_from: Option<PathBuf>,
+    /// Check what is staged in Git for the next commit, as it is staged; for a hook
+    #[arg(long, conflicts_with_all = ["files_from", "since"])]
+    pub staged: bool,
+    /// Check only files that differ from this commit, or from where its history and ours parted
+    #[arg(long, value_name = "COMMIT", conflicts_with = "files_from")]
+    pub since: Option<String>,
+    /// Findings that are in this file do not count: a repository with a past begins with what is new
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Write what is found to this file, for --baseline; exit code 0
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["baseline", "staged", "since"])]
+    pub write_baseline: Option<PathBuf>,
     /// How to print the report
     #[arg(long, value_enum, default_value_t = LintFormat::Text, value_name = "FORMAT")]
     pub output: LintFormat,

@@ -1,7 +1,9 @@
 //! The files of a repository, and what its `.privy.yaml` says of them.
 
+pub mod contents;
 mod file;
 mod find;
+pub mod git;
 pub mod glob;
 pub mod lint;
 mod paths;

@@ -8,8 +8,11 @@ use super::private_key;
 use crate::cli::lint::LintArgs;
 use crate::failure::Failure;
 use crate::io::{Io, files, read_bounded};
+use crate::project::contents::Contents;
+use crate::project::git;
 use crate::project::walk::{self, Visitor, is_manifest_or_envelope as is_manifest};
 use crate::text::Shown as _;
+use crate::text::printable;
 
 /// The name of standard input among paths.
 pub const STDIN: &str = "-";
@@ -41,12 +44,18 @@ pub struct Found {
 ///
 /// # Errors
 /// Exit 2 when one does not exist.
-pub fn find(args: &LintArgs, io: &mut Io<'_>) -> Result<Found, Failure> {
+pub fn find(args: &LintArgs, contents: &Contents, io: &mut Io<'_>) -> Result<Found, Failure> {
     let here = std::env::current_dir().map_err(|error| {
         Failure::usage(anyhow::Error::new(error).context("cannot tell the current folder"))
     })?;
     let mut paths = args.paths.clone();
-    if let Some(list) = &args.files_from {
+    if args.staged {
+        // Nothing is asked for but what is staged.
+        paths = contents.paths().map(Path::to_owned).collect();
+        paths.sort();
+    } else if let Some(commit) = &args.since {
+        paths = changed_since(commit, &args.paths)?;
+    } else if let Some(list) = &args.files_from {
         paths.extend(listed(list, io)?);
     } else if paths.is_empty() {
         paths.push(PathBuf::from("."));
@@ -60,7 +69,15 @@ pub fn find(args: &LintArgs, io: &mut Io<'_>) -> Result<Found, Failure> {
         }
         let absolute = normal(&here.join(path));
         found.asked.insert(absolute.clone());
-        let folder = if absolute.is_dir() {
+        let folder = if contents.is_staged(&absolute) {
+            found.take(&absolute, &here);
+            absolute.parent().unwrap_or(&here).to_owned()
+        } else if args.since.is_some() {
+            if absolute.is_file() {
+                found.take(&absolute, &here);
+            }
+            absolute.parent().unwrap_or(&here).to_owned()
+        } else if absolute.is_dir() {
             found.search(&absolute, &here, true)?;
             absolute.clone()
         } else if absolute.exists() {
@@ -89,6 +106,38 @@ pub fn find(args: &LintArgs, io: &mut Io<'_>) -> Result<Found, Failure> {
             .or_insert_with(|| walk::work_tree_of(folder).is_some())
     });
     Ok(found)
+}
+
+/// Files that differ from a commit, those that Git does not know yet among them.
+fn changed_since(commit: &str, paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let hash = git::resolve(commit)?.ok_or_else(|| {
+        Failure::usage(anyhow!(
+            "{:?} is no commit of this repository",
+            printable(commit, 100)
+        ))
+        .hint("give it as `git log` names it; a shallow clone may lack it: git fetch --unshallow")
+    })?;
+    let base = git::merge_base(&hash, "HEAD").unwrap_or(hash);
+    let root = git::root()?;
+    let changed = [
+        "diff",
+        "--name-only",
+        "-z",
+        "--no-renames",
+        "--no-ext-diff",
+        "--diff-filter=d",
+        &base,
+    ];
+    let new = [
+        "ls-files",
+        "-z",
+        "--others",
+        "--exclude-standard",
+        "--full-name",
+    ];
+    let mut names = git::names(&git::output(&changed, paths)?);
+    names.extend(git::names(&git::output(&new, paths)?));
+    Ok(names.into_iter().map(|name| root.join(name)).collect())
 }
 
 fn missing_hint(path: &Path, args: &LintArgs) -> &'static str {
@@ -128,6 +177,17 @@ impl Found {
     /// Whether a path was asked for, or is below one that was.
     pub fn is_asked(&self, path: &Path) -> bool {
         path.ancestors().any(|above| self.asked.contains(above))
+    }
+
+    /// Takes up one file of a list that Git made.
+    fn take(&mut self, path: &Path, here: &Path) {
+        if is_kustomization(path) {
+            self.kustomizations.insert(path.to_owned());
+        } else if is_manifest(path) {
+            self.files.insert(path.to_owned(), shown(path, here));
+        } else {
+            self.others.insert(path.to_owned(), shown(path, here));
+        }
     }
 
     fn search(&mut self, folder: &Path, here: &Path, manifests: bool) -> Result<(), Failure> {

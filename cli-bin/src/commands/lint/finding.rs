@@ -80,6 +80,8 @@ pub struct Outcome {
     pub tally: Tally,
     /// What was not checked, and how it could be.
     pub not_checked: Vec<String>,
+    /// Allowances and entries of the baseline that nothing is found for any more.
+    pub unused: Vec<String>,
 }
 
 impl Outcome {

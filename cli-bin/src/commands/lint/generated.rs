@@ -9,7 +9,6 @@ use super::judge::{Judge, Target};
 use super::kustomize::{Generated, Source, Value};
 use super::setup::GENERATOR_BYTES;
 use super::subject::Subject;
-use crate::io::files;
 use crate::project::lint::rules::RuleId;
 use crate::text::printable;
 
@@ -98,7 +97,7 @@ impl GeneratorCheck<'_, '_> {
     }
 
     fn read(&mut self, path: &Path, source: &Source) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-        match files::read(path, LIMIT) {
+        match self.subject.setup.contents.read(path, LIMIT) {
             Ok(bytes) if self.subject.setup.take_generator_bytes(bytes.len()) => Some(bytes),
             Ok(_) => {
                 let message = format!(

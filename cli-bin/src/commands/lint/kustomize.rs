@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::find::{normal, shown};
 use super::finding::Finding;
 use super::patches::{self, LIMIT, PatchedValue, Text};
-use crate::io::files;
+use crate::project::contents::Contents;
 use crate::project::lint::rules::RuleId;
 
 /// Overlays over overlays; no one goes deeper.
@@ -153,7 +153,7 @@ struct Options {
 
 impl Kustomizations {
     /// Reads these files and whatever they draw on.
-    pub fn read(files: &BTreeSet<PathBuf>, here: &Path) -> Self {
+    pub fn read(files: &BTreeSet<PathBuf>, contents: &Contents, here: &Path) -> Self {
         let mut found = Self::default();
         let mut documents: BTreeMap<PathBuf, (PathBuf, Document)> = BTreeMap::new();
         let mut waiting: Vec<PathBuf> = files.iter().cloned().collect();
@@ -162,7 +162,7 @@ impl Kustomizations {
             if documents.contains_key(&folder) {
                 continue;
             }
-            let mut document = match read(&file) {
+            let mut document = match read(&file, contents) {
                 Ok(document) => document,
                 Err((line, message)) => {
                     let name = shown(&file, here);
@@ -177,7 +177,7 @@ impl Kustomizations {
                     .drawn(&folder)
                     .filter_map(|path| kustomization_in(&path)),
             );
-            found.patched_and_generated(&mut document, &file, &folder, here);
+            found.patched_and_generated(&mut document, &file, contents, here);
             documents.insert(folder, (file, document));
         }
         let drawn: BTreeSet<PathBuf> = documents
@@ -213,9 +213,10 @@ impl Kustomizations {
         &mut self,
         document: &mut Document,
         file: &Path,
-        folder: &Path,
+        contents: &Contents,
         here: &Path,
     ) {
+        let folder = file.parent().unwrap_or(Path::new("/"));
         let name = shown(file, here);
         let mut unreadable = |what: &str, line: usize| {
             let message = format!("{what} of the kustomization cannot be read as YAML");
@@ -224,7 +225,7 @@ impl Kustomizations {
             self.findings.push(finding);
         };
         for entry in &document.generators {
-            match patches::documents(entry, folder) {
+            match patches::documents(entry, folder, contents) {
                 Ok(documents) => document
                     .secret_generator
                     .extend(documents.iter().filter_map(Generator::builtin)),
@@ -234,7 +235,7 @@ impl Kustomizations {
         let mut all = document.patches();
         for entry in &document.transformers {
             let line = position(entry).0;
-            match patches::documents(&entry.value, folder) {
+            match patches::documents(&entry.value, folder, contents) {
                 Ok(documents) => all.extend(
                     documents
                         .iter()
@@ -243,7 +244,7 @@ impl Kustomizations {
                 Err(what) => unreadable(&what, line),
             }
         }
-        let values = match patches::values(&all, folder) {
+        let values = match patches::values(&all, folder, contents) {
             Ok(values) => values,
             Err(line) => {
                 unreadable("a patch", line);
@@ -514,8 +515,10 @@ fn kustomization_in(folder: &Path) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-fn read(file: &Path) -> Result<Document, (usize, String)> {
-    let bytes = files::read(file, LIMIT).map_err(|failure| (1, failure.message()))?;
+fn read(file: &Path, contents: &Contents) -> Result<Document, (usize, String)> {
+    let bytes = contents
+        .read(file, LIMIT)
+        .map_err(|failure| (1, failure.message()))?;
     let text = std::str::from_utf8(&bytes).map_err(|_| (1, "it is not UTF-8 text".to_owned()))?;
     if text.trim().is_empty() {
         return Ok(Document::default());
@@ -553,7 +556,7 @@ mod tests {
                 kustomizations.insert(path);
             }
         }
-        let read = Kustomizations::read(&kustomizations, &root);
+        let read = Kustomizations::read(&kustomizations, &Contents::default(), &root);
         (folder, read)
     }
 

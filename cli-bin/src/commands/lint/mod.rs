@@ -7,6 +7,7 @@
 //!                                         └─ judge: the webhook's own decision ─▶ findings ─▶ report
 //! ```
 
+mod baseline;
 pub mod check;
 pub mod find;
 pub mod finding;
@@ -36,6 +37,7 @@ use crate::failure::{Exit, Failure};
 use crate::io::parallel;
 use crate::io::{Io, files, read_bounded};
 use crate::keys::trust::Store;
+use crate::project::contents::Contents;
 use crate::project::lint::rules::RuleId;
 use crate::project::walk;
 use crate::text::printable;
@@ -50,6 +52,9 @@ pub fn run(args: &LintArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let outcome = lint(args, io)?;
+    if let Some(file) = &args.write_baseline {
+        return baseline::write(file, &outcome, io);
+    }
     let text = match args.output {
         LintFormat::Text => {
             let paint = report::Paint::for_stdout(io);
@@ -76,8 +81,8 @@ pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     })?;
     let mut setup = Setup::new(args, io.now)?;
     setup.trust(Store::load(io)?.signatures());
-    let mut found = find::find(args, io)?;
-    let kustomizations = Kustomizations::read(&found.kustomizations, &here);
+    let mut found = find::find(args, &setup.contents, io)?;
+    let kustomizations = Kustomizations::read(&found.kustomizations, &setup.contents, &here);
     follow(&mut found, &kustomizations, &here);
     for folder in folders(&found, &kustomizations, &here) {
         setup.enter(&folder, &found.asked)?;
@@ -146,6 +151,10 @@ pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     outcome
         .findings
         .retain(|finding| setup.checks(finding.rule));
+    if let Some(file) = &args.baseline {
+        baseline::apply(file, args, &mut outcome)?;
+    }
+    unused_allowances(args, &setup, &found, &here, &mut outcome);
     outcome.findings.sort_by(|a, b| {
         (&a.path, a.line, a.column, a.rule, &a.message)
             .cmp(&(&b.path, b.line, b.column, b.rule, &b.message))
@@ -154,6 +163,46 @@ pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     let left_out = found.left_out.iter().map(String::as_str);
     outcome.not_checked.extend(walk::left_out_words(left_out));
     Ok(outcome)
+}
+
+/// Allowances without a finding are out of date: the next value in the same file would be allowed by them in silence.
+fn unused_allowances(
+    args: &LintArgs,
+    setup: &Setup,
+    found: &Found,
+    here: &Path,
+    outcome: &mut Outcome,
+) {
+    let whole = !args.staged && args.since.is_none() && args.rule.is_empty();
+    if !whole {
+        return;
+    }
+    let used: HashSet<(RuleId, &str)> = outcome
+        .findings
+        .iter()
+        .filter_map(|finding| Some((finding.rule, finding.suppressed.as_deref()?)))
+        .collect();
+    let unused: Vec<String> = setup
+        .allowances(&found.asked)
+        .filter(|(_, allowed)| setup.checks(allowed.rule))
+        .filter(|(_, allowed)| !used.contains(&(allowed.rule, allowed.reason.as_str())))
+        .map(|(root, allowed)| {
+            let file = find::shown(&root.join(crate::project::FILE_NAME), here);
+            let paths: Vec<_> = allowed
+                .paths
+                .iter()
+                .map(|path| printable(path, 100))
+                .collect();
+            format!(
+                "{}: nothing is found any more that it allows: `{}` in {}",
+                printable(&file, 200),
+                allowed.rule,
+                paths.join(", ")
+            )
+        })
+        .collect();
+    outcome.unused.extend(unused);
+    outcome.unused.sort();
 }
 
 /// Files that a checked kustomization draws on are checked too, wherever they are: anyone who changes its namespace
@@ -231,7 +280,7 @@ fn secrets_of_kustomization(
             && Manifest::parse(bytes).is_ok_and(|manifest| !manifest.secrets().is_empty())
     };
     // What cannot be read is reported as a kustomization already.
-    match read(path) {
+    match read(path, &setup.contents) {
         Ok(bytes) if holds(&bytes) => {
             one_file(path, &find::shown(path, here), setup, kustomizations)
         }
@@ -245,7 +294,7 @@ fn one_file(
     setup: &Setup,
     kustomizations: &Kustomizations,
 ) -> (Vec<Finding>, Tally) {
-    let bytes = match read(path) {
+    let bytes = match read(path, &setup.contents) {
         Ok(bytes) => bytes,
         Err((rule, message)) => {
             let mut finding = Finding::new(rule, name, message);
@@ -268,7 +317,11 @@ fn one_file(
 }
 
 /// A manifest that is longer than any that is read holds what no one checked.
-fn read(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, (RuleId, String)> {
+fn read(path: &Path, contents: &Contents) -> Result<zeroize::Zeroizing<Vec<u8>>, (RuleId, String)> {
+    if contents.is_staged(path) {
+        let staged = contents.read(path, files::MANIFEST_LIMIT);
+        return staged.map_err(|failure| (RuleId::Oversize, failure.message()));
+    }
     let read = std::fs::File::open(path)
         .and_then(|mut file| read_bounded(&mut file, files::MANIFEST_LIMIT));
     match read {

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
 use super::find::normal;
-use crate::io::files;
+use crate::project::contents::Contents;
 
 /// Kustomizations and what they name are small.
 pub(super) const LIMIT: usize = 1024 * 1024;
@@ -57,12 +57,16 @@ pub(super) fn is_inline(entry: &str) -> bool {
 ///
 /// # Errors
 /// The name of what is not YAML.
-pub(super) fn documents(entry: &str, folder: &Path) -> Result<Vec<Json>, String> {
+pub(super) fn documents(
+    entry: &str,
+    folder: &Path,
+    contents: &Contents,
+) -> Result<Vec<Json>, String> {
     if is_inline(entry) {
         return parse(entry).ok_or_else(|| "an inline entry".to_owned());
     }
     let path = normal(&folder.join(entry));
-    match read(&path) {
+    match read(&path, contents) {
         Some(text) => {
             parse(&text).ok_or_else(|| format!("`{}`", crate::text::printable(entry, 100)))
         }
@@ -100,7 +104,11 @@ pub(super) fn of_transformer(document: &Json, line: usize) -> Vec<Patch> {
 ///
 /// # Errors
 /// The line of the first patch that is not YAML.
-pub(super) fn values(patches: &[Patch], folder: &Path) -> Result<Vec<PatchedValue>, usize> {
+pub(super) fn values(
+    patches: &[Patch],
+    folder: &Path,
+    contents: &Contents,
+) -> Result<Vec<PatchedValue>, usize> {
     let mut read_already: HashSet<(PathBuf, bool)> = HashSet::new();
     let mut found = Vec::new();
     for patch in patches {
@@ -113,7 +121,9 @@ pub(super) fn values(patches: &[Patch], folder: &Path) -> Result<Vec<PatchedValu
                 if !read_already.insert((path.clone(), targets_secret == Some(true))) {
                     continue;
                 }
-                let Some(text) = read(&path) else { continue };
+                let Some(text) = read(&path, contents) else {
+                    continue;
+                };
                 (parse(&text), true)
             }
         };
@@ -186,8 +196,8 @@ fn decoded(section: &str, value: &str) -> Vec<u8> {
     STANDARD.decode(packed).unwrap_or(text)
 }
 
-fn read(path: &Path) -> Option<String> {
-    let bytes = files::read(path, LIMIT).ok()?;
+fn read(path: &Path, contents: &Contents) -> Option<String> {
+    let bytes = contents.read(path, LIMIT).ok()?;
     String::from_utf8(bytes.to_vec()).ok()
 }
 

@@ -8,7 +8,6 @@ use serde::Deserialize;
 
 use super::finding::Finding;
 use super::setup::Setup;
-use crate::io::files;
 use crate::keys::KEY_FILE_LIMIT;
 use crate::project::lint::rules::RuleId;
 
@@ -26,7 +25,7 @@ pub fn may_hold(length: u64) -> bool {
 
 /// Looks into a file that is no manifest. One that cannot be read now holds nothing that Git would take.
 pub fn look_into(path: &Path, name: &str, setup: &Setup) -> Option<Finding> {
-    let bytes = files::read(path, KEY_FILE_LIMIT).ok()?;
+    let bytes = setup.contents.read(path, KEY_FILE_LIMIT).ok()?;
     finding(&bytes, path, name, setup)
 }
 

@@ -20,6 +20,7 @@ use unseal_policy::width::Width;
 use crate::cli::lint::LintArgs;
 use crate::failure::Failure;
 use crate::keys::{is_card, is_private, name_of_file, read_key_file};
+use crate::project::contents::Contents;
 use crate::project::glob;
 use crate::project::lint::rules::RuleId;
 use crate::project::lint::{self, Settings};
@@ -41,6 +42,8 @@ pub struct Setup {
     pub cards: HashMap<String, Card>,
     /// Unix seconds.
     pub now: u64,
+    /// Where the bytes of files come from.
+    pub contents: Contents,
     only: Vec<RuleId>,
     allowed: Vec<RuleId>,
     given: bool,
@@ -118,6 +121,11 @@ impl Setup {
             by_policy: false,
             cards: HashMap::new(),
             now,
+            contents: if args.staged {
+                Contents::staged(&args.paths)?
+            } else {
+                Contents::default()
+            },
             only: args.rule.clone(),
             allowed: args.allow.clone(),
             given: !args.key.is_empty(),
@@ -193,6 +201,21 @@ impl Setup {
         }
         self.folders.insert(folder.to_owned(), governed);
         Ok(())
+    }
+
+    /// Every allowance of the `.privy.yaml` below the folders that were asked for.
+    pub fn allowances<'s>(
+        &'s self,
+        asked: &'s HashSet<PathBuf>,
+    ) -> impl Iterator<Item = (&'s Path, &'s lint::Allowed)> {
+        let asked = |root: &Path| root.ancestors().any(|above| asked.contains(above));
+        self.repositories
+            .iter()
+            .filter(move |(root, _)| asked(root))
+            .flat_map(|(root, repository)| {
+                let allowed = repository.settings.allowed();
+                allowed.iter().map(|allowed| (root.as_path(), allowed))
+            })
     }
 
     /// Makes the registry, once every folder is known.

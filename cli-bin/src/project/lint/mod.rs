@@ -23,11 +23,15 @@ pub struct Settings {
     allowed: Vec<Allowed>,
 }
 
+/// Findings that do not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Allowed {
-    rule: RuleId,
-    paths: Vec<String>,
-    reason: String,
+pub struct Allowed {
+    /// Of this rule.
+    pub rule: RuleId,
+    /// In these files.
+    pub paths: Vec<String>,
+    /// For the person who reads it next year.
+    pub reason: String,
 }
 
 /// Reads the member.
@@ -83,6 +87,11 @@ fn allowed(field: &Field<'_>, problems: &mut Problems) -> Option<Allowed> {
 }
 
 impl Settings {
+    /// What does not count.
+    pub fn allowed(&self) -> &[Allowed] {
+        &self.allowed
+    }
+
     /// Why a finding of `rule` in `path`, from the folder of the `.privy.yaml`, does not count.
     pub fn reason_for(&self, rule: RuleId, path: &str) -> Option<&str> {
         self.allowed

@@ -1,4 +1,6 @@
 //! `privy lint`: one test per kind of mistake, and the forms of its report.
+#[cfg(unix)]
+mod git;
 mod keys;
 mod kustomize;
 mod places;

@@ -31,7 +31,8 @@ fn a_repository_brings_its_keys_places_and_exceptions() {
     );
     let text = bench.run(&["lint"], "").succeeded();
     assert!(
-        text.text().contains("1 allowed by .privy.yaml"),
+        text.text()
+            .contains("allowed: 1 × plaintext: values of a throw-away cluster"),
         "{}",
         text.text()
     );

@@ -22,6 +22,7 @@ pub fn print(outcome: &Outcome) -> String {
             "suppressed": outcome.suppressed(),
         },
         "notChecked": outcome.not_checked,
+        "unused": outcome.unused,
     });
     format!("{report:#}\n")
 }

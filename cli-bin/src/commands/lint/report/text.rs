@@ -91,9 +91,20 @@ fn summary(text: &mut String, outcome: &Outcome, paint: Paint) {
         let _ = write!(text, ", {}", many(notes, "note"));
     }
     if outcome.suppressed() > 0 {
-        let _ = write!(text, ", {} allowed by .privy.yaml", outcome.suppressed());
+        let _ = write!(text, ", {} allowed", outcome.suppressed());
     }
     text.push('\n');
+    for (rule, reason, count) in allowed(outcome) {
+        let line = format!("allowed: {count} × {rule}: {}", one_line(reason));
+        let _ = writeln!(text, "{}", paint.dim(&line));
+    }
+    for line in &outcome.unused {
+        let _ = writeln!(
+            text,
+            "{}",
+            paint.yellow(&format!("unused: {}", one_line(line)))
+        );
+    }
     for line in &outcome.not_checked {
         let _ = writeln!(
             text,
@@ -101,6 +112,20 @@ fn summary(text: &mut String, outcome: &Outcome, paint: Paint) {
             paint.dim(&format!("not checked: {}", one_line(line)))
         );
     }
+}
+
+/// What does not count, by rule and reason.
+fn allowed(outcome: &Outcome) -> Vec<(RuleId, &str, usize)> {
+    let mut sums: std::collections::BTreeMap<(RuleId, &str), usize> =
+        std::collections::BTreeMap::new();
+    for finding in &outcome.findings {
+        if let Some(reason) = &finding.suppressed {
+            *sums.entry((finding.rule, reason)).or_default() += 1;
+        }
+    }
+    let sums = sums.into_iter();
+    sums.map(|((rule, reason), count)| (rule, reason, count))
+        .collect()
 }
 
 fn many(count: usize, word: &str) -> String {
