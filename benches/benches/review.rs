@@ -13,7 +13,7 @@ use kms_backends::{CacheOptions, KeyEntry, NamespaceSet, Registry};
 use secret_walker::AdmittedSecret;
 use tokio::time::Instant;
 use unseal_policy::decide::Policy;
-use webhook_bin::admission::Reviewer;
+use webhook_bin::review::Reviewer;
 
 /// A review whose `fields` values, of `len` bytes each, are sealed in one act.
 fn review(key: &LocalKey, fields: usize, len: usize) -> String {

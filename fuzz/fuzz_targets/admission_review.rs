@@ -10,7 +10,7 @@ use kms_backends::{KeyEntry, NamespaceSet, Registry};
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
-use webhook_bin::admission::Reviewer;
+use webhook_bin::review::Reviewer;
 use unseal_policy::decide::Policy;
 
 static SETUP: LazyLock<(Reviewer, String, Runtime)> = LazyLock::new(|| {

@@ -8,7 +8,7 @@ use jwe_envelope::{Binding, Curve, KeyKind, LocalKey, Place, RecipientKey, Seale
 use kms_backends::local::LocalBackend;
 use kms_backends::testing::ScriptedBackend;
 use kms_backends::{CacheOptions, KeyEntry, NamespaceSet, Observer, Registry};
-use webhook_bin::metrics::Metrics;
+use webhook_bin::telemetry::metrics::Metrics;
 
 /// A key whose private half sits behind a [`ScriptedBackend`].
 pub struct ServedKey {

@@ -15,8 +15,8 @@ use kms_backends::{CacheOptions, KeyEntry, KeyEntryBuilder, NamespaceSet, Regist
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use unseal_policy::decide::Policy;
-use webhook_bin::admission::{Answer, Reviewer};
 use webhook_bin::audit::AuditRecord;
+use webhook_bin::review::{Answer, Reviewer};
 
 pub const RSA_PEM: &[u8] = include_bytes!("../keys/rsa2048.pem");
 pub const P256_PEM: &[u8] = include_bytes!("../keys/p256.pem");

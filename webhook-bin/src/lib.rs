@@ -1,39 +1,17 @@
 //! The admission webhook that opens sealed Secrets: what it answers, and the server around it.
 //!
-//! What it decides by is the crate `unseal-policy`, which the command line stands on, too.
+//! It decides with the crate `unseal-policy`, which the command line uses, too. What runs between the socket and the
+//! patch is `net`, `review`, `unseal`, in this order; `ops` is what an operator sees and does while it runs.
 
-pub mod unseal;
-
-pub mod admission;
-pub mod audit;
-mod json_out;
-
-pub mod access_review;
-pub mod app;
 pub mod args;
-mod audit_file;
-pub mod audit_log;
-mod body;
-pub mod caller;
-pub mod certificate;
-mod check_config;
+pub mod audit;
 pub mod config;
-mod connection;
-mod connections;
-pub mod discovery;
-pub mod front_proxy;
-pub mod health;
-mod in_force;
-mod key_versions;
 pub mod kube;
-pub mod limits;
-pub mod metrics;
-mod probe;
-mod process;
-mod reload;
+pub mod net;
+pub mod ops;
+pub mod review;
 mod run;
-pub mod server;
 pub mod telemetry;
-pub mod tls;
+pub mod unseal;
 
 pub use run::run;

@@ -11,19 +11,20 @@ use anyhow::Context;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::App;
 use crate::args::{Args, Command};
-use crate::audit_file::{AuditFile, Reopen};
-use crate::audit_log::AuditLog;
-use crate::caller::{Aggregated, CallerMode};
+use crate::audit::file::{AuditFile, Reopen};
+use crate::audit::log::AuditLog;
 use crate::config::{Config, Overrides};
-use crate::front_proxy::{FetchError, Follower, FrontProxy, fetch};
-use crate::in_force::{InForce, api_server};
-use crate::metrics::Metrics;
-use crate::reload::{CurrentReviewer, Reloader};
-use crate::server::{Parts, Server};
-use crate::tls::TlsStore;
-use crate::{check_config, health, probe, process, telemetry};
+use crate::net::app::App;
+use crate::net::caller::{Aggregated, CallerMode};
+use crate::net::front_proxy::{FetchError, Follower, FrontProxy, fetch};
+use crate::net::server::{Parts, Server};
+use crate::net::tls::TlsStore;
+use crate::ops::in_force::{InForce, api_server};
+use crate::ops::reload::{CurrentReviewer, Reloader};
+use crate::ops::{check_config, health, probe, process};
+use crate::telemetry;
+use crate::telemetry::metrics::Metrics;
 
 /// How often, and how far apart, the API server is asked how it proves itself before the start fails.
 const API_SERVER_TRIES: u32 = 30;
@@ -227,7 +228,7 @@ fn announce(config: &Config, listen: SocketAddr, health: SocketAddr) {
         keys = config.keys.len(),
         version = env!("CARGO_PKG_VERSION"),
         "serving reviews on https://{listen}{} and health on http://{health}",
-        crate::app::MUTATE
+        crate::net::app::MUTATE
     );
 }
 

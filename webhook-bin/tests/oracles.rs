@@ -20,7 +20,7 @@ use test_support::keys::ServedKey;
 use test_support::requests::admission_review;
 use test_support::server::Setup;
 use tracing_subscriber::fmt::MakeWriter;
-use webhook_bin::metrics::Metrics;
+use webhook_bin::telemetry::metrics::Metrics;
 
 /// Everything that is logged.
 #[derive(Clone, Default)]

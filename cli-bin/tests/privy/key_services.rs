@@ -12,7 +12,7 @@ use kms_backends::{Connector, KeyEntry, KeyServices, KeyUri, NamespaceSet, Regis
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use unseal_policy::decide::Policy;
-use webhook_bin::admission::Reviewer;
+use webhook_bin::review::Reviewer;
 
 use test_support::fakes::http::Fault;
 use test_support::fakes::vault::FakeVault;

@@ -28,7 +28,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use unseal_policy::config::Rules;
-use webhook_bin::admission::Reviewer;
+use webhook_bin::review::Reviewer;
 
 const NOW: u64 = 1_800_000_000;
 

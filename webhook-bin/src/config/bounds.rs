@@ -5,7 +5,7 @@ use std::time::Duration;
 use kms_backends::CacheOptions;
 
 use super::loader::ServingLoader;
-use crate::limits::Limits;
+use crate::net::limits::Limits;
 use unseal_policy::config::reader::{Field, Members};
 
 impl ServingLoader<'_> {

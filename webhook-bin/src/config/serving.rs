@@ -12,10 +12,10 @@ use kms_backends::{
 };
 
 use super::loader::{Overrides, ServingLoader};
-use crate::caller::{Aggregated, CallerMode};
 use crate::kube::Access;
-use crate::limits::Limits;
-use crate::tls::{TlsFiles, TlsStore};
+use crate::net::caller::{Aggregated, CallerMode};
+use crate::net::limits::Limits;
+use crate::net::tls::{TlsFiles, TlsStore};
 use unseal_policy::config::reader::{Field, Members};
 use unseal_policy::config::{Problems, ROOT, document_of, quoted, unasked};
 use unseal_policy::decide::Policy;

@@ -6,6 +6,7 @@
 //! asks; nothing that it can send changes an object.
 
 mod access;
+pub mod access_review;
 mod bounds;
 mod client;
 mod connector;

@@ -19,9 +19,9 @@ use test_support::requests::{admission_review, plain_review};
 use test_support::rules;
 use test_support::server::{Running, Setup};
 use tokio::time::Instant;
-use webhook_bin::caller::{Aggregated, CallerMode};
-use webhook_bin::front_proxy::{FrontProxy, fetch};
-use webhook_bin::metrics::Metrics;
+use webhook_bin::net::caller::{Aggregated, CallerMode};
+use webhook_bin::net::front_proxy::{FrontProxy, fetch};
+use webhook_bin::telemetry::metrics::Metrics;
 
 const MUTATE: &str = "/apis/admission.privyseal.dev/v1/secretreviews";
 const API_SERVER: &str = "x-remote-user: system:apiserver\r\nx-remote-group: system:authenticated\r\nx-remote-group: system:masters\r\n";
@@ -149,7 +149,7 @@ async fn the_api_server_itself_is_served() {
 #[tokio::test]
 async fn both_layouts_open_on_every_way_in() {
     let key = ServedKey::new();
-    let metrics = webhook_bin::metrics::Metrics::new();
+    let metrics = webhook_bin::telemetry::metrics::Metrics::new();
     let stage = Stage::with(Setup {
         registry: key.registry(&metrics, CacheOptions::default()),
         metrics,

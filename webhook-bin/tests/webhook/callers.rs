@@ -5,7 +5,7 @@ use test_support::pki::Pki;
 use test_support::pki::replace;
 use test_support::requests::plain_review;
 use test_support::server::{Running, Setup};
-use webhook_bin::caller::CallerMode;
+use webhook_bin::net::caller::CallerMode;
 
 fn nothing_was_reviewed(server: &Running) {
     assert_eq!(server.begun.lock().unwrap().reviews, 0);

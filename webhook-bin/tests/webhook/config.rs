@@ -6,8 +6,8 @@ use std::path::Path;
 use jsonschema::Validator;
 use test_support::site::{BASE, SECOND_KEY, SIGNERS, Site};
 use unseal_policy::signatures::{OnlyFrom, Signer};
-use webhook_bin::caller::{Aggregated, CallerMode};
 use webhook_bin::config::{Config, Overrides};
+use webhook_bin::net::caller::{Aggregated, CallerMode};
 
 /// What the schema says of a file that the code refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -439,6 +439,6 @@ fn the_schema_describes_the_defaults_that_the_code_has() {
         }
     }
     let config = accepted(&[("limits:\n  drain: 0s", &lines.join("\n"))]);
-    let default = webhook_bin::limits::Limits::default();
+    let default = webhook_bin::net::limits::Limits::default();
     assert_eq!(config.limits, default);
 }

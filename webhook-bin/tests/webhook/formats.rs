@@ -9,7 +9,7 @@ use unseal_policy::format::{
     SealedFormat, SealedValue,
 };
 use unseal_policy::signatures::Signed;
-use webhook_bin::admission::Reviewer;
+use webhook_bin::review::Reviewer;
 use webhook_bin::unseal::Jwe;
 
 /// `mirror:NAMESPACE:txet`: opens to its text backwards, in that namespace only.

@@ -7,7 +7,7 @@ use kms_backends::{CacheOptions, Category};
 use test_support::keys::{ServedKey, patched};
 use test_support::requests::{CANARY, plain_review};
 use test_support::server::{Running, Setup};
-use webhook_bin::metrics::Metrics;
+use webhook_bin::telemetry::metrics::Metrics;
 
 async fn start(key: &ServedKey, cache: CacheOptions) -> Running {
     let metrics = Metrics::new();

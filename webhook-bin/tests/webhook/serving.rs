@@ -137,8 +137,8 @@ async fn serves_no_other_path_method_or_type() {
 async fn the_router_answers_the_same_without_a_socket() {
     use tower::ServiceExt;
     use unseal_policy::decide::Policy;
-    use webhook_bin::app::{App, router};
-    use webhook_bin::{admission::Reviewer, audit_log::AuditLog, metrics::Metrics};
+    use webhook_bin::net::app::{App, router};
+    use webhook_bin::{audit::log::AuditLog, review::Reviewer, telemetry::metrics::Metrics};
 
     let registry = kms_backends::Registry::builder().build().unwrap();
     let audit = test_support::server::Lines::default();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use test_support::client::Client;
 use test_support::requests::plain_review;
 use test_support::server::Setup;
-use webhook_bin::limits::Limits;
+use webhook_bin::net::limits::Limits;
 
 const SHORT: Duration = Duration::from_millis(150);
 

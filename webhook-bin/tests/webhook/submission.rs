@@ -11,7 +11,7 @@ use test_support::reviews::*;
 use unseal_policy::decide::{Expired, Foreign};
 use unseal_policy::rulebook::{NamespaceRule, Rulebook};
 use unseal_policy::submitters::Submitters;
-use webhook_bin::access_review::AccessReviews;
+use webhook_bin::kube::access_review::AccessReviews;
 
 const FLUX: &str = "system:serviceaccount:flux-system:kustomize-controller";
 

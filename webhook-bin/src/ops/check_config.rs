@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use jwe_envelope::RecipientKey;
 
-use crate::caller::CallerMode;
 use crate::config::{Config, KeyConfig};
-use crate::tls::TlsStore;
+use crate::net::caller::CallerMode;
+use crate::net::tls::TlsStore;
 
 /// A certificate that ends sooner than this is pointed out.
 const SOON: Duration = Duration::from_hours(7 * 24);
@@ -28,9 +28,9 @@ fn write_summary(out: &mut String, config: &Config) -> std::fmt::Result {
         "reviews      https://{}{}",
         config.listen,
         match config.callers {
-            CallerMode::Aggregated(_) => crate::discovery::MUTATE,
+            CallerMode::Aggregated(_) => crate::net::discovery::MUTATE,
             CallerMode::Anyone | CallerMode::Loopback | CallerMode::Mtls { .. } =>
-                crate::app::MUTATE,
+                crate::net::app::MUTATE,
         }
     )?;
     writeln!(
@@ -47,8 +47,8 @@ fn write_summary(out: &mut String, config: &Config) -> std::fmt::Result {
         CallerMode::Aggregated(aggregated) => writeln!(
             out,
             "callers      the API server itself, through the APIService {}.{}; its front proxy is described in the cluster ({})",
-            crate::discovery::VERSION,
-            crate::discovery::GROUP,
+            crate::net::discovery::VERSION,
+            crate::net::discovery::GROUP,
             match &aggregated.kubeconfig {
                 Some(path) => format!("read with {}", path.display()),
                 None => "read with the pod's service account".to_owned(),

@@ -6,14 +6,14 @@ use anyhow::Context;
 use kms_backends::{Observer, SharedRegistry};
 use tokio::task::JoinHandle;
 
-use crate::access_review::AccessReviews;
-use crate::admission::Reviewer;
-use crate::caller::Aggregated;
 use crate::config::Config;
-use crate::key_versions;
+use crate::kube::access_review::AccessReviews;
 use crate::kube::{Access, AccessError, ApiServer};
-use crate::limits::BESIDE_BODIES;
-use crate::metrics::Metrics;
+use crate::net::caller::Aggregated;
+use crate::ops::key_versions;
+use crate::review::Reviewer;
+use crate::review::weight::BESIDE_BODIES;
+use crate::telemetry::metrics::Metrics;
 
 /// A configuration at work.
 #[derive(Debug)]

@@ -88,22 +88,6 @@ fn memory_ceiling() -> Option<u64> {
     .filter(|bytes| *bytes < 1 << 50)
 }
 
-/// What reviews may take beside their bodies, in times of [`Limits::inflight_bytes`]. With the bodies it is four, which
-/// is the part of the memory that [`default_inflight_bytes`] divides by.
-pub(crate) const BESIDE_BODIES: usize = 3;
-
-/// What a review takes beside its body: its decoded values and the answer, or more where the body's many small parts
-/// take more memory than the usual review of that length.
-///
-/// Every member, element and string of a body may become an entry of a list or a string on the heap, however short it is.
-pub(crate) fn beside_body(body: &[u8]) -> usize {
-    const ENTRY: usize = 160;
-    let entries = body
-        .iter()
-        .fold(0, |commas, byte| commas + usize::from(*byte == b','));
-    (body.len() * BESIDE_BODIES).max(entries * ENTRY)
-}
-
 /// When the review must be answered: the caller's `timeout` less a reserve.
 ///
 /// `query` is the request's query string. The API server writes Go durations (`10s`, `1m0s`).
@@ -248,17 +232,6 @@ mod tests {
         ] {
             assert_eq!(answer_within(query), Duration::from_secs(9), "{query:?}");
         }
-    }
-
-    #[test]
-    fn a_body_of_many_small_parts_weighs_more_than_its_length() {
-        let usual =
-            br#"{"data":{"password":"ZXlKbGJtTWlPaUpCTWpVMlIwTk5JbjA=","user":"YWRtaW4="}}"#;
-        let wide = usual.repeat(1_000);
-        assert_eq!(beside_body(&wide), wide.len() * 3);
-        let many = br#""a":"","#.repeat(1_000);
-        assert_eq!(beside_body(&many), 160 * 1_000);
-        assert_eq!(beside_body(b""), 0);
     }
 
     #[test]

@@ -18,14 +18,15 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use kms_backends::Place;
 use tokio::time::Instant;
 
-use crate::admission::{Answer, Reviewer, WipingBody};
+use crate::audit::log::AuditLog;
 use crate::audit::{AuditRecord, Operation, ReviewOutcome};
-use crate::audit_log::AuditLog;
-use crate::body::{Refusal, Taken, next_data};
-use crate::connection::Watch;
-use crate::discovery;
-use crate::limits::{BESIDE_BODIES, Budget, Limits, Share, answer_within, beside_body};
-use crate::metrics::{Metrics, Shed};
+use crate::net::body::{Refusal, Taken, next_data};
+use crate::net::connection::Watch;
+use crate::net::discovery;
+use crate::net::limits::{Budget, Limits, Share, answer_within};
+use crate::review::weight::{BESIDE_BODIES, beside_body};
+use crate::review::{Answer, Reviewer, WipingBody};
+use crate::telemetry::metrics::{Metrics, Shed};
 use unseal_policy::decide::Code;
 
 /// The path that reviews are sent to.
@@ -169,7 +170,7 @@ impl<R> App<R> {
     }
 }
 
-/// The routes over `app`, for anyone who serves them otherwise than through [`Server`](crate::server::Server).
+/// The routes over `app`, for anyone who serves them otherwise than through [`Server`](crate::net::server::Server).
 ///
 /// They authenticate no one, and bodies may take any time: both are the server's work.
 pub fn router<R: Review>(app: Arc<App<R>>) -> Router {

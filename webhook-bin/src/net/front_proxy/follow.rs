@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::FrontProxy;
 use super::config_map::{FrontProxyError, RequestHeader, parse};
 use crate::kube::{ApiError, ApiServer, Heard};
-use crate::tls::TlsStore;
+use crate::net::tls::TlsStore;
 
 /// Where the API server says how it proves itself.
 pub const CONFIG_MAP: &str =

@@ -17,10 +17,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::app::App;
-use crate::front_proxy::{FrontProxy, State as Followed};
-use crate::process::ProcessCollector;
-use crate::tls::TlsStore;
+use crate::net::app::App;
+use crate::net::front_proxy::{FrontProxy, State as Followed};
+use crate::net::tls::TlsStore;
+use crate::ops::process::ProcessCollector;
 
 /// How one key's service last answered: its name and a word.
 pub type KeyHealth = (String, &'static str);

@@ -19,16 +19,17 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use crate::app::{App, Door, Review, close_after, text};
-use crate::caller::{Caller, CallerMode, Rejected};
-use crate::connection::{Ended, Watch, Watched, drive};
-use crate::connections::{Admission, Connections, Seat};
-use crate::discovery;
-use crate::front_proxy::FrontProxy;
-use crate::limits::Limits;
-use crate::metrics::{KEPT_OLD, REPLACED, Shed};
+use crate::net::app::{App, Door, Review, close_after, text};
+use crate::net::caller::{Caller, CallerMode};
+use crate::net::connection::{Ended, Watch, Watched, drive};
+use crate::net::connections::{Admission, Connections, Seat};
+use crate::net::discovery;
+use crate::net::front_proxy::FrontProxy;
+use crate::net::limits::Limits;
+use crate::net::tls::{Reload, TlsStore};
 use crate::telemetry::Throttle;
-use crate::tls::{Reload, TlsStore};
+use crate::telemetry::metrics::{KEPT_OLD, REPLACED, Shed};
+use crate::telemetry::rejected::Rejected;
 
 /// What hyper may buffer of a request; longer bodies come in pieces. Also bounds the headers.
 const READ_BUFFER: usize = 64 << 10;

@@ -1,6 +1,10 @@
 //! The audit line of one review: who, what, which keys, which envelopes, the outcome of it. Never a value,
 //! never ciphertext.
 
+pub(crate) mod file;
+pub(crate) mod json_out;
+pub mod log;
+
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +12,7 @@ use der::DateTime;
 use jwe_envelope::untrusted::json;
 use kms_backends::KeySource;
 
-use crate::json_out::{
+use crate::audit::json_out::{
     push_any_member, push_flag, push_member, push_number, push_string, push_text,
 };
 use unseal_policy::decide::Code;

@@ -6,8 +6,8 @@ use std::task::Poll;
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use crate::connection::Watch;
-use crate::metrics::Shed;
+use crate::net::connection::Watch;
+use crate::telemetry::metrics::Shed;
 
 /// Why a body was not taken in.
 #[derive(Clone, Copy, Debug)]

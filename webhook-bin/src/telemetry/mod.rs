@@ -1,5 +1,8 @@
 //! Logs to standard error. Nothing of a review's content is ever logged, at any level.
 
+pub mod metrics;
+pub mod rejected;
+
 use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

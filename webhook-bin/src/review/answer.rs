@@ -9,8 +9,8 @@ use jwe_envelope::untrusted::Lines;
 use kms_backends::Place;
 use secret_walker::SecretPatch;
 
+use crate::audit::json_out::{push_flag, push_member, push_number, push_string, push_text};
 use crate::audit::{AuditRecord, FieldOutcome, FieldRecord, push_digest};
-use crate::json_out::{push_flag, push_member, push_number, push_string, push_text};
 
 /// Longest warning that an API server hands on uncut, and what it hands on in all.
 const LONGEST_WARNING: usize = 256;
@@ -275,7 +275,7 @@ fn push_annotations(out: &mut Vec<u8>, record: &AuditRecord) {
 fn push_number_text(out: &mut Vec<u8>, name: &'static str, value: usize) {
     push_member(out, name);
     out.push(b'"');
-    crate::json_out::push_digits(out, value as u64, 1);
+    crate::audit::json_out::push_digits(out, value as u64, 1);
     out.push(b'"');
 }
 

@@ -20,8 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use crate::caller::Caller;
-use crate::limits::Limits;
+use crate::net::caller::Caller;
+use crate::net::limits::Limits;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -6,7 +6,7 @@ use kms_backends::Category;
 use tokio::time::Instant;
 
 use super::request::Request;
-use crate::access_review::{Access, MayUnseal};
+use crate::kube::access_review::{Access, MayUnseal};
 use crate::unseal::gate::Gate;
 use unseal_policy::decide::{Code, Refusal, SubmitterCheck};
 use unseal_policy::format::{BoxFuture, OpenRefusal};

@@ -23,7 +23,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use crate::certificate::CertificateFacts;
+use crate::net::certificate::CertificateFacts;
 
 /// More than any chain or bundle of authorities needs.
 const MAX_FILE: usize = 1 << 20;

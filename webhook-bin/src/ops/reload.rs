@@ -9,13 +9,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::admission::{Answer, Reviewer};
-use crate::app::{App, Review};
+use crate::audit::file::Reopen;
 use crate::audit::{AuditRecord, ReviewOutcome};
-use crate::audit_file::Reopen;
 use crate::config::{Config, Overrides};
-use crate::in_force::InForce;
-use crate::metrics::{KEPT_OLD, REPLACED};
+use crate::net::app::{App, Review};
+use crate::ops::in_force::InForce;
+use crate::review::{Answer, Reviewer};
+use crate::telemetry::metrics::{KEPT_OLD, REPLACED};
 
 /// The reviewer of the configuration that is in force.
 #[derive(Debug)]

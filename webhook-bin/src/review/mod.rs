@@ -10,9 +10,8 @@ use kms_backends::{FairShare, SharedRegistry, Tenant};
 use secret_walker::AdmittedSecret;
 use tokio::time::Instant;
 
-use crate::access_review::MayUnseal;
 use crate::audit::{AuditRecord, FieldOutcome, FieldRecord, Operation, ReviewOutcome};
-use crate::limits::beside_body;
+use crate::kube::access_review::MayUnseal;
 use crate::unseal::Jwe;
 use crate::unseal::gate::Gate;
 use crate::unseal::outcome::{FieldRefusal, Outcome};
@@ -23,6 +22,7 @@ use unseal_policy::decide::{Code, Policy, Refusal, SubmitterCheck};
 use unseal_policy::format::{Context, SealedFormat};
 use unseal_policy::refusal::cut;
 use unseal_policy::rulebook::Rulebook;
+use weight::beside_body;
 
 mod answer;
 mod gate;
@@ -30,6 +30,7 @@ mod must_be_sealed;
 mod other_kind;
 mod request;
 mod retry;
+pub(crate) mod weight;
 
 pub use answer::{Answer, WipingBody};
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
-use crate::connection::Watch;
+use crate::net::connection::Watch;
 
 /// The connections of one listener.
 #[derive(Debug)]

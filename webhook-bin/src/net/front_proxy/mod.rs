@@ -19,7 +19,7 @@ pub use config_map::{FrontProxyError, RequestHeader};
 pub use follow::{CONFIG_MAP, FetchError, Follower, fetch};
 pub use standing::{Standing, State};
 
-use crate::caller::Rejected;
+use crate::telemetry::rejected::Rejected;
 use standing::Followed;
 
 /// As whom the API server calls itself.

@@ -5,8 +5,8 @@ use std::fmt;
 
 use secret_walker::{JsonReader, WalkError};
 
-use crate::access_review::Question;
 use crate::audit::{AuditRecord, Operation, User};
+use crate::kube::access_review::Question;
 
 /// No API server sends a longer one: `uid` is a UUID.
 const LONGEST_UID: usize = 128;

@@ -14,7 +14,7 @@ use kms_backends::layer::BreakerState;
 use kms_backends::{CacheEvent, Category, Observer};
 
 use crate::audit::{AuditRecord, FieldOutcome, Operation};
-use crate::caller::Rejected;
+use crate::telemetry::rejected::Rejected;
 use unseal_policy::decide::Code;
 
 /// Upper bounds of the times of reviews in seconds: from a cached answer on a quiet machine to the longest timeout of
