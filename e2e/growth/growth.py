@@ -119,7 +119,29 @@ def nested(n):
     return one_file(f"kind: ConfigMap\n# Secret\n{text}\n---\n{secret(1, plain)}")
 
 
+def policy(keys=1, namespaces=1, signers=0, submitters=0, rules=0, owners=0):
+    """The webhook's configuration with so many of each, and a Secret that it is asked about."""
+    lines = ["version: 1", "keys:"]
+    for i in range(keys):
+        lines += [f"  - name: key{i}", f"    publicKey: ../key{i}.card.json", f'    unwrap: ["file:absent{i}.pem"]',
+                  "    namespaces: [" + ", ".join(["payments"] + [f"n{i}" for i in range(namespaces)]) + "]"]
+    if signers:
+        lines += ["signers:"] + [f"  - {{name: s{i}, publicKey: ../signer{i}.pub.pem}}" for i in range(signers)]
+    lines += ["policy:", "  widest: anywhere"]
+    if signers:
+        lines += ["  onlyFrom: [" + ", ".join(f"s{i}" for i in range(signers)) + "]"]
+    if submitters:
+        lines += ["  submitters: [" + ", ".join(f'"user:u{i}"' for i in range(submitters)) + "]"]
+    if rules:
+        lines += ["  namespaces:"] + [f"    - {{match: [r{i}], widest: secret}}" for i in range(rules)]
+    if owners:
+        lines += ["  owners:"] + [f"    - {{match: [o{i}], file: owner{i}.yaml}}" for i in range(owners)]
+    made = {f"owner{i}.yaml": "version: 1\nwidest: secret\n" for i in range(owners)}
+    return {"webhook.yaml": "\n".join(lines) + "\n", **made, **one_file(secret(20, envelope))}
+
+
 LINT = ["lint", "case"]
+BY_POLICY = ["lint", "--policy", "case/webhook.yaml", "case/case.yaml"]
 KEY = ["--key", "payments.card.json"]
 REWRITE = ["seal", "--rewrite", "case"]
 SEAL = ["seal", "-i", *KEY, "case"]
@@ -203,6 +225,12 @@ DIMENSIONS = {
     "set beside fields": (["set", "case/case.yaml", "k1", *KEY], 500, lambda n: one_file(secret(n, plain)), (0,)),
     "sign fields": (["sign", "case/case.yaml", "--key", "me.pem"], 60, lambda n: one_file(secret(n, envelope)), (0,)),
     "edit fields": (["edit", "case/case.yaml", *KEY], 250, lambda n: one_file(secret(n, envelope)), (0,)),
+    "keys of the configuration": (BY_POLICY, 8, lambda n: policy(keys=n), (0, 1)),
+    "namespaces of a key": (BY_POLICY, 300, lambda n: policy(namespaces=n), (0, 1)),
+    "rules of namespaces": (BY_POLICY, 200, lambda n: policy(rules=n), (0, 1)),
+    "signers": (BY_POLICY, 8, lambda n: policy(signers=n), (0, 1)),
+    "submitters": (BY_POLICY, 300, lambda n: policy(submitters=n), (0, 1)),
+    "owners' files": (BY_POLICY, 60, lambda n: policy(owners=n), (0, 1)),
     "check a card": (["key", "show", "case/card.json"], 8, None, (0,)),
 }
 
@@ -224,6 +252,27 @@ def card(shared, n):
     return {"card.json": json.dumps({"keys": keys})}
 
 
+def verdict(name, counts):
+    """Whether the second doubling added little more than twice what the first one added."""
+    first, second = counts[1] - counts[0], counts[2] - counts[1]
+    grown = second / max(first, 1)
+    fits = second <= MOST_GROWTH * max(first, 0) + NOISE
+    shown = ", ".join(f"{count / 1e6:.1f}" for count in counts)
+    return name, fits, f"{grown:5.2f} times ({shown} million instructions)"
+
+
+def measure_review(program, name):
+    """One review with n of something, answered by the webhook's code in a process of its own."""
+    counts = []
+    for n in (1000, 2000, 4000):
+        with tempfile.TemporaryDirectory(prefix="growth-") as folder:
+            code, count, said = instructions(program, pathlib.Path(folder), [name, str(n)])
+            if code != 0 or not count:
+                return f"review: {name}", False, f"exit code {code}: {said[-400:]}"
+            counts.append(count)
+    return verdict(f"review: {name}", counts)
+
+
 def measure(privy, shared, name):
     command, smallest, make, codes = DIMENSIONS[name]
     if command[-1] == "case" and command[0] == "lint" and ".privy.yaml" not in (make(smallest) if make else {}):
@@ -238,22 +287,24 @@ def measure(privy, shared, name):
                 file = folder / "case" / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text)
+            if "--policy" in command:
+                for file in [*shared.glob("key*.card.json"), *shared.glob("signer*.pub.pem")]:
+                    shutil.copy(file, folder / file.name)
             if (folder / "case/.privy.yaml").exists():
                 shutil.copy(shared / "payments.card.json", folder / "case/payments.card.json")
             code, count, said = instructions(privy, folder, command)
             if code not in codes or not count:
                 return name, False, f"exit code {code}: {said[-400:]}"
             counts.append(count)
-    first, second = counts[1] - counts[0], counts[2] - counts[1]
-    grown = second / max(first, 1)
-    fits = second <= MOST_GROWTH * max(first, 0) + NOISE
-    shown = ", ".join(f"{count / 1e6:.1f}" for count in counts)
-    return name, fits, f"{grown:5.2f} times ({shown} million instructions)"
+    return verdict(name, counts)
 
 
 def main():
-    privy, filters = sys.argv[1], sys.argv[2:]
-    names = [name for name in DIMENSIONS if not filters or any(word in name for word in filters)]
+    privy, review_once, filters = sys.argv[1], sys.argv[2], sys.argv[3:]
+    wanted = lambda name: not filters or any(word in name for word in filters)
+    names = [name for name in DIMENSIONS if wanted(name)]
+    listed = subprocess.run([review_once, "--list"], check=True, capture_output=True, text=True).stdout.splitlines()
+    reviews = [name for name in listed if wanted(f"review: {name}")]
     passed = 0
     with tempfile.TemporaryDirectory(prefix="growth-") as shared:
         shared = pathlib.Path(shared)
@@ -265,12 +316,19 @@ def main():
               for i in range(32)),
         ):
             subprocess.run([*generate, *arguments], cwd=shared, check=True, capture_output=True)
+        for i in range(32):
+            subprocess.run([*generate, f"signer{i}.pem", "--kind", "ed25519"], cwd=shared, check=True, capture_output=True)
+            shown = subprocess.run([privy, "key", "show", f"signer{i}.pem", "--output", "pem"], cwd=shared, check=True,
+                                   capture_output=True)
+            (shared / f"signer{i}.pub.pem").write_bytes(shown.stdout)
         with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("PRIVY_E2E_JOBS", "2"))) as pool:
-            for name, fits, words in pool.map(lambda name: measure(privy, shared, name), names):
+            jobs = [lambda name=name: measure(privy, shared, name) for name in names]
+            jobs += [lambda name=name: measure_review(review_once, name) for name in reviews]
+            for name, fits, words in pool.map(lambda job: job(), jobs):
                 passed += fits
                 print(f"{'ok     ' if fits else 'FAILED '} {name}: {words}", flush=True)
-    print(f"{passed} passed, {len(names) - passed} failed, 0 skipped")
-    return 0 if passed == len(names) else 1
+    print(f"{passed} passed, {len(jobs) - passed} failed, 0 skipped")
+    return 0 if passed == len(jobs) else 1
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
 //! With the feature `webhook`:
 //!
 //! - [`reviews`]: a reviewer with a scripted key service behind it; no sockets.
+//! - [`dimensions`]: reviews with many of one thing; the program `review-once` answers one of them.
 //! - [`server`]: a webhook that listens in this process; [`client`], [`pki`] and [`api_server`] are what speaks to it.
 //! - [`site`]: a folder with a configuration and all files that it names, for the program itself.
 
@@ -18,6 +19,8 @@
 pub mod api_server;
 #[cfg(feature = "webhook")]
 pub mod client;
+#[cfg(feature = "webhook")]
+pub mod dimensions;
 pub mod fakes;
 #[cfg(feature = "webhook")]
 pub mod keys;
