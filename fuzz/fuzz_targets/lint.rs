@@ -52,11 +52,8 @@ fuzz_target!(|bytes: &[u8]| {
         paths: vec![folder.clone()],
         key: if parts[1].is_none() { vec![folder.join("payments.card.json")] } else { Vec::new() },
         policy: parts[2].map(|_| folder.join("webhook.yaml")),
-        rule: Vec::new(),
-        allow: Vec::new(),
-        files_from: None,
         output: LintFormat::Json,
-        list_rules: false,
+        ..LintArgs::default()
     };
     let (mut stdin, mut stdout, mut stderr) = (std::io::empty(), std::io::sink(), std::io::sink());
     let mut io = Io {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use crate::project::lint::rules::RuleId;
 
 /// `privy lint`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = "\
 Examples:
   privy lint                         the repository, with the keys of its .privy.yaml
@@ -63,9 +63,10 @@ pub struct LintArgs {
 }
 
 /// How findings are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LintFormat {
     /// For people
+    #[default]
     Text,
     /// For programs
     Json,
