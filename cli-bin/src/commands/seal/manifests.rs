@@ -8,13 +8,14 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use secret_walker::{Manifest, may_hold_secret};
 
-use super::write::{self, Change, Fate, Tick, Written};
+use super::write;
 use crate::cli::{ReportFormat, SealArgs};
 use crate::failure::{Exit, Failure, fault};
 use crate::io::files::{self, Content};
 use crate::io::{Io, read_bounded};
 use crate::keys::earlier::Earlier;
 use crate::keys::{Choice, Chooser};
+use crate::project::all_or_none::{self, Change, Fate, Tick, Written};
 use crate::project::source::{self, Source};
 use crate::project::walk::Input;
 use crate::sealing::manifest::{Placing, Sealing, seal_plain_values};
@@ -190,7 +191,7 @@ fn in_place(plans: &mut Plans<'_>, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let Written {
         outcomes,
         not_searched,
-    } = write::in_place(args, "sealed", io, |batch, tick, io| {
+    } = all_or_none::in_place(&write::in_place(args, "sealed"), io, |batch, tick, io| {
         seal_batch(batch, plans, tick, io)
     })?;
     if args.output == ReportFormat::Json {

@@ -14,11 +14,12 @@ use secret_walker::{
     ANNOTATION_PREFIX, EditValue, Edits, Field, Manifest, ManifestSecret, may_hold_secret,
 };
 
-use super::write::{self, Change, Fate, Written, deliver};
+use super::write::{self, deliver};
 use crate::cli::{ReportFormat, SealArgs};
 use crate::failure::{Exit, Failure, fault};
 use crate::io::files::{self, Content};
 use crate::io::{Io, read_bounded};
+use crate::project::all_or_none::{self, Change, Fate, Written};
 use crate::project::walk::Input;
 use crate::sealing::manifest::left_fields;
 use crate::text::{Shown as _, printable};
@@ -125,9 +126,11 @@ fn in_place(args: &SealArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let Written {
         outcomes,
         not_searched,
-    } = write::in_place(args, "rewritten", io, |batch, tick, io| {
-        Ok(tick.map_counted("rewriting", batch, io, one_file))
-    })?;
+    } = all_or_none::in_place(
+        &write::in_place(args, "rewritten"),
+        io,
+        |batch, tick, io| Ok(tick.map_counted("rewriting", batch, io, one_file)),
+    )?;
     if args.output == ReportFormat::Json {
         return json(&outcomes, not_searched, args, io);
     }
