@@ -13,6 +13,7 @@
 pub mod cli;
 pub mod commands;
 pub mod failure;
+pub mod import;
 pub mod io;
 pub mod keys;
 pub mod opening;
@@ -77,6 +78,7 @@ fn dispatch(cli: Cli, io: &mut Io<'_>) -> Result<Exit, Failure> {
         Command::Doctor(args) => commands::doctor::run(&args, io),
         Command::Diff(args) => commands::diff::run(&args, io),
         Command::Edit(args) => commands::edit::run(&args, io),
+        Command::Import(args) => commands::import::run(&args, io),
         Command::Inspect(args) => commands::inspect::run(&args, io),
         Command::Key(command) => commands::key::run(&command, io),
         Command::Lint(args) => commands::lint::run(&args, io),

@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod edit;
 pub mod format;
 pub mod groups;
+pub mod import;
 pub mod inspect;
 pub mod key;
 pub mod lint;
@@ -75,6 +76,8 @@ pub enum Command {
     Sign(sign::SignArgs),
     /// Open values in memory and seal them again, for a new key or version
     Rewrap(rewrap::RewrapArgs),
+    /// Take over Secrets that another tool encrypted
+    Import(import::ImportArgs),
     /// Show what an envelope or a manifest says of itself; needs no private key
     Inspect(InspectArgs),
     /// Show what changed in sealed values, between commits, files, or files and a cluster

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod diff;
 pub mod doctor;
 pub mod edit;
+pub mod import;
 pub mod inspect;
 pub mod key;
 pub mod lint;

@@ -1,7 +1,7 @@
 //! The files of a repository, and what its `.privy.yaml` says of them.
 
-pub mod contents;
 pub mod all_or_none;
+pub mod contents;
 mod file;
 mod find;
 pub mod git;

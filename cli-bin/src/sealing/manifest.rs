@@ -8,6 +8,7 @@ use jwe_envelope::{Binding, FoundPlace, ObjectName, Recognized, recognize};
 use secret_walker::{
     ANNOTATION_PREFIX, Edits, Field, Located, ManifestSecret, Section, WalkError, validate_key,
 };
+use zeroize::Zeroizing;
 
 use crate::cli::groups::Layout;
 use crate::failure::{Failure, fault};
@@ -279,6 +280,40 @@ pub fn seal_plain_values<'a>(
     }
     warnings.extend(writer.finish()?);
     Ok(sealed)
+}
+
+/// Seals values that are not in the manifest, in one act; their fields are empty there. Values that were in use
+/// before are sealed as they are, byte for byte.
+///
+/// # Errors
+/// Exit 1 when a value is refused: nothing may be written then.
+pub fn seal_given_values<'a>(
+    secret: &ManifestSecret<'a>,
+    values: &[(String, Zeroizing<Vec<u8>>)],
+    sealing: &Sealing<'_>,
+    edits: &mut Edits<'_, 'a>,
+    warnings: &mut Vec<String>,
+) -> Result<(), Failure> {
+    refuse_keys_in_both(secret)?;
+    let mut act = sealing.manner.begin();
+    let mut writer = Writer::new(secret, sealing.manner.form(), edits);
+    let mut room = Room::new(secret)?;
+    for (key, value) in values {
+        let at = |failure: Failure| failure.context(format!("field `{}`", printable(key, 100)));
+        room.take(key, value.len())?;
+        let layout = layout::of_key(secret, key, sealing.layout);
+        layout::check(key, layout, sealing.manner.form()).map_err(at)?;
+        if sealing.manner.signer().is_some() {
+            signing::check_key(key).map_err(at)?;
+        }
+        let binding = sealing.placing.bind(secret, key).map_err(at)?;
+        let sealed = act.seal(value, &binding).map_err(at)?;
+        writer
+            .put(key, &sealed, layout, Section::StringData)
+            .map_err(at)?;
+    }
+    warnings.extend(writer.finish()?);
+    Ok(())
 }
 
 fn named(field: &Field<'_>) -> String {

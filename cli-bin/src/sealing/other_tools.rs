@@ -61,7 +61,7 @@ impl OtherTool {
             Self::GitCrypt => "decrypt it first with its own tool: git-crypt unlock",
             Self::OpenPgp => "decrypt it first with its own tool: gpg --decrypt",
             Self::SealedSecrets => {
-                "take the value from the Secret in the cluster, or decrypt it first: kubeseal --recovery-unseal"
+                "import the SealedSecret: privy import --open-with KEYS FILE (docs/migrate.md)"
             }
             Self::Sops => "decrypt the file first with its own tool: sops --decrypt",
         }

@@ -21,6 +21,7 @@ mod folders;
 mod hidden;
 #[cfg(unix)]
 mod hostile;
+mod import;
 mod inspect;
 mod integrations;
 mod key;

@@ -1,0 +1,319 @@
+//! `privy import`: what another tool encrypted becomes Secrets that are sealed.
+//!
+//! All files are opened and sealed in memory before the first is written, so that one refusal leaves all of them as
+//! they were.
+
+mod report;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use secret_walker::{MAX_MANIFEST_BYTES, Manifest};
+
+use self::report::{Imported, Outcome};
+use crate::cli::ReportFormat;
+use crate::cli::groups::BoundsArgs;
+use crate::cli::import::ImportArgs;
+use crate::failure::{Exit, Failure, fault};
+use crate::import::sealed_secrets::{self, ControllerKeys, Sealed};
+use crate::import::{DraftSecret, Fault, Scope};
+use crate::io::Io;
+use crate::io::files::{self, Content};
+use crate::keys::earlier::Earlier;
+use crate::keys::{Choice, Chooser};
+use crate::project::all_or_none::{self, Change, Fate, Tick, Work, Written};
+use crate::project::source::{self, Source};
+use crate::project::walk::Input;
+use crate::sealing::manifest::{Placing, Sealing, seal_given_values};
+use crate::sealing::options::Manner;
+use crate::sealing::place::{Limits, Part, Target};
+use crate::text::{Shown as _, printable};
+
+/// Imports files.
+///
+/// # Errors
+/// Exit 1 when a file cannot be imported; exit 2 for wrong usage. No file is changed then.
+pub fn run(args: &ImportArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    let keys = read_keys(args, io)?;
+    let mut plans = Plans {
+        args,
+        chooser: Chooser::new(&args.key),
+        made: Vec::new(),
+    };
+    let work = Work {
+        files: &args.files,
+        jobs: args.jobs,
+        dry_run: !args.write,
+        done: "imported",
+    };
+    let Written {
+        outcomes,
+        not_searched,
+    } = all_or_none::in_place(&work, io, |batch, tick, io| {
+        import_batch(batch, &keys, &mut plans, tick, io)
+    })?;
+    match args.output {
+        ReportFormat::Json => report::json(args, &outcomes, not_searched, io)?,
+        ReportFormat::Text => report::text(args, &outcomes, io),
+    }
+    Ok(Exit::Done)
+}
+
+/// A controller that is older than ten years has this much of keys and certificates.
+const KEYS_LIMIT: usize = 4 * 1024 * 1024;
+
+fn read_keys(args: &ImportArgs, io: &mut Io<'_>) -> Result<ControllerKeys, Failure> {
+    let mut keys = ControllerKeys::default();
+    for path in &args.open_with {
+        let bytes = files::read(path, KEYS_LIMIT)?;
+        files::warn_if_shared(path, io);
+        keys.add(&bytes).map_err(|fault| {
+            let hint = fault.next();
+            let context = format!("cannot read the keys in `{}`", path.shown());
+            let failure = Failure::usage(anyhow::Error::new(fault).context(context));
+            match hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        })?;
+    }
+    Ok(keys)
+}
+
+fn refused(fault: Fault) -> Failure {
+    let hint = fault.next();
+    let failure = Failure::refused(fault);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn named(failure: Failure, path: &Path) -> Failure {
+    failure.context(format!("cannot import `{}`", path.shown()))
+}
+
+/// A file that is being imported.
+struct Job<'b> {
+    /// Which one of its batch.
+    index: usize,
+    input: &'b Input,
+    before: &'b [u8],
+    sealed: Sealed<'b>,
+    plan: Arc<Plan>,
+}
+
+/// What came of each file of a batch; the outer error ends everything.
+fn import_batch(
+    batch: &[Input],
+    keys: &ControllerKeys,
+    plans: &mut Plans<'_>,
+    tick: &mut Tick<'_>,
+    io: &mut Io<'_>,
+) -> Result<Vec<Result<Fate<Outcome>, Failure>>, Failure> {
+    let mut fates: Vec<Option<Result<Fate<Outcome>, Failure>>> = Vec::new();
+    let mut sources = Vec::with_capacity(batch.len());
+    let read = tick.map("reading", batch, io, source::read);
+    for (index, (input, read)) in batch.iter().zip(read).enumerate() {
+        fates.push(match read {
+            Ok(Source::Bytes(bytes)) => {
+                sources.push((index, input, bytes));
+                None
+            }
+            Ok(Source::PassedOver(why)) => Some(Ok((Outcome::PassedOver(why), None))),
+            Err(failure) => Some(Err(failure)),
+        });
+    }
+    let mut jobs = Vec::new();
+    for (index, input, before) in &sources {
+        let path = &input.path;
+        let nothing = || {
+            let outcome = if input.named {
+                Outcome::Nothing
+            } else {
+                Outcome::Passed
+            };
+            Some(Ok((outcome, None)))
+        };
+        if !may_be_sealed(before) {
+            fates[*index] = nothing();
+            continue;
+        }
+        match sealed_secrets::find(before) {
+            Ok(None) => fates[*index] = nothing(),
+            Ok(Some(sealed)) => {
+                let plan = plans.of(path, before, io);
+                jobs.push(Job {
+                    index: *index,
+                    input,
+                    before,
+                    sealed,
+                    plan: plan.map_err(|failure| named(failure, path))?,
+                });
+            }
+            Err(_) if !input.named && before.windows(2).any(|pair| pair == b"{{") => {
+                let why = "not looked at: it is a template; import the SealedSecrets that it makes";
+                fates[*index] = Some(Ok((Outcome::PassedOver(why.to_owned()), None)));
+            }
+            Err(fault) => fates[*index] = Some(Err(named(refused(fault), path))),
+        }
+    }
+    let args = plans.args;
+    let done = tick.map_counted("importing", &jobs, io, |job| {
+        job.run(keys, args)
+            .map_err(|failure| named(failure, &job.input.path))
+    });
+    for (job, fate) in jobs.iter().zip(done) {
+        fates[job.index] = Some(fate);
+    }
+    Ok(fates.into_iter().flatten().collect())
+}
+
+/// A look that costs little: most files of a repository are something else.
+fn may_be_sealed(bytes: &[u8]) -> bool {
+    let word = b"SealedSecret";
+    bytes.len() > MAX_MANIFEST_BYTES || bytes.windows(word.len()).any(|part| part == word)
+}
+
+impl Job<'_> {
+    fn run(&self, keys: &ControllerKeys, args: &ImportArgs) -> Result<Fate<Outcome>, Failure> {
+        let namespace = self.plan.namespace.as_deref();
+        let draft = self.sealed.open(keys, namespace).map_err(refused)?;
+        let manifest = Manifest::parse(draft.text.as_bytes()).map_err(fault)?;
+        let mut edits = manifest.edits();
+        let mut imported = Vec::with_capacity(draft.secrets.len());
+        let mut warnings = Vec::new();
+        for draft in &draft.secrets {
+            let secret = manifest
+                .secrets()
+                .iter()
+                .find(|secret| secret.line() == draft.line)
+                .ok_or_else(|| {
+                    Failure::refused(anyhow!(
+                        "the SealedSecret on line {} cannot be written as a Secret",
+                        draft.line_before
+                    ))
+                })?;
+            let target = target(draft, namespace, args)?;
+            let sealing = Sealing {
+                placing: Placing {
+                    anywhere: false,
+                    namespace: None,
+                    fallback: namespace,
+                    name: None,
+                    target: target.as_ref(),
+                    limits: &self.plan.limits,
+                },
+                manner: &self.plan.manner,
+                layout: args.layout.layout.or(self.plan.choice.layout),
+                raw: true,
+            };
+            warnings.extend(draft.notes.iter().cloned());
+            warnings.extend(target.as_ref().map(|target| {
+                format!(
+                    "the values of {} can be opened wherever `{}` fits, as before; --exact seals each for its own place",
+                    printable(&draft.name, 200),
+                    printable(&target.describe(), 300)
+                )
+            }));
+            let (values, edits) = (&draft.values, &mut edits);
+            seal_given_values(secret, values, &sealing, edits, &mut warnings).map_err(
+                |failure| {
+                    failure.context(format!(
+                        "the SealedSecret {} on line {}",
+                        draft.name, draft.line_before
+                    ))
+                },
+            )?;
+            imported.push(Imported {
+                name: draft.name.clone(),
+                line: draft.line_before,
+                scope: draft.scope,
+                values: draft.values.len(),
+            });
+        }
+        let after = edits.apply().map_err(fault)?;
+        let outcome = Outcome::Imported {
+            secrets: imported,
+            warnings,
+            choice: Arc::clone(&self.plan.choice),
+        };
+        let before = Content::of(self.before);
+        Ok((outcome, Some(Change { before, after })))
+    }
+}
+
+/// Where the values of a Secret may be opened from now on; where they stand, if nothing is said.
+fn target(
+    secret: &DraftSecret,
+    namespace: Option<&str>,
+    args: &ImportArgs,
+) -> Result<Option<Target>, Failure> {
+    let open = |namespace| Target {
+        namespace,
+        name: Part::Open,
+        field: Part::Open,
+    };
+    if args.exact {
+        return Ok(None);
+    }
+    match secret.scope {
+        Scope::Strict => Ok(None),
+        Scope::Namespace => {
+            let own = secret.name.split_once('/').map(|(namespace, _)| namespace);
+            Ok(own
+                .or(namespace)
+                .map(|namespace| open(Part::Named(namespace.to_owned()))))
+        }
+        Scope::Cluster if args.anywhere => Ok(Some(open(Part::Open))),
+        Scope::Cluster => Err(Failure::refused(anyhow!(
+            "the SealedSecret {} on line {} could be opened in the whole cluster (cluster-wide)",
+            secret.name,
+            secret.line_before
+        ))
+        .hint("add --exact to seal its values for their own place, or --anywhere to keep them open to every namespace")),
+    }
+}
+
+/// How the files of one rule are sealed.
+struct Plan {
+    choice: Arc<Choice>,
+    /// Of manifests that name none.
+    namespace: Option<String>,
+    limits: Limits,
+    manner: Manner,
+}
+
+/// The plans of all files, one for each rule.
+struct Plans<'a> {
+    args: &'a ImportArgs,
+    chooser: Chooser,
+    made: Vec<Arc<Plan>>,
+}
+
+impl Plans<'_> {
+    fn of(&mut self, path: &Path, before: &[u8], io: &mut Io<'_>) -> Result<Arc<Plan>, Failure> {
+        let choice = self.chooser.keys_and_place(Some(path), io)?;
+        if let Ok(manifest) = Manifest::parse(before) {
+            let earlier = Earlier::of(&manifest);
+            self.chooser.confirm_change(&choice, &earlier, path, io)?;
+        }
+        let same = |plan: &&Arc<Plan>| Arc::ptr_eq(&plan.choice, &choice);
+        if let Some(plan) = self.made.iter().find(same) {
+            return Ok(Arc::clone(plan));
+        }
+        let namespace = self.args.namespace.as_ref().or(choice.namespace.as_ref());
+        let plan = Arc::new(Plan {
+            // A pattern names no namespace that something could have been sealed for.
+            namespace: namespace
+                .filter(|namespace| !namespace.ends_with('*'))
+                .cloned(),
+            limits: Limits::of(&BoundsArgs::default(), &choice.clusters(), io.now)?,
+            manner: Manner::new(&choice, &self.args.sealing, false, io)?,
+            choice,
+        });
+        self.made.push(Arc::clone(&plan));
+        Ok(plan)
+    }
+}

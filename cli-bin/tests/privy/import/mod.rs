@@ -1,0 +1,4 @@
+//! `privy import`: what other tools encrypted becomes sealed Secrets, and nothing plain is written.
+
+mod sealed_secrets;
+mod sealed_secrets_hostile;
