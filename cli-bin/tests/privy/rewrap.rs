@@ -274,6 +274,62 @@ fn a_misplaced_value_is_not_made_good() {
     assert_eq!(bench.text("db.yaml"), moved);
 }
 
+/// A value for a service account, under a key of its own, keeps no other value from being sealed again.
+#[test]
+fn what_is_left_to_the_application_may_be_for_another_key() {
+    let bench = bench();
+    bench.generate("runtime");
+    let seal = [
+        "seal",
+        "--key",
+        "runtime.card.json",
+        "--for",
+        "payments/db/own",
+        "--sa",
+        "payments-api",
+    ];
+    let own = bench.run(&seal, "canary-5kQ9-own").succeeded();
+    let text = bench
+        .text("db.yaml")
+        .replace(
+            "  namespace: payments\n",
+            "  namespace: payments\n  annotations:\n    privyseal.dev/leave: own\n",
+        )
+        .replace(
+            "stringData:\n",
+            &format!("stringData:\n  own: {}\n", own.text().trim()),
+        );
+    bench.write("db.yaml", text);
+    let ended = rewrap(&bench, &["db.yaml"]).succeeded();
+    assert!(
+        ended.stderr.contains("`own` is left to the application"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(value_of(&bench, "db.yaml", "own"), own.text().trim());
+    // With its key it is done, too, and for the same service account.
+    let both = [
+        "rewrap",
+        "--open-with",
+        "runtime.pem",
+        "--key",
+        "next.card.json",
+        "db.yaml",
+    ];
+    bench.run(&both, "").succeeded();
+    let open = [
+        "open",
+        "--key",
+        "next.pem",
+        "--for",
+        "payments/db/own",
+        "--sa",
+        "payments-api",
+    ];
+    let opened = bench.run(&open, value_of(&bench, "db.yaml", "own"));
+    assert_eq!(opened.succeeded().text(), "canary-5kQ9-own");
+}
+
 #[test]
 fn annotations_and_several_keys() {
     let bench = Bench::trusting();

@@ -1,4 +1,5 @@
 //! The sealed values of one Secret, opened and sealed again.
+use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -14,7 +15,7 @@ use unseal_policy::signatures::{Signatures, Signed};
 use crate::failure::Failure;
 use crate::opening::{self, Keyring, open_value};
 use crate::sealing::layout::Writer;
-use crate::sealing::manifest::{object_name, refuse_keys_in_both};
+use crate::sealing::manifest::{left_fields, object_name, refuse_keys_in_both};
 use crate::sealing::options::{Act, Manner};
 use crate::sealing::sealed::{SealedValue, sealed_values};
 use crate::sealing::signing::{self, SigningKey};
@@ -69,6 +70,7 @@ pub(super) fn rewrap<'a>(
     counts: &mut Counts,
 ) -> Result<(), Failure> {
     refuse_keys_in_both(secret)?;
+    let left: HashSet<&str> = left_fields(secret).collect();
     let mut acts: Vec<(Binding, Act<'_>)> = Vec::new();
     let mut writer = Writer::new(secret, manner.form(), edits);
     for value in &sealed_values(secret)? {
@@ -82,6 +84,14 @@ pub(super) fn rewrap<'a>(
         };
         if !is_due(&envelope, manner) {
             counts.kept += 1;
+            continue;
+        }
+        // What the application opens itself may be for a key that no one here has.
+        if left.contains(value.key) && !bench.is_for_our_keys(&envelope) {
+            counts.warnings.push(format!(
+                "`{}` is left to the application and not for a key of --open-with; it is as before",
+                printable(value.key, 80)
+            ));
             continue;
         }
         let signer = bench
