@@ -72,4 +72,8 @@ pub enum LintFormat {
     Json,
     /// For code scanning, SARIF 2.1.0
     Sarif,
+    /// For the log of a GitHub job: findings beside the lines of a pull request
+    Github,
+    /// For merge requests of GitLab: a code quality report
+    Gitlab,
 }

@@ -43,6 +43,30 @@ impl Finding {
         }
     }
 
+    /// What stays the same when lines move: rule, file, Secret and field.
+    pub fn fingerprint(&self) -> String {
+        let parts = [
+            self.rule.as_str(),
+            &self.path,
+            self.secret.as_deref().unwrap_or_default(),
+            self.field.as_deref().unwrap_or_default(),
+        ];
+        parts.join("|")
+    }
+
+    /// Secret, field, what is wrong and the next step, for a report without a layout of its own.
+    pub fn sentence(&self) -> String {
+        let subject: Vec<&str> = [self.secret.as_deref(), self.field.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect();
+        let subject = match subject[..] {
+            [] => String::new(),
+            _ => format!("{}: ", subject.join(" ")),
+        };
+        format!("{subject}{}. Next step: {}.", self.message, self.next)
+    }
+
     /// Whether it makes the exit code 1.
     pub fn counts(&self) -> bool {
         self.suppressed.is_none() && self.rule.rule().level > Level::Note

@@ -62,6 +62,8 @@ pub fn run(args: &LintArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         }
         LintFormat::Json => untrusted::json(&report::json::print(&outcome)).into_owned(),
         LintFormat::Sarif => untrusted::json(&report::sarif::print(&outcome)).into_owned(),
+        LintFormat::Github => report::github::print(&outcome),
+        LintFormat::Gitlab => untrusted::json(&report::gitlab::print(&outcome)).into_owned(),
     };
     io.answer(text.as_bytes())?;
     Ok(if outcome.findings.iter().any(Finding::counts) {

@@ -233,3 +233,58 @@ fn sarif_has_at_most_what_code_scanning_takes() {
         assert!(severity.parse::<f32>().unwrap() <= 10.0);
     }
 }
+
+/// The forms of CI systems: nothing that a name holds ends a property, and nothing of a value is in them.
+#[test]
+fn findings_are_shown_where_people_review() {
+    let bench = Bench::new();
+    let hostile = secret(
+        "db",
+        "payments",
+        "stringData:\n  password: hunter2\n  \"k\\n::error file=x::y\": hunter2\n",
+    );
+    bench.write("a,line=9%.yaml", hostile);
+    let lint = |format: &str| {
+        let lint = [
+            "lint",
+            "--key",
+            "payments.card.json",
+            "--output",
+            format,
+            ".",
+        ];
+        let ended = bench.run(&lint, "");
+        assert_eq!(ended.code, 1, "{}", ended.stderr);
+        assert!(!ended.text().contains("hunter2"), "{}", ended.text());
+        ended
+    };
+    let github = lint("github");
+    let lines: Vec<_> = github.text().lines().collect();
+    assert!(lines.len() >= 2, "{lines:#?}");
+    for line in &lines {
+        let level = ["::error ", "::warning ", "::notice "];
+        assert!(level.iter().any(|level| line.starts_with(level)), "{line}");
+        assert_eq!(
+            line.matches(" file=").count() - line.matches("error file=x").count(),
+            1,
+            "{line}"
+        );
+        assert!(line.contains("file=a%2Cline=9%25.yaml,line="), "{line}");
+    }
+    assert!(
+        lines[0].contains(",title=privy lint%3A plaintext::payments/db"),
+        "{}",
+        lines[0]
+    );
+
+    let gitlab = lint("gitlab").json();
+    let issues = gitlab.as_array().unwrap();
+    assert_eq!(issues.len(), lines.len());
+    let prints: BTreeSet<_> = issues
+        .iter()
+        .map(|issue| issue["fingerprint"].to_string())
+        .collect();
+    assert_eq!(prints.len(), issues.len());
+    assert_eq!(issues[0]["location"]["path"], "a,line=9%.yaml");
+    assert_eq!(issues[0]["severity"], "critical");
+}

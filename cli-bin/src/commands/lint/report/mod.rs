@@ -1,5 +1,7 @@
-//! Findings in words, JSON and SARIF.
+//! Findings in words, and in the forms of programs.
 
+pub mod github;
+pub mod gitlab;
 pub mod json;
 pub mod sarif;
 pub mod text;

@@ -86,20 +86,11 @@ fn descriptor(rule: &Rule) -> Value {
 
 fn result(finding: &Finding) -> Value {
     let index = RuleId::ALL.iter().position(|rule| *rule == finding.rule);
-    let subject: Vec<&str> = [finding.secret.as_deref(), finding.field.as_deref()]
-        .into_iter()
-        .flatten()
-        .collect();
-    let mut text = String::new();
-    if !subject.is_empty() {
-        text = format!("{}: ", subject.join(" "));
-    }
-    text.push_str(&finding.message);
     let mut value = json!({
         "ruleId": finding.rule.as_str(),
         "ruleIndex": index,
         "level": finding.rule.rule().level.as_str(),
-        "message": { "text": one_line(&format!("{text}. Next step: {}.", finding.next)) },
+        "message": { "text": one_line(&finding.sentence()) },
         "locations": [{
             "physicalLocation": {
                 "artifactLocation": artifact(&finding.path),
@@ -107,7 +98,7 @@ fn result(finding: &Finding) -> Value {
             },
         }],
         // Lines move; the rule, the Secret and its field stay.
-        "partialFingerprints": { "privySeal/v1": fingerprint(finding) },
+        "partialFingerprints": { "privySeal/v1": finding.fingerprint() },
     });
     if let Some(reason) = &finding.suppressed {
         value["suppressions"] = json!([{ "kind": "external", "justification": reason }]);
@@ -133,16 +124,6 @@ fn uri(path: &str) -> String {
         }
         uri
     })
-}
-
-fn fingerprint(finding: &Finding) -> String {
-    let parts = [
-        finding.rule.as_str(),
-        &finding.path,
-        finding.secret.as_deref().unwrap_or_default(),
-        finding.field.as_deref().unwrap_or_default(),
-    ];
-    parts.join("|")
 }
 
 fn pascal(id: &str) -> String {
