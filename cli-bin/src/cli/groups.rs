@@ -64,7 +64,7 @@ pub struct BoundsArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Value")]
 pub struct ValueArgs {
-    /// Read the value from this file instead of standard input
+    /// Read the value from this file, or from standard input with `-`, instead of asking for it
     #[arg(long, value_name = "FILE")]
     pub value_file: Option<PathBuf>,
     /// Seal a value of no bytes

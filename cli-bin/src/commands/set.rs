@@ -58,7 +58,11 @@ pub fn run(args: &SetArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         for warning in warnings {
             io.say(format_args!("warning: {warning}"));
         }
-        return report(args, &wanted, &choice, attempt.is_new(), io);
+        let done = Done {
+            created: attempt.is_new(),
+            replaced: manifest_has(&manifest, &asked, &wanted),
+        };
+        return report(args, &wanted, &choice, &done, io);
     }
     Err(Failure::refused(anyhow!(
         "`{}` was changed by someone else again and again, and the value is not in it",
@@ -70,20 +74,33 @@ pub fn run(args: &SetArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
 /// Others who write the same file: each attempt that fails is one that succeeded for someone else.
 const MOST_ATTEMPTS: usize = 1000;
 
+/// What was done to the file.
+struct Done {
+    created: bool,
+    /// The field had a value before.
+    replaced: bool,
+}
+
+fn manifest_has(manifest: &Manifest<'_>, asked: &Asked, wanted: &Wanted) -> bool {
+    choose(manifest, asked).is_ok_and(|secret| is_there(secret, wanted))
+}
+
 fn report(
     args: &SetArgs,
     wanted: &Wanted,
     choice: &Choice,
-    created: bool,
+    done: &Done,
     io: &mut Io<'_>,
 ) -> Result<Exit, Failure> {
+    let change = if done.replaced { "replaced" } else { "added" };
     if args.output == ReportFormat::Json {
         let report = serde_json::json!({
             "version": 1,
             "dryRun": args.dry_run,
             "path": args.file.display().to_string(),
             "field": wanted.key,
-            "created": created,
+            "created": done.created,
+            "change": change,
             "keys": choice.facts(),
         });
         io.report(&format!("{report:#}\n"), true)?;
@@ -93,10 +110,10 @@ fn report(
     let (key, label) = (&wanted.key, choice.label());
     if args.dry_run {
         io.say(format_args!(
-            "{file}: `{key}` would be sealed for {label}; nothing was written"
+            "{file}: `{key}` would be {change}, sealed for {label}; nothing was written"
         ));
     } else {
-        io.say(format_args!("{file}: `{key}` is sealed for {label}"));
+        io.say(format_args!("{file}: `{key}` {change}, sealed for {label}"));
     }
     Ok(Exit::Done)
 }
@@ -215,6 +232,7 @@ fn edit(
         value
     } else {
         warn(secret, wanted, &placing, io);
+        confirm_name(secret, wanted, io)?;
         let name = format!("`{}`", wanted.key);
         value.insert(value::read(&args.value, &name, io)?)
     };
@@ -226,6 +244,71 @@ fn edit(
     writer.put(&wanted.key, &sealed, layout, section)?;
     let warnings = writer.finish()?;
     Ok((edits.apply().map_err(fault)?, warnings))
+}
+
+/// A new field whose name is nearly that of another one is most often a slip: the application would go on with the old
+/// value. Without a terminal it is only said.
+fn confirm_name(
+    secret: &ManifestSecret<'_>,
+    wanted: &Wanted,
+    io: &mut Io<'_>,
+) -> Result<(), Failure> {
+    if is_there(secret, wanted) {
+        return Ok(());
+    }
+    let fields = secret.fields().iter().map(Field::key);
+    let annotated = secret
+        .annotations()
+        .filter_map(|(name, _)| name.strip_prefix(ANNOTATION_PREFIX));
+    let mut others = fields.chain(annotated);
+    let Some(other) = others.find(|other| is_nearly(&wanted.key, other)) else {
+        return Ok(());
+    };
+    let (new, other) = (printable(&wanted.key, 100), printable(other, 100));
+    if !io.can_ask() {
+        io.say(format_args!(
+            "warning: `{new}` is a new field; `{other}` is there already"
+        ));
+        return Ok(());
+    }
+    let question = format!("`{new}` is a new field, and `{other}` is there already. Add `{new}`?");
+    let add = io.confirm(&question).map_err(|error| {
+        Failure::usage(anyhow::Error::new(error).context("cannot ask whether to go on"))
+    })?;
+    if add {
+        return Ok(());
+    }
+    Err(Failure::refused(anyhow!("cancelled; nothing was sealed"))
+        .hint(format!("to change the other field, name it: `{other}`")))
+}
+
+/// Whether two names differ by one letter, or by nothing but case and the characters between words. Numbers tell fields
+/// apart on purpose.
+fn is_nearly(one: &str, other: &str) -> bool {
+    let plain = |name: &str| -> String {
+        name.chars()
+            .filter(|letter| !matches!(letter, '-' | '_' | '.'))
+            .map(|letter| letter.to_ascii_lowercase())
+            .collect()
+    };
+    let letters = |name: &str| -> String {
+        name.chars()
+            .filter(|letter| !letter.is_ascii_digit())
+            .collect()
+    };
+    let (one, other) = (plain(one), plain(other));
+    one == other
+        || one.len().min(other.len()) > 3
+            && letters(&one) != letters(&other)
+            && strsim::damerau_levenshtein(&one, &other) == 1
+}
+
+/// Whether the key has a value already, sealed or plain.
+fn is_there(secret: &ManifestSecret<'_>, wanted: &Wanted) -> bool {
+    present(secret, wanted).is_some()
+        || secret
+            .annotation(&layout::annotation_of(&wanted.key))
+            .is_some()
 }
 
 /// Says before the value is typed what speaks against it.
@@ -375,14 +458,23 @@ fn new_manifest(asked: &Asked, args: &SetArgs, choice: &Choice) -> Result<String
     let file = args.file.shown();
     let lacking = |what: &str, flag: &str| {
         Failure::usage(anyhow!(
-            "`{file}` does not exist, and to make it the {what} is needed"
+            "`{file}` does not exist, and to make it the {what} needed"
         ))
-        .hint(format!("add {flag} NAME, or check the path of the file"))
+        .hint(format!("add {flag}, or check the path of the file"))
     };
     let namespace = asked.namespace.as_deref().or(choice.namespace.as_deref());
-    let namespace = namespace.ok_or_else(|| lacking("namespace of the Secret", "--namespace"))?;
     let name = asked.name.as_deref().or(choice.name.as_deref());
-    let name = name.ok_or_else(|| lacking("name of the Secret", "--name"))?;
+    let (namespace, name) = match (namespace, name) {
+        (Some(namespace), Some(name)) => (namespace, name),
+        (None, Some(_)) => return Err(lacking("namespace of the Secret is", "--namespace NAME")),
+        (Some(_), None) => return Err(lacking("name of the Secret is", "--name NAME")),
+        (None, None) => {
+            return Err(lacking(
+                "namespace and the name of the Secret are",
+                "--namespace NAME --name NAME",
+            ));
+        }
+    };
     for (flag, text) in [("--namespace", namespace), ("--name", name)] {
         let legal = |letter: char| {
             letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-' || letter == '.'
@@ -445,6 +537,28 @@ mod tests {
             ("db-1", "db-1"),
         ] {
             assert_eq!(yaml_word(name), written);
+        }
+    }
+
+    #[test]
+    fn slips_are_told_from_names_that_differ_on_purpose() {
+        for (one, other) in [
+            ("pasword", "password"),
+            ("passwrod", "password"),
+            ("PASSWORD", "password"),
+            ("db_password", "db-password"),
+            ("tls.ky", "tls.key"),
+        ] {
+            assert!(is_nearly(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("key1", "key2"),
+            ("password2", "password"),
+            ("user", "password"),
+            ("a", "b"),
+            ("tls.key", "tls.crt"),
+        ] {
+            assert!(!is_nearly(one, other), "{one} {other}");
         }
     }
 

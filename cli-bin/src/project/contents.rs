@@ -37,6 +37,7 @@ impl Contents {
             "--no-renames",
             "--no-abbrev",
             "--no-ext-diff",
+            "--no-relative",
             "--cached",
             &before,
         ];

@@ -77,10 +77,14 @@ fn refuse_sealed(bytes: &[u8], what: &str) -> Result<(), Failure> {
 fn fetch(args: &ValueArgs, what: &str, io: &mut Io<'_>) -> Result<Zeroizing<Vec<u8>>, Failure> {
     // UTF-16 takes up to twice the room of what it is decoded to.
     let limit = 2 * VALUE_LIMIT + 2;
-    if let Some(path) = &args.value_file {
+    if let Some(path) = args
+        .value_file
+        .as_ref()
+        .filter(|path| path.as_os_str() != "-")
+    {
         return files::read_or(path, limit, too_large);
     }
-    if io.terminal.stdin {
+    if io.terminal.stdin && args.value_file.is_none() {
         return prompt(what, io);
     }
     read_bounded(io.stdin, limit)

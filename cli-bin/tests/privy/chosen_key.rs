@@ -36,7 +36,7 @@ fn the_key_is_named_with_its_fingerprint_wherever_a_value_is_sealed() {
     let set = bench.run(&SET, "x").succeeded();
     assert_eq!(
         set.stderr,
-        format!("prod/db.yaml: `token` is sealed for the key {label}\n")
+        format!("prod/db.yaml: `token` added, sealed for the key {label}\n")
     );
     let dry = bench
         .run(&[&SET[..], &["--dry-run"]].concat(), "x")

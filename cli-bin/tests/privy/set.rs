@@ -40,7 +40,7 @@ fn replaces_one_value_and_no_other_byte() {
     let label = bench.label("payments.card.json");
     assert_eq!(
         ended.stderr,
-        format!("db.yaml: `password` is sealed for the key {label}\n")
+        format!("db.yaml: `password` replaced, sealed for the key {label}\n")
     );
     let text = bench.text("db.yaml");
     let sealed = envelope(&text, "password");
@@ -120,7 +120,7 @@ fn a_new_file_needs_a_place() {
         )
     };
     set(&[])
-        .failed(2, "namespace of the Secret is needed")
+        .failed(2, "the namespace and the name of the Secret are needed")
         .hints("--namespace");
     set(&["--namespace", "payments"])
         .failed(2, "name of the Secret is needed")
@@ -384,4 +384,71 @@ fn a_new_json_file_is_json() {
         let opened = bench.open(&format!("payments/db/{key}"), envelope);
         assert_eq!(opened.succeeded().text(), "hunter2");
     }
+}
+
+/// An application would go on with the old value.
+#[test]
+fn a_slip_in_the_name_of_a_field_is_pointed_out() {
+    let bench = Bench::trusting();
+    bench.write("db.yaml", MANIFEST);
+    let set = |key: &str| {
+        let set = ["set", "db.yaml", key, "--key", "payments.card.json"];
+        bench.run(&set, "hunter2").succeeded().stderr
+    };
+    let said = set("pasword");
+    assert!(
+        said.contains("warning: `pasword` is a new field; `password` is there already"),
+        "{said}"
+    );
+    assert!(said.contains("`pasword` added"), "{said}");
+    let said = set("password");
+    assert!(
+        !said.contains("warning") && said.contains("`password` replaced"),
+        "{said}"
+    );
+    // An envelope in an annotation is the field's value, too.
+    let seal = [
+        "seal",
+        "-i",
+        "db.yaml",
+        "--key",
+        "payments.card.json",
+        "--layout",
+        "annotation",
+    ];
+    bench.run(&seal, "").succeeded();
+    assert!(set("user").contains("`user` replaced"));
+}
+
+#[test]
+fn standard_input_can_be_named() {
+    let bench = Bench::trusting();
+    bench.write("db.yaml", MANIFEST);
+    let set = [
+        "set",
+        "db.yaml",
+        "password",
+        "--key",
+        "payments.card.json",
+        "--value-file",
+        "-",
+        "--output",
+        "json",
+    ];
+    let report = bench.run(&set, CANARY).succeeded().json();
+    crate::outputs::fits("set", &report);
+    assert_eq!(report["change"], "replaced");
+    let sealed = envelope(&bench.text("db.yaml"), "password");
+    let opened = bench.open("payments/db/password", sealed).succeeded();
+    assert_eq!(opened.stdout, CANARY.as_bytes());
+}
+
+#[test]
+fn what_a_new_file_lacks_is_said_at_once() {
+    let bench = Bench::trusting();
+    let set = ["set", "new.yaml", "password", "--key", "payments.card.json"];
+    bench
+        .run(&set, "x")
+        .failed(2, "the namespace and the name of the Secret are needed")
+        .hints("--namespace NAME --name NAME");
 }

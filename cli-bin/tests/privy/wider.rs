@@ -82,7 +82,7 @@ fn an_existing_field_gets_a_wider_place_and_that_is_said() {
             ended.stderr,
             format!(
                 "warning: the value of `password` can be opened wherever `{wherever}` fits, not only in `payments/db-1/password`\n\
-                 db.yaml: `password` is sealed for the key {label}\n"
+                 db.yaml: `password` replaced, sealed for the key {label}\n"
             )
         );
         for place in ["payments/db-1/password", opens] {
@@ -102,7 +102,7 @@ fn a_place_that_is_not_wider_needs_no_warning() {
     for flags in [&[][..], &["--for", "payments/db-1/password"]] {
         let (ended, bind) = set(&bench, flags, "x");
         let label = bench.label("payments.card.json");
-        let said = format!("db.yaml: `password` is sealed for the key {label}\n");
+        let said = format!("db.yaml: `password` replaced, sealed for the key {label}\n");
         assert_eq!(ended.succeeded().stderr, said);
         assert_eq!(bind["name"], "db-1", "{bind}");
     }
@@ -151,7 +151,7 @@ fn widening_is_said_in_a_dry_run_and_for_a_new_field_too() {
     );
     let (ended, _) = set(&bench, &[], "x");
     let label = bench.label("payments.card.json");
-    let said = format!("db.yaml: `password` is sealed for the key {label}\n");
+    let said = format!("db.yaml: `password` replaced, sealed for the key {label}\n");
     assert_eq!(ended.succeeded().stderr, said);
 }
 

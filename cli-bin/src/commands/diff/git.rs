@@ -89,6 +89,7 @@ pub fn read(from: Option<&str>, to: &After, paths: &[PathBuf]) -> Result<Sides, 
         "--no-renames",
         "--no-abbrev",
         "--no-ext-diff",
+        "--no-relative",
     ];
     if *to == After::Index {
         arguments.push("--cached");

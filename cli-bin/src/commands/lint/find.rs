@@ -125,6 +125,7 @@ fn changed_since(commit: &str, paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failur
         "-z",
         "--no-renames",
         "--no-ext-diff",
+        "--no-relative",
         "--diff-filter=d",
         &base,
     ];
