@@ -26,6 +26,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 
 use jwe_envelope::untrusted::Lines;
@@ -56,18 +57,46 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, io: &mut Io<'_>) -> Ex
 
 /// Reads the arguments; usage texts name the command as it was called, which may be as a plugin of kubectl.
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let mut arguments = arguments.into_iter().peekable();
+    let mut arguments = as_flags(arguments.into_iter().collect())
+        .into_iter()
+        .peekable();
     let plugin = arguments.peek().is_some_and(|name| {
         let name = Path::new(name).file_stem();
         // kubectl looks for `kubectl-privy`; Krew on some systems links it with an underscore.
         name.is_some_and(|name| name == "kubectl-privy" || name == "kubectl_privy")
     });
     if !plugin {
-        return Cli::try_parse_from(arguments);
+        return Cli::try_parse_from(arguments).map_err(honest);
     }
     let mut command = Cli::command().bin_name("kubectl privy");
     let mut matches = command.try_get_matches_from_mut(arguments)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// `help`, `help VERB` and `version`, which people type, as the flags that they mean.
+fn as_flags(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    match arguments.get(1).and_then(|word| word.to_str()) {
+        Some("help") => {
+            arguments.remove(1);
+            arguments.push("--help".into());
+        }
+        Some("version") if arguments.len() == 2 => arguments[1] = "--version".into(),
+        _ => {}
+    }
+    arguments
+}
+
+/// What a word for the opposite is not to be answered with: `unseal` looks like `seal`.
+fn honest(mut error: clap::Error) -> clap::Error {
+    const OPENS: [&str; 4] = ["unseal", "unwrap", "unlock", "decode"];
+    let word = error.get(ContextKind::InvalidSubcommand);
+    if matches!(word, Some(ContextValue::String(word)) if OPENS.contains(&word.as_str())) {
+        error.insert(
+            ContextKind::SuggestedSubcommand,
+            ContextValue::Strings(vec!["open".to_owned()]),
+        );
+    }
+    error
 }
 
 fn dispatch(cli: Cli, io: &mut Io<'_>) -> Result<Exit, Failure> {

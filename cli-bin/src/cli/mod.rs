@@ -69,6 +69,7 @@ pub enum Command {
     /// Give one field of a manifest its first or a new value
     Set(SetArgs),
     /// Seal a value from standard input, or the values of whole manifests
+    #[command(alias = "encrypt")]
     Seal(SealArgs),
     /// Open a manifest in your editor, and seal what is new in it
     Edit(edit::EditArgs),
@@ -85,6 +86,7 @@ pub enum Command {
     /// Check files and repositories: what is open, damaged, misplaced or sealed for the wrong key
     Lint(lint::LintArgs),
     /// Open one envelope with a local private key or a key service
+    #[command(alias = "decrypt")]
     Open(OpenArgs),
     /// Make, fetch, show and trust keys
     #[command(subcommand)]

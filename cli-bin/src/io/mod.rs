@@ -73,17 +73,23 @@ impl Io<'_> {
         self.answer(Lines(text).to_string().as_bytes())
     }
 
-    /// Writes a result to standard output, whole and byte for byte: an envelope, a manifest, a value.
+    /// Writes a result to standard output, whole and byte for byte: an envelope, a manifest, a value. A reader who has
+    /// seen enough, as `head` has, is no error.
     ///
     /// # Errors
     /// Exit 2 when standard output does not take it.
     pub fn answer(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        self.stdout
+        let written = self
+            .stdout
             .write_all(bytes)
-            .and_then(|()| self.stdout.flush())
-            .map_err(|error| {
-                Failure::usage(anyhow::Error::new(error).context("cannot write to standard output"))
-            })
+            .and_then(|()| self.stdout.flush());
+        match written {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(Failure::usage(
+                anyhow::Error::new(error).context("cannot write to standard output"),
+            )),
+        }
     }
 
     /// Asks a question and returns the line that was typed, without its end.

@@ -17,6 +17,7 @@ mod edit;
     feature = "vault"
 ))]
 mod environment;
+mod everyday;
 mod folders;
 mod hidden;
 #[cfg(unix)]

@@ -5,14 +5,15 @@ pub mod table;
 
 use anyhow::anyhow;
 use jwe_envelope::{Recognized, recognize};
-use secret_walker::Manifest;
+use secret_walker::{Manifest, may_hold_secret};
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use crate::cli::{InspectArgs, ReportFormat};
 use crate::failure::{Exit, Failure, fault};
 use crate::io::{Io, files, read_bounded};
 use crate::keys::trust::Store;
+use crate::project::source::{self, Source};
+use crate::project::walk;
 use crate::text::{Shown as _, one_line};
 
 /// What one input turned out to be.
@@ -42,12 +43,36 @@ pub fn run(args: &InspectArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
             })?;
         reports.push(inspect("standard input", &bytes, &store)?);
     }
-    for path in &args.files {
-        let bytes: Zeroizing<Vec<u8>> = files::read(path, files::MANIFEST_LIMIT)?;
+    let expanded = walk::expand(&args.files)?;
+    for input in &expanded.inputs {
+        let path = &input.path;
+        let bytes = match source::read(input)? {
+            Source::Bytes(bytes) if input.named || may_hold_secret(&bytes) => bytes,
+            Source::Bytes(_) => continue,
+            Source::PassedOver(why) => {
+                io.say(format_args!("note: {}: {why}", path.shown()));
+                continue;
+            }
+        };
         let name = path.display().to_string();
-        let report = inspect(&name, &bytes, &store)
-            .map_err(|failure| failure.context(format!("cannot inspect `{}`", path.shown())))?;
-        reports.push(report);
+        match inspect(&name, &bytes, &store) {
+            Ok(report) => reports.push(report),
+            Err(failure) if input.named => {
+                return Err(failure.context(format!("cannot inspect `{}`", path.shown())));
+            }
+            Err(failure) => io.say(format_args!(
+                "note: {}: not looked at: {}",
+                path.shown(),
+                failure.message()
+            )),
+        }
+    }
+    expanded.say_left_out(io);
+    if reports.is_empty() {
+        return Err(
+            Failure::refused(anyhow!("nothing in it is sealed, and no Secret is in it"))
+                .hint("name files with manifests or an envelope"),
+        );
     }
     let found = reports.iter().any(|report| report.found);
     let text = match args.output {

@@ -23,13 +23,18 @@ impl Paint {
     /// Never.
     pub const NONE: Self = Self(false);
 
-    /// On a terminal that wants it: `NO_COLOR` and `TERM=dumb` say no, `CLICOLOR_FORCE` says yes even to a pipe.
+    /// On a terminal that wants it: `NO_COLOR` and `TERM=dumb` say no, `CLICOLOR_FORCE` and `FORCE_COLOR` say yes even to
+    /// a pipe.
     pub fn for_stdout(io: &Io<'_>) -> Self {
         let set = |name: &str| (io.environment)(name).filter(|value| !value.is_empty());
         if set("NO_COLOR").is_some() {
             return Self(false);
         }
-        if set("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
+        let forced = ["CLICOLOR_FORCE", "FORCE_COLOR"];
+        if forced
+            .iter()
+            .any(|name| set(name).is_some_and(|value| value != "0"))
+        {
             return Self(true);
         }
         let dumb = set("TERM").is_some_and(|term| term == "dumb");
