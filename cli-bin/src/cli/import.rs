@@ -9,27 +9,28 @@ use super::groups::{KeyArgs, LayoutArgs, SealingArgs};
 
 /// `privy import`.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = "\
 Examples:
   privy import --open-with keys.yaml prod
       what would become of every SealedSecret below prod; nothing is written
   privy import --open-with keys.yaml --write prod
       the same, written into the files: all of them, or none
-  privy import --open-with old.pem --open-with new.pem --exact --write db.yaml
-      every value for its own place, even where it could be opened more widely
+  privy import --write secrets/db.enc.yaml
+      a Secret that SOPS encrypted; your own sops decrypts it, with the keys that it finds
 
 The private keys of the Sealed Secrets controller, old ones too:
   kubectl get secret -n kube-system -l sealedsecrets.bitnami.com/sealed-secrets-key -o yaml
 
-No cluster is asked, and no plain value is written anywhere: each value is opened in memory, sealed for the key, and wiped. A SealedSecret in a file becomes a Secret in the same file, with the type, labels, annotations, comments and order that it had. Values of the scope `strict` open in their place, those of `namespace-wide` in their namespace; `cluster-wide` needs --anywhere or --exact. Files without a SealedSecret stay as they are, so the same command goes on where it stopped.
+No cluster is asked, and no plain value is written anywhere: each value is opened in memory, sealed for the key, and wiped. What was encrypted becomes a Secret in the same file, with the type, labels, annotations, comments and order that it had. SealedSecrets: values of the scope `strict` open in their place, those of `namespace-wide` in their namespace; `cluster-wide` needs --anywhere or --exact. Other files stay as they are, so the same command goes on where it stopped.
 
 Deleting a SealedSecret deletes its Secret in the cluster: docs/migrate.md has the order that loses nothing.")]
 pub struct ImportArgs {
     /// Manifests, folders of them, or patterns such as `prod/**/*.yaml`
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
-    /// Private keys that open the values: PEM, or the controller's Secrets as YAML or JSON; may be given several times
-    #[arg(long, required = true, value_name = "PRIVATE", help_heading = "Key")]
+    /// Private keys that open SealedSecrets: PEM, or the controller's Secrets as YAML or JSON; may be given several times
+    #[arg(long, value_name = "PRIVATE", help_heading = "Key")]
     pub open_with: Vec<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a group of flags")]
@@ -49,6 +50,12 @@ pub struct ImportArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a group of flags")]
     pub layout: LayoutArgs,
+    /// The program that decrypts files of SOPS
+    #[arg(long, value_name = "PROGRAM", default_value = "sops")]
+    pub sops: PathBuf,
+    /// Write comments that SOPS encrypted in plain text
+    #[arg(long)]
+    pub plain_comments: bool,
     /// Files to work on at once [default: as many as there are cores]
     #[arg(long, short, value_name = "NUMBER")]
     pub jobs: Option<NonZeroUsize>,

@@ -6,6 +6,7 @@
 mod draft;
 mod fault;
 pub mod sealed_secrets;
+pub mod sops;
 mod yaml;
 
 pub use draft::{Draft, DraftSecret, Scope};

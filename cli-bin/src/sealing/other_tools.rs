@@ -63,7 +63,9 @@ impl OtherTool {
             Self::SealedSecrets => {
                 "import the SealedSecret: privy import --open-with KEYS FILE (docs/migrate.md)"
             }
-            Self::Sops => "decrypt the file first with its own tool: sops --decrypt",
+            Self::Sops => {
+                "decrypt the file first with its own tool: sops --decrypt; or import it: privy import FILE"
+            }
         }
     }
 

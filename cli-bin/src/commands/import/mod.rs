@@ -3,6 +3,7 @@
 //! All files are opened and sealed in memory before the first is written, so that one refusal leaves all of them as
 //! they were.
 
+mod decrypt;
 mod report;
 
 use std::path::Path;
@@ -11,12 +12,13 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use secret_walker::{MAX_MANIFEST_BYTES, Manifest};
 
-use self::report::{Imported, Outcome};
+use self::report::{Imported, Outcome, Tool};
 use crate::cli::ReportFormat;
 use crate::cli::groups::BoundsArgs;
 use crate::cli::import::ImportArgs;
 use crate::failure::{Exit, Failure, fault};
 use crate::import::sealed_secrets::{self, ControllerKeys, Sealed};
+use crate::import::sops::{self, Encrypted};
 use crate::import::{DraftSecret, Fault, Scope};
 use crate::io::Io;
 use crate::io::files::{self, Content};
@@ -25,7 +27,7 @@ use crate::keys::{Choice, Chooser};
 use crate::project::all_or_none::{self, Change, Fate, Tick, Work, Written};
 use crate::project::source::{self, Source};
 use crate::project::walk::Input;
-use crate::sealing::manifest::{Placing, Sealing, seal_given_values};
+use crate::sealing::manifest::{Placing, Sealing, seal_given_values, seal_plain_values};
 use crate::sealing::options::Manner;
 use crate::sealing::place::{Limits, Part, Target};
 use crate::text::{Shown as _, printable};
@@ -94,13 +96,34 @@ fn named(failure: Failure, path: &Path) -> Failure {
     failure.context(format!("cannot import `{}`", path.shown()))
 }
 
+/// What there is to import in a file.
+enum Found<'b> {
+    SealedSecrets(Sealed<'b>),
+    Sops(Encrypted),
+}
+
+/// Looks for something to import.
+fn find(bytes: &[u8]) -> Result<Option<Found<'_>>, Fault> {
+    let word = b"SealedSecret";
+    if sops::may_be_encrypted(bytes)
+        && let Some(encrypted) = sops::find(bytes)?
+    {
+        return Ok(Some(Found::Sops(encrypted)));
+    }
+    // A look that costs little: most files of a repository are something else.
+    if bytes.len() <= MAX_MANIFEST_BYTES && !bytes.windows(word.len()).any(|part| part == word) {
+        return Ok(None);
+    }
+    Ok(sealed_secrets::find(bytes)?.map(Found::SealedSecrets))
+}
+
 /// A file that is being imported.
 struct Job<'b> {
     /// Which one of its batch.
     index: usize,
     input: &'b Input,
     before: &'b [u8],
-    sealed: Sealed<'b>,
+    found: Found<'b>,
     plan: Arc<Plan>,
 }
 
@@ -136,19 +159,20 @@ fn import_batch(
             };
             Some(Ok((outcome, None)))
         };
-        if !may_be_sealed(before) {
-            fates[*index] = nothing();
-            continue;
-        }
-        match sealed_secrets::find(before) {
+        match find(before) {
             Ok(None) => fates[*index] = nothing(),
-            Ok(Some(sealed)) => {
+            Ok(Some(Found::Sops(Encrypted::Other))) => {
+                let why = "left as it is: SOPS encrypted it, and it is no manifest of a Secret; values of Helm, dotenv \
+                           files and the sources of generators become Secrets where they are used";
+                fates[*index] = Some(Ok((Outcome::PassedOver(why.to_owned()), None)));
+            }
+            Ok(Some(found)) => {
                 let plan = plans.of(path, before, io);
                 jobs.push(Job {
                     index: *index,
                     input,
                     before,
-                    sealed,
+                    found,
                     plan: plan.map_err(|failure| named(failure, path))?,
                 });
             }
@@ -170,16 +194,98 @@ fn import_batch(
     Ok(fates.into_iter().flatten().collect())
 }
 
-/// A look that costs little: most files of a repository are something else.
-fn may_be_sealed(bytes: &[u8]) -> bool {
-    let word = b"SealedSecret";
-    bytes.len() > MAX_MANIFEST_BYTES || bytes.windows(word.len()).any(|part| part == word)
-}
-
 impl Job<'_> {
     fn run(&self, keys: &ControllerKeys, args: &ImportArgs) -> Result<Fate<Outcome>, Failure> {
+        match &self.found {
+            Found::SealedSecrets(sealed) => self.sealed_secrets(sealed, keys, args),
+            Found::Sops(encrypted) => self.sops(*encrypted, args),
+        }
+    }
+
+    fn sealing<'s>(&'s self, target: Option<&'s Target>, args: &ImportArgs) -> Sealing<'s> {
+        Sealing {
+            placing: Placing {
+                anywhere: false,
+                namespace: None,
+                fallback: self.plan.namespace.as_deref(),
+                name: None,
+                target,
+                limits: &self.plan.limits,
+            },
+            manner: &self.plan.manner,
+            layout: args.layout.layout.or(self.plan.choice.layout),
+            // The values are in use: what looks like a mistake in one is none.
+            raw: true,
+        }
+    }
+
+    fn finished(
+        &self,
+        secrets: Vec<Imported>,
+        warnings: Vec<String>,
+        after: Vec<u8>,
+    ) -> Fate<Outcome> {
+        let outcome = Outcome::Imported {
+            secrets,
+            warnings,
+            choice: Arc::clone(&self.plan.choice),
+        };
+        let before = Content::of(self.before);
+        (outcome, Some(Change { before, after }))
+    }
+
+    fn sops(&self, encrypted: Encrypted, args: &ImportArgs) -> Result<Fate<Outcome>, Failure> {
+        if let Encrypted::Manifest { comments: 1.., .. } = encrypted
+            && !args.plain_comments
+        {
+            return Err(Failure::refused(anyhow!(
+                "SOPS encrypted comments in it, too, and they would be written in plain text"
+            ))
+            .hint(
+                "see with `sops --decrypt FILE` that they are no secret, and add --plain-comments",
+            ));
+        }
+        let plain = decrypt::sops(&args.sops, &self.input.path, encrypted.form())?;
+        let manifest = Manifest::parse(&plain).map_err(fault)?;
+        sops::check(&manifest).map_err(refused)?;
+        let mut edits = manifest.edits();
+        let (mut imported, mut warnings) = (Vec::new(), Vec::new());
+        let sealing = self.sealing(None, args);
+        for secret in manifest.secrets() {
+            let values =
+                seal_plain_values(secret, &sealing, &mut edits, &mut warnings, &|_, _| true)?;
+            let namespace = secret.namespace().map(|namespace| namespace.text);
+            let name = secret.name().or(secret.generate_name());
+            let name = name.map_or("", |name| name.text);
+            imported.push(Imported {
+                from: Tool::Sops,
+                name: match namespace.or(self.plan.namespace.as_deref()) {
+                    Some(namespace) => format!("{namespace}/{name}"),
+                    None => name.to_owned(),
+                },
+                line: secret.line(),
+                values,
+            });
+        }
+        let after = edits.apply().map_err(fault)?;
+        Ok(self.finished(imported, warnings, after))
+    }
+
+    fn sealed_secrets(
+        &self,
+        sealed: &Sealed<'_>,
+        keys: &ControllerKeys,
+        args: &ImportArgs,
+    ) -> Result<Fate<Outcome>, Failure> {
+        if keys.is_empty() {
+            return Err(
+                Failure::usage(anyhow!("nothing was named that opens a SealedSecret")).hint(
+                    "add --open-with with the private keys of the controller: privy import --help",
+                ),
+            );
+        }
         let namespace = self.plan.namespace.as_deref();
-        let draft = self.sealed.open(keys, namespace).map_err(refused)?;
+        let draft = sealed.open(keys, namespace).map_err(refused)?;
         let manifest = Manifest::parse(draft.text.as_bytes()).map_err(fault)?;
         let mut edits = manifest.edits();
         let mut imported = Vec::with_capacity(draft.secrets.len());
@@ -196,19 +302,7 @@ impl Job<'_> {
                     ))
                 })?;
             let target = target(draft, namespace, args)?;
-            let sealing = Sealing {
-                placing: Placing {
-                    anywhere: false,
-                    namespace: None,
-                    fallback: namespace,
-                    name: None,
-                    target: target.as_ref(),
-                    limits: &self.plan.limits,
-                },
-                manner: &self.plan.manner,
-                layout: args.layout.layout.or(self.plan.choice.layout),
-                raw: true,
-            };
+            let sealing = self.sealing(target.as_ref(), args);
             warnings.extend(draft.notes.iter().cloned());
             warnings.extend(target.as_ref().map(|target| {
                 format!(
@@ -227,20 +321,14 @@ impl Job<'_> {
                 },
             )?;
             imported.push(Imported {
+                from: Tool::SealedSecrets(draft.scope),
                 name: draft.name.clone(),
                 line: draft.line_before,
-                scope: draft.scope,
                 values: draft.values.len(),
             });
         }
         let after = edits.apply().map_err(fault)?;
-        let outcome = Outcome::Imported {
-            secrets: imported,
-            warnings,
-            choice: Arc::clone(&self.plan.choice),
-        };
-        let before = Content::of(self.before);
-        Ok((outcome, Some(Change { before, after })))
+        Ok(self.finished(imported, warnings, after))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::import::Scope;
 use crate::io::Io;
 use crate::keys::Choice;
 use crate::project::walk::Input;
-use crate::text::{Shown as _, printable};
+use crate::text::{Shown as _, printable, shell_word};
 
 /// What came of one file.
 pub(super) enum Outcome {
@@ -25,11 +25,18 @@ pub(super) enum Outcome {
     },
 }
 
+/// What encrypted it.
+#[derive(Clone, Copy)]
+pub(super) enum Tool {
+    SealedSecrets(Scope),
+    Sops,
+}
+
 /// A Secret that was imported.
 pub(super) struct Imported {
+    pub(super) from: Tool,
     pub(super) name: String,
     pub(super) line: usize,
-    pub(super) scope: Scope,
     pub(super) values: usize,
 }
 
@@ -82,12 +89,49 @@ pub(super) fn text(args: &ImportArgs, outcomes: &[(Input, Outcome)], io: &mut Io
         ));
         return;
     }
-    io.say(format_args!(
-        "before you commit: a cluster that deletes a SealedSecret deletes its Secret with it; docs/migrate.md has the \
-         order that loses nothing"
-    ));
+    handover(outcomes, io);
     io.say(format_args!(
         "the history of the repository keeps the old ciphertext: a person who has the old private key can still open it"
+    ));
+}
+
+/// The order that loses nothing in a cluster, where SealedSecrets own what they made.
+fn handover(outcomes: &[(Input, Outcome)], io: &mut Io<'_>) {
+    /// Commands that are shown; docs/migrate.md has one for all.
+    const MOST: usize = 20;
+    let names: Vec<&str> = outcomes
+        .iter()
+        .filter_map(|(_, outcome)| match outcome {
+            Outcome::Imported { secrets, .. } => Some(secrets),
+            _ => None,
+        })
+        .flatten()
+        .filter(|secret| matches!(secret.from, Tool::SealedSecrets(_)))
+        .map(|secret| secret.name.as_str())
+        .collect();
+    if names.is_empty() {
+        return;
+    }
+    io.say(format_args!(
+        "next, before you commit: when a SealedSecret is deleted, Kubernetes deletes its Secret with it"
+    ));
+    io.say(format_args!(
+        "1. stop the controller: kubectl scale deployment -n kube-system sealed-secrets-controller --replicas=0"
+    ));
+    io.say(format_args!("2. let go of each Secret:"));
+    for name in names.iter().take(MOST) {
+        let (namespace, name) = name.split_once('/').unwrap_or(("NAMESPACE", name));
+        io.say(format_args!(
+            "   kubectl patch secret -n {} {} --type=json -p='[{{\"op\":\"remove\",\"path\":\"/metadata/ownerReferences\"}}]'",
+            shell_word(namespace),
+            shell_word(name)
+        ));
+    }
+    if names.len() > MOST {
+        io.say(format_args!("   … and {} more", names.len() - MOST));
+    }
+    io.say(format_args!(
+        "3. commit and deploy, then look at `privy diff --live`; docs/migrate.md has every step, and the way back"
     ));
 }
 
@@ -146,16 +190,22 @@ pub(super) fn json(
 }
 
 fn fact(secret: &Imported) -> serde_json::Value {
-    let scope = match secret.scope {
-        Scope::Strict => "strict",
-        Scope::Namespace => "namespace-wide",
-        Scope::Cluster => "cluster-wide",
-    };
-    serde_json::json!({
-        "from": "sealed-secrets",
+    let mut fact = serde_json::json!({
         "name": secret.name,
         "line": secret.line,
-        "scope": scope,
         "values": secret.values,
-    })
+    });
+    match secret.from {
+        Tool::Sops => fact["from"] = "sops".into(),
+        Tool::SealedSecrets(scope) => {
+            fact["from"] = "sealed-secrets".into();
+            fact["scope"] = match scope {
+                Scope::Strict => "strict",
+                Scope::Namespace => "namespace-wide",
+                Scope::Cluster => "cluster-wide",
+            }
+            .into();
+        }
+    }
+    fact
 }

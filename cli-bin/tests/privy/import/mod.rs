@@ -2,3 +2,5 @@
 
 mod sealed_secrets;
 mod sealed_secrets_hostile;
+#[cfg(unix)]
+mod sops;
