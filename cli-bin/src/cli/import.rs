@@ -18,6 +18,8 @@ Examples:
       the same, written into the files: all of them, or none
   privy import --write secrets/db.enc.yaml
       a Secret that SOPS encrypted; your own sops decrypts it, with the keys that it finds
+  kubectl get secret -n payments db -o json | privy import - > db.yaml
+      Secrets of a cluster, sealed
 
 The private keys of the Sealed Secrets controller, old ones too:
   kubectl get secret -n kube-system -l sealedsecrets.bitnami.com/sealed-secrets-key -o yaml
@@ -26,7 +28,7 @@ No cluster is asked, and no plain value is written anywhere: each value is opene
 
 Deleting a SealedSecret deletes its Secret in the cluster: docs/migrate.md has the order that loses nothing.")]
 pub struct ImportArgs {
-    /// Manifests, folders of them, or patterns such as `prod/**/*.yaml`
+    /// Manifests, folders of them, or patterns such as `prod/**/*.yaml`; `-` for Secrets of a cluster on standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     /// Private keys that open SealedSecrets: PEM, or the controller's Secrets as YAML or JSON; may be given several times

@@ -5,6 +5,7 @@
 
 mod draft;
 mod fault;
+pub mod live;
 pub mod sealed_secrets;
 pub mod sops;
 mod yaml;

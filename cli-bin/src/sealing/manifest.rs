@@ -300,6 +300,12 @@ pub fn seal_given_values<'a>(
     let mut room = Room::new(secret)?;
     for (key, value) in values {
         let at = |failure: Failure| failure.context(format!("field `{}`", printable(key, 100)));
+        if !matches!(recognize(value), Recognized::Plain) {
+            return Err(at(Failure::refused(anyhow!(
+                "the value is an envelope already, which nothing has opened"
+            ))
+            .hint("give the field its value with `privy set` instead")));
+        }
         room.take(key, value.len())?;
         let layout = layout::of_key(secret, key, sealing.layout);
         layout::check(key, layout, sealing.manner.form()).map_err(at)?;

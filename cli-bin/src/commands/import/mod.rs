@@ -17,11 +17,12 @@ use crate::cli::ReportFormat;
 use crate::cli::groups::BoundsArgs;
 use crate::cli::import::ImportArgs;
 use crate::failure::{Exit, Failure, fault};
+use crate::import::live::{self, Live};
 use crate::import::sealed_secrets::{self, ControllerKeys, Sealed};
 use crate::import::sops::{self, Encrypted};
-use crate::import::{DraftSecret, Fault, Scope};
-use crate::io::Io;
+use crate::import::{Draft, DraftSecret, Fault, Scope};
 use crate::io::files::{self, Content};
+use crate::io::{Io, read_bounded};
 use crate::keys::earlier::Earlier;
 use crate::keys::{Choice, Chooser};
 use crate::project::all_or_none::{self, Change, Fate, Tick, Work, Written};
@@ -29,6 +30,7 @@ use crate::project::source::{self, Source};
 use crate::project::walk::Input;
 use crate::sealing::manifest::{Placing, Sealing, seal_given_values, seal_plain_values};
 use crate::sealing::options::Manner;
+use crate::sealing::other_tools::OtherTool;
 use crate::sealing::place::{Limits, Part, Target};
 use crate::text::{Shown as _, printable};
 
@@ -37,6 +39,9 @@ use crate::text::{Shown as _, printable};
 /// # Errors
 /// Exit 1 when a file cannot be imported; exit 2 for wrong usage. No file is changed then.
 pub fn run(args: &ImportArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    if args.files == [Path::new("-")] {
+        return standard_input(args, io);
+    }
     let keys = read_keys(args, io)?;
     let mut plans = Plans {
         args,
@@ -59,6 +64,47 @@ pub fn run(args: &ImportArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         ReportFormat::Json => report::json(args, &outcomes, not_searched, io)?,
         ReportFormat::Text => report::text(args, &outcomes, io),
     }
+    Ok(Exit::Done)
+}
+
+/// What `kubectl` prints of a whole cluster, with the releases of Helm.
+const LIVE_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Secrets of a cluster, which come sealed to standard output.
+fn standard_input(args: &ImportArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    if args.write || args.output == ReportFormat::Json {
+        return Err(Failure::usage(anyhow!(
+            "`-` writes the sealed manifests to standard output, so --write and --output json do not go with it"
+        ))
+        .hint("leave them out: kubectl get secret -o json … | privy import - > secrets.yaml"));
+    }
+    if io.terminal.stdin {
+        return Err(
+            Failure::usage(anyhow!("there is nothing on standard input"))
+                .hint("kubectl get secret -o json … | privy import - > secrets.yaml"),
+        );
+    }
+    let bytes = read_bounded(io.stdin, LIVE_LIMIT)
+        .map_err(|error| {
+            Failure::usage(anyhow::Error::new(error).context("cannot read standard input"))
+        })?
+        .ok_or_else(|| Failure::refused(anyhow!("standard input is larger than 64 MiB")))?;
+    let Live { draft, left_out } = live::read(&bytes)
+        .map_err(|fault| refused(fault).context("cannot import what is on standard input"))?;
+    for why in &left_out {
+        io.say(format_args!("note: {why}"));
+    }
+    if draft.secrets.is_empty() {
+        return Err(
+            Failure::refused(anyhow!("there is no Secret to import on standard input"))
+                .hint("did the command before the pipe fail?"),
+        );
+    }
+    let choice = Chooser::new(&args.key).keys_and_place(None, io)?;
+    let plan = Plan::new(choice, args, io)?;
+    let sealed = seal_draft(&draft, |_| Tool::Live, &plan, args)?;
+    io.answer(&sealed.text)?;
+    report::live(&sealed.secrets, &sealed.warnings, &plan.choice, io);
     Ok(Exit::Done)
 }
 
@@ -100,6 +146,27 @@ fn named(failure: Failure, path: &Path) -> Failure {
 enum Found<'b> {
     SealedSecrets(Sealed<'b>),
     Sops(Encrypted),
+}
+
+/// Why a whole file is left that something encrypted, or that only points to such files.
+fn left(bytes: &[u8]) -> Option<String> {
+    if let Some(tool) = OtherTool::of(bytes) {
+        return Some(format!(
+            "left as it is: {} encrypted it; {}",
+            tool.name(),
+            tool.next()
+        ));
+    }
+    let word = b"viaduct.ai/v1";
+    let is_generator = bytes.len() <= MAX_MANIFEST_BYTES
+        && bytes.windows(word.len()).any(|part| part == word)
+        && String::from_utf8_lossy(bytes)
+            .lines()
+            .any(|line| line.trim_end() == "apiVersion: viaduct.ai/v1");
+    is_generator.then(|| {
+        "left as it is: a generator of KSOPS; import the files that it names, and list them as `resources` instead"
+            .to_owned()
+    })
 }
 
 /// Looks for something to import.
@@ -159,6 +226,10 @@ fn import_batch(
             };
             Some(Ok((outcome, None)))
         };
+        if let Some(why) = left(before) {
+            fates[*index] = Some(Ok((Outcome::PassedOver(why), None)));
+            continue;
+        }
         match find(before) {
             Ok(None) => fates[*index] = nothing(),
             Ok(Some(Found::Sops(Encrypted::Other))) => {
@@ -202,23 +273,6 @@ impl Job<'_> {
         }
     }
 
-    fn sealing<'s>(&'s self, target: Option<&'s Target>, args: &ImportArgs) -> Sealing<'s> {
-        Sealing {
-            placing: Placing {
-                anywhere: false,
-                namespace: None,
-                fallback: self.plan.namespace.as_deref(),
-                name: None,
-                target,
-                limits: &self.plan.limits,
-            },
-            manner: &self.plan.manner,
-            layout: args.layout.layout.or(self.plan.choice.layout),
-            // The values are in use: what looks like a mistake in one is none.
-            raw: true,
-        }
-    }
-
     fn finished(
         &self,
         secrets: Vec<Imported>,
@@ -250,7 +304,7 @@ impl Job<'_> {
         sops::check(&manifest).map_err(refused)?;
         let mut edits = manifest.edits();
         let (mut imported, mut warnings) = (Vec::new(), Vec::new());
-        let sealing = self.sealing(None, args);
+        let sealing = self.plan.sealing(None, args);
         for secret in manifest.secrets() {
             let values =
                 seal_plain_values(secret, &sealing, &mut edits, &mut warnings, &|_, _| true)?;
@@ -286,50 +340,67 @@ impl Job<'_> {
         }
         let namespace = self.plan.namespace.as_deref();
         let draft = sealed.open(keys, namespace).map_err(refused)?;
-        let manifest = Manifest::parse(draft.text.as_bytes()).map_err(fault)?;
-        let mut edits = manifest.edits();
-        let mut imported = Vec::with_capacity(draft.secrets.len());
-        let mut warnings = Vec::new();
-        for draft in &draft.secrets {
-            let secret = manifest
-                .secrets()
-                .iter()
-                .find(|secret| secret.line() == draft.line)
-                .ok_or_else(|| {
-                    Failure::refused(anyhow!(
-                        "the SealedSecret on line {} cannot be written as a Secret",
-                        draft.line_before
-                    ))
-                })?;
-            let target = target(draft, namespace, args)?;
-            let sealing = self.sealing(target.as_ref(), args);
-            warnings.extend(draft.notes.iter().cloned());
-            warnings.extend(target.as_ref().map(|target| {
-                format!(
-                    "the values of {} can be opened wherever `{}` fits, as before; --exact seals each for its own place",
-                    printable(&draft.name, 200),
-                    printable(&target.describe(), 300)
-                )
-            }));
-            let (values, edits) = (&draft.values, &mut edits);
-            seal_given_values(secret, values, &sealing, edits, &mut warnings).map_err(
-                |failure| {
-                    failure.context(format!(
-                        "the SealedSecret {} on line {}",
-                        draft.name, draft.line_before
-                    ))
-                },
-            )?;
-            imported.push(Imported {
-                from: Tool::SealedSecrets(draft.scope),
-                name: draft.name.clone(),
-                line: draft.line_before,
-                values: draft.values.len(),
-            });
-        }
-        let after = edits.apply().map_err(fault)?;
-        Ok(self.finished(imported, warnings, after))
+        let sealed = seal_draft(&draft, Tool::SealedSecrets, &self.plan, args)?;
+        Ok(self.finished(sealed.secrets, sealed.warnings, sealed.text))
     }
+}
+
+/// A draft with its values.
+struct SealedDraft {
+    text: Vec<u8>,
+    secrets: Vec<Imported>,
+    warnings: Vec<String>,
+}
+
+/// Seals the values of a draft.
+fn seal_draft(
+    whole: &Draft,
+    from: fn(Scope) -> Tool,
+    plan: &Plan,
+    args: &ImportArgs,
+) -> Result<SealedDraft, Failure> {
+    let manifest = Manifest::parse(whole.text.as_bytes()).map_err(fault)?;
+    let mut edits = manifest.edits();
+    let mut imported = Vec::with_capacity(whole.secrets.len());
+    let mut warnings = Vec::new();
+    for draft in &whole.secrets {
+        let secret = manifest
+            .secrets()
+            .iter()
+            .find(|secret| secret.line() == draft.line)
+            .ok_or_else(|| {
+                Failure::refused(anyhow!(
+                    "what is on line {} cannot be written as a Secret",
+                    draft.line_before
+                ))
+            })?;
+        let target = target(draft, plan.namespace.as_deref(), args)?;
+        let sealing = plan.sealing(target.as_ref(), args);
+        warnings.extend(draft.notes.iter().cloned());
+        warnings.extend(target.as_ref().map(|target| {
+            format!(
+                "the values of {} can be opened wherever `{}` fits, as before; --exact seals each for its own place",
+                printable(&draft.name, 200),
+                printable(&target.describe(), 300)
+            )
+        }));
+        let (values, edits) = (&draft.values, &mut edits);
+        seal_given_values(secret, values, &sealing, edits, &mut warnings).map_err(|failure| {
+            failure.context(format!("{} on line {}", draft.name, draft.line_before))
+        })?;
+        imported.push(Imported {
+            from: from(draft.scope),
+            name: draft.name.clone(),
+            line: draft.line_before,
+            values: draft.values.len(),
+        });
+    }
+    let after = edits.apply().map_err(fault)?;
+    Ok(SealedDraft {
+        text: after,
+        secrets: imported,
+        warnings,
+    })
 }
 
 /// Where the values of a Secret may be opened from now on; where they stand, if nothing is said.
@@ -373,6 +444,38 @@ struct Plan {
     manner: Manner,
 }
 
+impl Plan {
+    fn new(choice: Arc<Choice>, args: &ImportArgs, io: &mut Io<'_>) -> Result<Self, Failure> {
+        let namespace = args.namespace.as_ref().or(choice.namespace.as_ref());
+        Ok(Self {
+            // A pattern names no namespace that something could have been sealed for.
+            namespace: namespace
+                .filter(|namespace| !namespace.ends_with('*'))
+                .cloned(),
+            limits: Limits::of(&BoundsArgs::default(), &choice.clusters(), io.now)?,
+            manner: Manner::new(&choice, &args.sealing, false, io)?,
+            choice,
+        })
+    }
+
+    fn sealing<'s>(&'s self, target: Option<&'s Target>, args: &ImportArgs) -> Sealing<'s> {
+        Sealing {
+            placing: Placing {
+                anywhere: false,
+                namespace: None,
+                fallback: self.namespace.as_deref(),
+                name: None,
+                target,
+                limits: &self.limits,
+            },
+            manner: &self.manner,
+            layout: args.layout.layout.or(self.choice.layout),
+            // The values are in use: what looks like a mistake in one is none.
+            raw: true,
+        }
+    }
+}
+
 /// The plans of all files, one for each rule.
 struct Plans<'a> {
     args: &'a ImportArgs,
@@ -391,16 +494,7 @@ impl Plans<'_> {
         if let Some(plan) = self.made.iter().find(same) {
             return Ok(Arc::clone(plan));
         }
-        let namespace = self.args.namespace.as_ref().or(choice.namespace.as_ref());
-        let plan = Arc::new(Plan {
-            // A pattern names no namespace that something could have been sealed for.
-            namespace: namespace
-                .filter(|namespace| !namespace.ends_with('*'))
-                .cloned(),
-            limits: Limits::of(&BoundsArgs::default(), &choice.clusters(), io.now)?,
-            manner: Manner::new(&choice, &self.args.sealing, false, io)?,
-            choice,
-        });
+        let plan = Arc::new(Plan::new(choice, self.args, io)?);
         self.made.push(Arc::clone(&plan));
         Ok(plan)
     }

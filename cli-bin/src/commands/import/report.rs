@@ -28,6 +28,8 @@ pub(super) enum Outcome {
 /// What encrypted it.
 #[derive(Clone, Copy)]
 pub(super) enum Tool {
+    /// None: a cluster has it.
+    Live,
     SealedSecrets(Scope),
     Sops,
 }
@@ -93,6 +95,21 @@ pub(super) fn text(args: &ImportArgs, outcomes: &[(Input, Outcome)], io: &mut Io
     io.say(format_args!(
         "the history of the repository keeps the old ciphertext: a person who has the old private key can still open it"
     ));
+}
+
+/// For people, of what went to standard output.
+pub(super) fn live(secrets: &[Imported], warnings: &[String], choice: &Choice, io: &mut Io<'_>) {
+    for warning in warnings {
+        io.say(format_args!("warning: {warning}"));
+    }
+    for secret in secrets {
+        io.say(format_args!(
+            "{}: {} sealed for {}",
+            printable(&secret.name, 200),
+            count(secret.values, "value"),
+            choice.label()
+        ));
+    }
 }
 
 /// The order that loses nothing in a cluster, where SealedSecrets own what they made.
@@ -196,6 +213,7 @@ fn fact(secret: &Imported) -> serde_json::Value {
         "values": secret.values,
     });
     match secret.from {
+        Tool::Live => {}
         Tool::Sops => fact["from"] = "sops".into(),
         Tool::SealedSecrets(scope) => {
             fact["from"] = "sealed-secrets".into();

@@ -373,3 +373,24 @@ fn a_manifest_without_a_namespace_needs_one() {
     opens(&bench, "db.yaml", "payments/db");
     assert!(!bench.text("db.yaml").contains("namespace: payments"));
 }
+
+#[test]
+fn files_of_other_tools_are_named_and_left() {
+    let bench = bench();
+    bench.write("tree/vault.yaml", "$ANSIBLE_VAULT;1.1;AES256\n6638\n");
+    bench.write(
+        "tree/generator.yaml",
+        "apiVersion: viaduct.ai/v1\nkind: ksops\nmetadata: {name: a}\nfiles: [db.enc.yaml]\n",
+    );
+    bench.write("tree/plain.yaml", "a: b\n");
+    let before = bench.files();
+    let ended = import(&bench, &["--write", "tree"]).succeeded();
+    for words in [
+        "note: tree/vault.yaml: left as it is: Ansible Vault encrypted it; decrypt it first",
+        "note: tree/generator.yaml: left as it is: a generator of KSOPS",
+    ] {
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
+    assert!(!ended.stderr.contains("plain.yaml"), "{}", ended.stderr);
+    assert_eq!(bench.files(), before);
+}
