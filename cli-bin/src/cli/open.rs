@@ -9,6 +9,7 @@ use super::format::ValueFormat;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  privy open --key payments.pem db.yaml password
   privy open --key payments.pem --for payments/db/password < password.jwe
   privy open --key payments.pem --for payments/db/store --out store < store.jwe
   privy open --key old.jwk --key new.jwk --for a/b/c --output json < c.jwe
@@ -16,6 +17,12 @@ Examples:
 
 The envelope is checked and opened by the same code that the webhook runs in the cluster, for the place that you name. A key given as a JWK is found by the JWK's own `kid`, too, and is used only with the JWK's `alg`. An envelope without `kid` is tried with the key when only one is given.")]
 pub struct OpenArgs {
+    /// A manifest whose value is opened; its place comes from the manifest. Without it, one envelope on standard input
+    #[arg(value_name = "FILE", conflicts_with = "place")]
+    pub file: Option<PathBuf>,
+    /// The field of the manifest; may be left out where only one is sealed
+    #[arg(value_name = "FIELD", conflicts_with_all = ["place", "field"])]
+    pub of_manifest: Option<String>,
     /// A private key: PKCS#8 PEM, JWK, a JWK Set with one key, or the reference of a key service; may be given several times
     #[arg(long, short, required = true, value_name = "PRIVATE")]
     pub key: Vec<PathBuf>,

@@ -341,3 +341,92 @@ fn a_key_that_others_may_read_is_remarked_on() {
         ended.stderr
     );
 }
+
+#[test]
+fn a_field_of_a_manifest_is_opened_where_it_is() {
+    let bench = Bench::trusting();
+    let manifest = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: payments\nstringData:\n  user: \
+             hunter2-{name}\n  password: hunter3-{name}\n"
+        )
+    };
+    bench.write("db.yaml", manifest("db"));
+    bench.write(
+        "two.yaml",
+        format!("{}---\n{}", manifest("a"), manifest("b")),
+    );
+    for layout in ["field", "annotation"] {
+        let seal = [
+            "seal",
+            "-i",
+            "--key",
+            "payments.card.json",
+            "--layout",
+            layout,
+            "db.yaml",
+            "two.yaml",
+        ];
+        bench.run(&seal, "").succeeded();
+        let open =
+            |more: &[&str]| bench.run(&[&["open", "--key", "payments.pem"], more].concat(), "");
+        assert_eq!(
+            open(&["db.yaml", "password"]).succeeded().text(),
+            "hunter3-db"
+        );
+        assert_eq!(
+            open(&["db.yaml", "--field", "user"]).succeeded().text(),
+            "hunter2-db"
+        );
+        assert_eq!(
+            open(&["two.yaml", "user", "--name", "b"])
+                .succeeded()
+                .text(),
+            "hunter2-b"
+        );
+        open(&["db.yaml"])
+            .failed(2, "several of its values are sealed")
+            .hints("user, password");
+        open(&["two.yaml", "user"])
+            .failed(2, "several of its values")
+            .hints("--name");
+        open(&["db.yaml", "pasword"])
+            .failed(2, "is called \"pasword\"")
+            .hints("user, password");
+        open(&["absent.yaml", "user"]).failed(2, "absent.yaml");
+    }
+    // The place is the manifest's: what was moved does not open there.
+    let moved = bench.text("db.yaml").replace("name: db", "name: other");
+    bench.write("db.yaml", moved);
+    let open = ["open", "--key", "payments.pem", "db.yaml", "user"];
+    bench.run(&open, "").failed(1, "place");
+}
+
+#[test]
+fn a_manifest_without_a_place_or_without_an_envelope() {
+    let bench = Bench::trusting();
+    let base =
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  user: hunter2\n";
+    bench.write("base.yaml", base);
+    let open = ["open", "--key", "payments.pem", "base.yaml"];
+    bench
+        .run(&open, "")
+        .failed(2, "nothing in it is sealed")
+        .hints("privy inspect");
+    let seal = [
+        "seal",
+        "-i",
+        "--key",
+        "payments.card.json",
+        "--namespace",
+        "payments",
+        "base.yaml",
+    ];
+    bench.run(&seal, "").succeeded();
+    bench
+        .run(&open, "")
+        .failed(2, "does not name its namespace")
+        .hints("--namespace NAME");
+    let named = [&open[..], &["--namespace", "payments"]].concat();
+    assert_eq!(bench.run(&named, "").succeeded().text(), "hunter2");
+}

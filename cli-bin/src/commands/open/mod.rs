@@ -1,17 +1,21 @@
-//! `privy open`: one envelope, opened with local keys or key services by the code that the webhook runs.
+//! `privy open`: one envelope, or one value of a manifest, opened with local keys or key services by the code that the webhook runs.
+
+mod manifest;
+mod place;
 
 use std::time::Duration;
 
 use anyhow::anyhow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jwe_envelope::{ObjectName, Plaintext, Recognized, recognize};
+use jwe_envelope::Plaintext;
 use serde::Serialize;
 use tokio::time::Instant;
 use unseal_policy::decide::{Admission, Change, Code, Policy, Site, Use};
 use unseal_policy::open::OpenRefusal;
 use zeroize::Zeroizing;
 
+use self::place::Place;
 use crate::cli::{OpenArgs, ValueFormat};
 use crate::failure::{Exit, Failure};
 use crate::io::files::{self, Audience, Existing};
@@ -25,7 +29,7 @@ const ENVELOPE_LIMIT: usize = 3 * 512 * 1024;
 /// A local key answers in milliseconds; the deadline is there because the seam wants one.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Opens the envelope on standard input.
+/// Opens the envelope on standard input, or that of a manifest's field.
 ///
 /// # Errors
 /// Exit 1 when it is refused, 2 for wrong usage, 3 when the key is not available. With `--output json` the
@@ -85,6 +89,9 @@ impl Refused {
             Code::WrongPlace => {
                 "give the place that it is sealed for with --for NAMESPACE/NAME/FIELD; `privy inspect` shows it".to_owned()
             }
+            Code::NotAnEnvelope => {
+                "give an envelope as it is in a manifest; `privy open FILE FIELD` finds it there".to_owned()
+            }
             _ => next_step,
         };
         Self {
@@ -109,14 +116,28 @@ fn attempt(args: &OpenArgs, io: &mut Io<'_>) -> Result<(Plaintext, u64), Refused
     let keyring = runtime
         .block_on(Keyring::read(&args.key, usage, io))
         .map_err(Refused::misconfigured)?;
-    let envelope = read(io)?;
-    let place = Place::of(args).map_err(Refused::misconfigured)?;
-    let place = place
-        .for_envelope(&envelope)
-        .map_err(Refused::misconfigured)?;
+    let from_manifest = match &args.file {
+        Some(file) => Some(manifest::read(file, args).map_err(Refused::misconfigured)?),
+        None => None,
+    };
+    let (envelope, place) = if let Some(found) = &from_manifest {
+        (found.envelope.clone(), found.place())
+    } else {
+        if io.can_ask() {
+            io.say(
+                "reading an envelope from the terminal; end it with Ctrl-D on a line of its own",
+            );
+        }
+        let envelope = read(io)?;
+        let place = Place::of(args).map_err(Refused::misconfigured)?;
+        let place = place
+            .for_envelope(&envelope)
+            .map_err(Refused::misconfigured)?;
+        (envelope, place)
+    };
     let site = Site {
         namespace: place.namespace,
-        name: ObjectName::Named(place.name),
+        name: place.name,
         key: place.field,
         signature: None,
         caller: match &args.sa {
@@ -157,73 +178,6 @@ fn read(io: &mut Io<'_>) -> Result<Zeroizing<Vec<u8>>, Refused> {
                 failure.hint("give one envelope; for a manifest, see `privy inspect`"),
             )
         })
-}
-
-/// The place that the flags name, as far as they do.
-struct Place<'a> {
-    namespace: Option<&'a str>,
-    name: Option<&'a str>,
-    field: Option<&'a str>,
-}
-
-/// The place to open for.
-struct Named<'a> {
-    namespace: &'a str,
-    name: &'a str,
-    field: &'a str,
-}
-
-impl<'a> Place<'a> {
-    fn of(args: &'a OpenArgs) -> Result<Self, Failure> {
-        let Some(place) = &args.place else {
-            return Ok(Self {
-                namespace: args.namespace.as_deref(),
-                name: args.name.as_deref(),
-                field: args.field.as_deref(),
-            });
-        };
-        let parts: Vec<_> = place.split('/').collect();
-        let [namespace, name, field] = parts[..] else {
-            return Err(Failure::usage(anyhow!(
-                "{place:?} is no place: it has {} parts instead of three",
-                parts.len()
-            ))
-            .hint("write namespace/name/field, such as payments/db/password"));
-        };
-        Ok(Self {
-            namespace: Some(namespace),
-            name: Some(name),
-            field: Some(field),
-        })
-    }
-
-    /// A bound envelope needs all three; one that is bound to nothing needs none.
-    fn for_envelope(self, text: &[u8]) -> Result<Named<'a>, Failure> {
-        let named = Named {
-            namespace: self.namespace.unwrap_or_default(),
-            name: self.name.unwrap_or_default(),
-            field: self.field.unwrap_or_default(),
-        };
-        let parts = [
-            (self.namespace, "--namespace"),
-            (self.name, "--name"),
-            (self.field, "--field"),
-        ];
-        let lacking: Vec<_> = parts
-            .into_iter()
-            .filter(|(part, _)| part.is_none())
-            .map(|(_, flag)| flag)
-            .collect();
-        let bound = match recognize(text.trim_ascii_start()) {
-            Recognized::Sealed(envelope) => envelope.binding().is_some(),
-            Recognized::Plain | Recognized::Malformed(_) => false,
-        };
-        if bound && !lacking.is_empty() {
-            return Err(Failure::usage(anyhow!("the envelope is bound to a place, and {} has to be given", lacking.join(", ")))
-                .hint("name its place with --for NAMESPACE/NAME/FIELD; `privy inspect` shows what it is bound to"));
-        }
-        Ok(named)
-    }
 }
 
 fn deliver(plaintext: &Plaintext, args: &OpenArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jwe_envelope::{Binding, Curve, KeyKind, LocalKey, Place, Sealer, SecretBytes, UnwrapRequest};
+use jwe_envelope::{
+    Binding, Curve, KeyKind, LocalKey, ObjectName, Place, Sealer, SecretBytes, UnwrapRequest,
+};
 use kms_backends::{Category, KeyEntry, KeyUnwrap, NamespaceSet, Registry, UnwrapError};
 use tokio::time::Instant;
 
