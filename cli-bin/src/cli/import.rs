@@ -24,7 +24,7 @@ Examples:
 The private keys of the Sealed Secrets controller, old ones too:
   kubectl get secret -n kube-system -l sealedsecrets.bitnami.com/sealed-secrets-key -o yaml
 
-No cluster is asked, and no plain value is written anywhere: each value is opened in memory, sealed for the key, and wiped. What was encrypted becomes a Secret in the same file, with the type, labels, annotations, comments and order that it had. SealedSecrets: values of the scope `strict` open in their place, those of `namespace-wide` in their namespace; `cluster-wide` needs --anywhere or --exact. Other files stay as they are, so the same command goes on where it stopped.
+No cluster is asked unless you say --verify-live, and no plain value is written anywhere: each value is opened in memory, sealed for the key, and wiped. What was encrypted becomes a Secret in the same file, with the type, labels, annotations, comments and order that it had. SealedSecrets: values of the scope `strict` open in their place, those of `namespace-wide` in their namespace; `cluster-wide` needs --anywhere or --exact. Other files stay as they are, so the same command goes on where it stopped.
 
 Deleting a SealedSecret deletes its Secret in the cluster: docs/migrate.md has the order that loses nothing.")]
 pub struct ImportArgs {
@@ -58,6 +58,17 @@ pub struct ImportArgs {
     /// Write comments that SOPS encrypted in plain text
     #[arg(long)]
     pub plain_comments: bool,
+    /// Refuse unless every value equals the one in the cluster, which kubectl reads, as your user there
+    #[arg(long, help_heading = "Cluster")]
+    pub verify_live: bool,
+    /// The context of kubectl's configuration
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "verify_live",
+        help_heading = "Cluster"
+    )]
+    pub context: Option<String>,
     /// Files to work on at once [default: as many as there are cores]
     #[arg(long, short, value_name = "NUMBER")]
     pub jobs: Option<NonZeroUsize>,

@@ -2,6 +2,7 @@
 
 pub mod files;
 mod hidden;
+pub mod kubectl;
 pub mod parallel;
 #[cfg(unix)]
 pub(crate) mod signals;

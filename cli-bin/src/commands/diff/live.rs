@@ -1,6 +1,5 @@
 //! Manifests and a cluster. What is in the cluster is compared, and never shown.
 use std::collections::{HashMap, HashSet};
-use std::process::{Command, Stdio};
 
 use anyhow::anyhow;
 use jwe_envelope::{Recognized, hidden_envelope, recognize};
@@ -10,12 +9,9 @@ use zeroize::Zeroizing;
 use super::sides::manifests;
 use crate::cli::diff::DiffArgs;
 use crate::failure::Failure;
-use crate::io::{files, read_bounded};
+use crate::io::{files, kubectl};
 use crate::sealing::manifest::LEAVE;
 use crate::text::printable;
-
-/// A Secret with everything that clients and controllers add to it.
-const LIMIT: usize = 8 * 1024 * 1024;
 
 /// How a field of a manifest stands to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,7 +200,7 @@ fn one(
             standing,
         });
     };
-    let Some(text) = fetch(namespace, name, args)? else {
+    let Some(text) = kubectl::secret(namespace, name, args.context.as_deref())? else {
         add("", Standing::SecretMissing);
         return Ok(());
     };
@@ -267,74 +263,5 @@ fn against(here: &[u8], stored: &[u8], left: bool) -> Standing {
         (true, false) => Standing::Present,
         (false, false) if here == stored => Standing::Same,
         (false, false) => Standing::Differs,
-    }
-}
-
-/// The Secret as JSON, in memory that is wiped; `None` when there is none.
-fn fetch(
-    namespace: &str,
-    name: &str,
-    args: &DiffArgs,
-) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
-    // Names come from a file: nothing that kubectl would take for a flag or another resource.
-    let legal = |word: &str| {
-        let plain =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-        !word.is_empty() && word.len() <= 253 && !word.starts_with('-') && word.bytes().all(plain)
-    };
-    if !legal(namespace) || !legal(name) {
-        return Err(Failure::usage(anyhow!(
-            "{:?} is no name of a Secret that a cluster could have",
-            printable(&format!("{namespace}/{name}"), 200)
-        ))
-        .hint("correct the manifest's metadata"));
-    }
-    let mut command = Command::new("kubectl");
-    if let Some(context) = &args.context {
-        command.arg(format!("--context={context}"));
-    }
-    command
-        .args([
-            "get",
-            "secret",
-            name,
-            "--namespace",
-            namespace,
-            "--ignore-not-found",
-            "--output",
-            "json",
-        ])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| {
-        Failure::usage(anyhow::Error::new(error).context("the program `kubectl` cannot be run"))
-            .hint("install kubectl, or compare files: privy diff OLD NEW")
-    })?;
-    let mut stderr = child.stderr.take().expect("it is piped");
-    let words = std::thread::spawn(move || {
-        let words = read_bounded(&mut stderr, 64 * 1024);
-        words
-            .ok()
-            .flatten()
-            .map(|words| String::from_utf8_lossy(&words).into_owned())
-    });
-    let mut stdout = child.stdout.take().expect("it is piped");
-    let text = read_bounded(&mut stdout, LIMIT);
-    drop(stdout);
-    let ended = child.wait();
-    let words = words.join().ok().flatten().unwrap_or_default();
-    let ok = ended.is_ok_and(|status| status.success());
-    match text {
-        Ok(Some(text)) if ok && text.trim_ascii().is_empty() => Ok(None),
-        Ok(Some(text)) if ok => Ok(Some(text)),
-        Ok(None) => Err(Failure::unavailable(anyhow!(
-            "kubectl's answer is larger than any Secret"
-        ))),
-        _ => {
-            let words = printable(words.lines().next().unwrap_or("it said nothing"), 300);
-            Err(Failure::unavailable(anyhow!("kubectl failed: {words}"))
-                .hint("try it by hand: kubectl auth can-i get secrets"))
-        }
     }
 }

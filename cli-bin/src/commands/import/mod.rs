@@ -5,6 +5,7 @@
 
 mod decrypt;
 mod report;
+mod verify;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -311,14 +312,23 @@ impl Job<'_> {
             let namespace = secret.namespace().map(|namespace| namespace.text);
             let name = secret.name().or(secret.generate_name());
             let name = name.map_or("", |name| name.text);
+            let name = match namespace.or(self.plan.namespace.as_deref()) {
+                Some(namespace) => format!("{namespace}/{name}"),
+                None => name.to_owned(),
+            };
+            if args.verify_live {
+                let mut plain = Vec::with_capacity(secret.fields().len());
+                for field in secret.fields() {
+                    plain.push((field.key().to_owned(), field.value().map_err(fault)?));
+                }
+                verify::equals(&name, &plain, args)?;
+            }
             imported.push(Imported {
                 from: Tool::Sops,
-                name: match namespace.or(self.plan.namespace.as_deref()) {
-                    Some(namespace) => format!("{namespace}/{name}"),
-                    None => name.to_owned(),
-                },
+                name,
                 line: secret.line(),
                 values,
+                verified: args.verify_live,
             });
         }
         let after = edits.apply().map_err(fault)?;
@@ -388,11 +398,15 @@ fn seal_draft(
         seal_given_values(secret, values, &sealing, edits, &mut warnings).map_err(|failure| {
             failure.context(format!("{} on line {}", draft.name, draft.line_before))
         })?;
+        if args.verify_live {
+            verify::equals(&draft.name, &draft.values, args)?;
+        }
         imported.push(Imported {
             from: from(draft.scope),
             name: draft.name.clone(),
             line: draft.line_before,
             values: draft.values.len(),
+            verified: args.verify_live,
         });
     }
     let after = edits.apply().map_err(fault)?;

@@ -40,6 +40,8 @@ pub(super) struct Imported {
     pub(super) name: String,
     pub(super) line: usize,
     pub(super) values: usize,
+    /// Whether the cluster has the very same values.
+    pub(super) verified: bool,
 }
 
 /// For people.
@@ -84,6 +86,9 @@ pub(super) fn text(args: &ImportArgs, outcomes: &[(Input, Outcome)], io: &mut Io
     ));
     if files == 0 {
         return;
+    }
+    if args.verify_live {
+        io.say(format_args!("every value equals the one in the cluster"));
     }
     if !args.write {
         io.say(format_args!(
@@ -211,6 +216,7 @@ fn fact(secret: &Imported) -> serde_json::Value {
         "name": secret.name,
         "line": secret.line,
         "values": secret.values,
+        "verified": secret.verified,
     });
     match secret.from {
         Tool::Live => {}

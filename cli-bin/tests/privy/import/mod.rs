@@ -5,3 +5,5 @@ mod sealed_secrets;
 mod sealed_secrets_hostile;
 #[cfg(unix)]
 mod sops;
+#[cfg(unix)]
+mod verify;
