@@ -18,8 +18,40 @@ pub enum KeyCommand {
     Sign(SignArgs),
     /// Compare a key's fingerprint with the key manager once, and remember the key
     Trust(TrustArgs),
+    /// List the keys and signers that you trust
+    List(ListArgs),
+    /// No longer trust a key or a signer
+    Remove(RemoveArgs),
     /// Have a Kubernetes KMS plugin wrap a private key, so that only the plugin opens the file
     Wrap(WrapArgs),
+}
+
+/// `privy key list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// How to print the list
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
+    pub output: ReportFormat,
+}
+
+/// `privy key remove`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  privy key list
+  privy key remove payments
+      the key is compared again before it is sealed for again
+  privy key remove --signer dba
+      their signatures no longer count, on key cards or on values
+
+Only your own list changes: what is sealed stays sealed, and who may open it is decided by the webhook's configuration.")]
+pub struct RemoveArgs {
+    /// Its name, as `privy key list` shows it
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The name is that of a signer
+    #[arg(long)]
+    pub signer: bool,
 }
 
 /// `privy key wrap`.

@@ -25,7 +25,9 @@ use clap::{Parser, Subcommand};
 
 pub use format::{KeyFormat, ReportFormat, ValueFormat};
 pub use inspect::InspectArgs;
-pub use key::{FetchArgs, GenerateArgs, KeyCommand, Kind, ShowArgs, SignArgs, TrustArgs, WrapArgs};
+pub use key::{
+    FetchArgs, GenerateArgs, KeyCommand, Kind, RemoveArgs, ShowArgs, SignArgs, TrustArgs, WrapArgs,
+};
 pub use open::OpenArgs;
 pub use seal::SealArgs;
 pub use set::SetArgs;

@@ -395,3 +395,77 @@ fn what_is_not_built_in_says_which_feature_has_it() {
             .hints("cargo install cli-bin --features kms-plugin");
     }
 }
+
+#[test]
+fn what_is_trusted_is_listed_and_forgotten() {
+    let bench = Bench::trusting();
+    bench.write("db.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: payments}\nstringData: {a: b}\n");
+    bench.write(
+        ".privy.yaml",
+        "version: 1\nrules:\n  - {paths: ['**'], key: payments.card.json}\n",
+    );
+    let listed = bench
+        .run(&["key", "list", "--output", "json"], "")
+        .succeeded();
+    let same = bench
+        .run(&["key", "trust", "--list", "--output", "json"], "")
+        .succeeded();
+    assert_eq!(listed.json(), same.json());
+    crate::outputs::fits("key-trust", &listed.json());
+    assert_eq!(listed.json()["keys"][0]["name"], "payments");
+
+    bench
+        .run(&["key", "remove", "payment"], "")
+        .failed(2, "nothing that you trust")
+        .hints("key list");
+    bench
+        .run(&["key", "remove", "--signer", "payments"], "")
+        .failed(2, "nothing")
+        .hints("leave --signer out");
+    let removed = bench.run(&["key", "remove", "payments"], "").succeeded();
+    assert!(
+        removed.stderr.contains("no longer trusted"),
+        "{}",
+        removed.stderr
+    );
+    let listed = bench
+        .run(&["key", "list", "--output", "json"], "")
+        .succeeded();
+    assert_eq!(listed.json()["keys"].as_array().unwrap().len(), 0);
+    // A key that a rule names is compared again before it is used.
+    bench
+        .run(&["seal", "-i", "db.yaml"], "")
+        .failed(2, "privy key trust");
+}
+
+#[test]
+fn a_signer_is_forgotten_whatever_they_signed() {
+    let bench = Bench::trusting();
+    let generate = ["key", "generate", "--kind", "ed25519", "--out", "dba.pem"];
+    bench.run(&generate, "").succeeded();
+    let public = bench
+        .run(&["key", "show", "dba.pem", "--output", "pem"], "")
+        .succeeded();
+    bench.write("dba.pub.pem", public.stdout);
+    let fingerprint = bench.fingerprint("dba.pub.pem");
+    let trust = [
+        "key",
+        "trust",
+        "--value-signer",
+        "dba.pub.pem",
+        "--fingerprint",
+        &fingerprint,
+    ];
+    bench.run(&trust, "").succeeded();
+    bench
+        .run(&["key", "remove", "dba"], "")
+        .failed(2, "nothing")
+        .hints("add --signer");
+    bench
+        .run(&["key", "remove", "--signer", "dba"], "")
+        .succeeded();
+    let listed = bench
+        .run(&["key", "list", "--output", "json"], "")
+        .succeeded();
+    assert_eq!(listed.json()["signers"].as_array().unwrap().len(), 0);
+}

@@ -24,7 +24,7 @@ use crate::text::{Shown as _, printable, shell_path, shell_word};
 pub fn run(args: &TrustArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let mut store = Store::load(io)?;
     let Some(path) = args.file.as_deref().filter(|_| !args.list) else {
-        return list(&store, args.output, io);
+        return print_list(&store, args.output, io);
     };
     if args.signer {
         io.say("note: --signer is now --value-signer, and does not cover key cards; trust a signer of those with --card-signer");
@@ -200,7 +200,16 @@ fn no_terminal(path: &Path, args: &TrustArgs) -> Failure {
     ))
 }
 
-fn list(store: &Store, output: ReportFormat, io: &mut Io<'_>) -> Result<Exit, Failure> {
+/// Lists what the user trusts.
+///
+/// # Errors
+/// Exit 2 when the list cannot be read.
+pub fn list(output: ReportFormat, io: &mut Io<'_>) -> Result<Exit, Failure> {
+    let store = Store::load(io)?;
+    print_list(&store, output, io)
+}
+
+fn print_list(store: &Store, output: ReportFormat, io: &mut Io<'_>) -> Result<Exit, Failure> {
     if output == ReportFormat::Json {
         let keys: Vec<_> = store.pins().iter().map(facts).collect();
         let cards = store.card_signers().iter().map(card_signer_facts);

@@ -358,6 +358,41 @@ impl Store {
         self.save()
     }
 
+    /// Forgets a key, by the name under which it is trusted; says whether there was one.
+    ///
+    /// # Errors
+    /// Exit 2 when the list cannot be written.
+    pub fn remove(&mut self, name: &str) -> Result<bool, Failure> {
+        let before = self.content.keys.len();
+        self.content.keys.retain(|pin| pin.name != name);
+        self.save_if(self.content.keys.len() < before)
+    }
+
+    /// Forgets a signer of cards, of values or of both.
+    ///
+    /// # Errors
+    /// Exit 2 when the list cannot be written.
+    pub fn remove_signer(&mut self, name: &str) -> Result<bool, Failure> {
+        let known = self.has_signer(name);
+        self.content.card_signers.retain(|one| one.name != name);
+        self.content.value_signers.retain(|one| one.name != name);
+        self.save_if(known)
+    }
+
+    /// Whether a signer of cards or of values has this name.
+    pub fn has_signer(&self, name: &str) -> bool {
+        let cards = self.content.card_signers.iter().map(|one| &one.name);
+        let values = self.content.value_signers.iter().map(|one| &one.name);
+        cards.chain(values).any(|known| known == name)
+    }
+
+    fn save_if(&self, changed: bool) -> Result<bool, Failure> {
+        if changed {
+            self.save()?;
+        }
+        Ok(changed)
+    }
+
     fn save(&self) -> Result<(), Failure> {
         let path = self.path()?;
         let text = format::print(&self.content).map_err(Failure::usage)?;
