@@ -138,6 +138,9 @@ pub(super) fn yaml(lines: &[Line<'_, '_>], root: &Node<'_>, file: &File<'_>) -> 
         let _ = writeln!(text, "{comment}");
     }
     text.truncate(text.trim_end_matches('\n').len());
+    if file.source.contains("\r\n") {
+        return text.replace('\n', "\r\n");
+    }
     text
 }
 

@@ -394,3 +394,22 @@ fn files_of_other_tools_are_named_and_left() {
     assert!(!ended.stderr.contains("plain.yaml"), "{}", ended.stderr);
     assert_eq!(bench.files(), before);
 }
+
+#[test]
+fn line_ends_of_windows_and_a_byte_order_mark_stay() {
+    let bench = bench();
+    let windows = format!(
+        "\u{feff}{}",
+        STRICT.trim_start_matches("---\n").replace('\n', "\r\n")
+    );
+    bench.write("strict.yaml", windows);
+    import(&bench, &["--write", "strict.yaml"]).succeeded();
+    let text = bench.text("strict.yaml");
+    assert!(
+        text.starts_with("\u{feff}apiVersion: v1\r\nkind: Secret\r\n"),
+        "{text}"
+    );
+    assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
+    bench.write("strict.yaml", text.replace('\r', ""));
+    opens(&bench, "strict.yaml", "payments/db");
+}
