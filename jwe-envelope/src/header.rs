@@ -7,7 +7,7 @@ use crate::base64url;
 use crate::binding::Binding;
 use crate::error::{ParseError, RefusedError};
 use crate::provenance::Provenance;
-use crate::strict_json::{self, Members, Node};
+use crate::strict_json::{self, JsonMembers, JsonValue};
 use crate::untrusted::cut;
 
 /// Bytes of the protected header, decoded.
@@ -50,7 +50,10 @@ pub(crate) struct Header<'h> {
 }
 
 impl<'h> Header<'h> {
-    pub(crate) fn new(members: Members<'h>, protection: Protection) -> Result<Self, ParseError> {
+    pub(crate) fn new(
+        members: JsonMembers<'h>,
+        protection: Protection,
+    ) -> Result<Self, ParseError> {
         let mut header = Self::default();
         header.names.reserve(members.len());
         for (name, node) in members {
@@ -63,7 +66,7 @@ impl<'h> Header<'h> {
     fn take(
         &mut self,
         name: &str,
-        node: Node<'h>,
+        node: JsonValue<'h>,
         protection: Protection,
     ) -> Result<(), ParseError> {
         match name {
@@ -135,7 +138,7 @@ fn bounded<'h>(
     Ok(text)
 }
 
-fn party_info<'h>(node: Node<'h>, name: &'static str) -> Result<Cow<'h, str>, ParseError> {
+fn party_info<'h>(node: JsonValue<'h>, name: &'static str) -> Result<Cow<'h, str>, ParseError> {
     let text = checked_base64(node.string(name)?, name)?;
     let len = base64url::decoded_len(text.len());
     if len > MAX_PARTY_INFO {
@@ -172,13 +175,13 @@ pub(crate) fn checked_base64<'t>(
 
 /// `crit` in itself (RFC 7515 §4.1.11); that each name is in the header is for the caller to check,
 /// who knows all of it.
-fn critical_names(node: Node<'_>) -> Result<Vec<Cow<'_, str>>, ParseError> {
-    let Node::Array(items) = node else {
+fn critical_names(node: JsonValue<'_>) -> Result<Vec<Cow<'_, str>>, ParseError> {
+    let JsonValue::Array(items) = node else {
         return Err(ParseError::CritMalformed);
     };
     let mut names: Vec<Cow<'_, str>> = Vec::with_capacity(items.len());
     for item in items {
-        let Node::String(name) = item else {
+        let JsonValue::String(name) = item else {
             return Err(ParseError::CritMalformed);
         };
         if REGISTERED.contains(&name.as_ref()) {

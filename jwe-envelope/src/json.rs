@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::envelope::{Envelope, Serialization};
 use crate::error::ParseError;
 use crate::parts::{CIPHERTEXT, JweParts, MAX_RECIPIENTS, RecipientParts};
-use crate::strict_json::{self, Members, Node};
+use crate::strict_json::{self, JsonMembers, JsonValue};
 
 pub(crate) const TEXT: &str = "JSON envelope";
 
@@ -16,7 +16,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Envelope<'_>, ParseError> {
 }
 
 /// Sorts the members; RFC 7516 §7.2 wants unknown ones ignored.
-fn sort(members: Members<'_>) -> Result<JweParts<'_>, ParseError> {
+fn sort(members: JsonMembers<'_>) -> Result<JweParts<'_>, ParseError> {
     let (mut protected, mut unprotected, mut recipients) = (None, None, None);
     let (mut header, mut encrypted_key) = (None, None);
     let (mut aad, mut iv, mut ciphertext, mut tag) = (None, None, None, None);
@@ -65,8 +65,8 @@ fn sort(members: Members<'_>) -> Result<JweParts<'_>, ParseError> {
     })
 }
 
-fn recipient_list(node: Node<'_>) -> Result<Vec<RecipientParts<'_>>, ParseError> {
-    let Node::Array(items) = node else {
+fn recipient_list(node: JsonValue<'_>) -> Result<Vec<RecipientParts<'_>>, ParseError> {
+    let JsonValue::Array(items) = node else {
         return Err(ParseError::WrongType {
             name: "recipients",
             expected: "an array of objects",
@@ -83,8 +83,8 @@ fn recipient_list(node: Node<'_>) -> Result<Vec<RecipientParts<'_>>, ParseError>
     items.into_iter().map(recipient).collect()
 }
 
-fn recipient(node: Node<'_>) -> Result<RecipientParts<'_>, ParseError> {
-    let Node::Object(members) = node else {
+fn recipient(node: JsonValue<'_>) -> Result<RecipientParts<'_>, ParseError> {
+    let JsonValue::Object(members) = node else {
         return Err(ParseError::WrongType {
             name: "recipients",
             expected: "an array of objects",
@@ -105,7 +105,7 @@ fn recipient(node: Node<'_>) -> Result<RecipientParts<'_>, ParseError> {
 }
 
 /// A string with something in it: RFC 7516 §7.2.1 wants a member without a value left out.
-fn filled_text<'a>(node: Node<'a>, member: &'static str) -> Result<Cow<'a, str>, ParseError> {
+fn filled_text<'a>(node: JsonValue<'a>, member: &'static str) -> Result<Cow<'a, str>, ParseError> {
     let text = node.string(member)?;
     if text.is_empty() {
         return Err(ParseError::Empty { member });
@@ -113,7 +113,10 @@ fn filled_text<'a>(node: Node<'a>, member: &'static str) -> Result<Cow<'a, str>,
     Ok(text)
 }
 
-fn filled_object<'a>(node: Node<'a>, member: &'static str) -> Result<Members<'a>, ParseError> {
+fn filled_object<'a>(
+    node: JsonValue<'a>,
+    member: &'static str,
+) -> Result<JsonMembers<'a>, ParseError> {
     let members = node.object(member)?;
     if members.is_empty() {
         return Err(ParseError::Empty { member });

@@ -9,7 +9,7 @@ use crate::base64url;
 use crate::envelope::{Envelope, Recipient, Serialization};
 use crate::error::{ParseError, RefusedError};
 use crate::header::{Header, MAX_HEADER, Protection, checked_base64};
-use crate::strict_json::{self, Members};
+use crate::strict_json::{self, JsonMembers};
 use crate::untrusted::cut;
 use crate::unwrap::checked::Remembered;
 
@@ -27,7 +27,7 @@ pub(crate) const AAD: &str = "additional authenticated data";
 pub(crate) struct JweParts<'a> {
     pub(crate) serialization: Serialization,
     pub(crate) protected: Option<Cow<'a, str>>,
-    pub(crate) unprotected: Option<Members<'a>>,
+    pub(crate) unprotected: Option<JsonMembers<'a>>,
     pub(crate) recipients: Vec<RecipientParts<'a>>,
     pub(crate) aad: Option<Cow<'a, str>>,
     pub(crate) iv: Cow<'a, str>,
@@ -37,7 +37,7 @@ pub(crate) struct JweParts<'a> {
 
 /// One recipient taken apart.
 pub(crate) struct RecipientParts<'a> {
-    pub(crate) header: Option<Members<'a>>,
+    pub(crate) header: Option<JsonMembers<'a>>,
     pub(crate) encrypted_key: Cow<'a, str>,
 }
 

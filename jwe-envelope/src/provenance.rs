@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::date::Utc;
 use crate::error::{ProvenanceError, SealError};
-use crate::strict_json::{self, MAX_INTEGER, Node};
+use crate::strict_json::{self, JsonValue, MAX_INTEGER};
 use crate::untrusted::Untrusted;
 use crate::untrusted::cut;
 
@@ -42,8 +42,8 @@ impl Provenance {
         Ok(provenance.checked()?)
     }
 
-    pub(crate) fn from_node(node: Node<'_>) -> Result<Self, ProvenanceError> {
-        let Node::Object(members) = node else {
+    pub(crate) fn from_node(node: JsonValue<'_>) -> Result<Self, ProvenanceError> {
+        let JsonValue::Object(members) = node else {
             return Err(ProvenanceError::WrongType {
                 member: "sealed",
                 expected: "an object",
@@ -91,10 +91,10 @@ impl Provenance {
     }
 
     pub(crate) fn to_json(&self) -> String {
-        let mut members = vec![("at".into(), Node::Number(self.at.into()))];
+        let mut members = vec![("at".into(), JsonValue::Number(self.at.into()))];
         for (name, text) in [("by", &self.by), ("why", &self.why)] {
             if let Some(text) = text {
-                members.push((name.into(), Node::String(text.as_str().into())));
+                members.push((name.into(), JsonValue::String(text.as_str().into())));
             }
         }
         strict_json::write_object(&members)
@@ -135,8 +135,8 @@ fn deceives(character: char) -> bool {
 
 /// A text of the envelope. Writers are held to more: they may not turn the direction of writing
 /// either, which readers show escaped.
-fn text(member: &'static str, node: Node<'_>) -> Result<String, ProvenanceError> {
-    let Node::String(text) = node else {
+fn text(member: &'static str, node: JsonValue<'_>) -> Result<String, ProvenanceError> {
+    let JsonValue::String(text) = node else {
         return Err(ProvenanceError::WrongType {
             member,
             expected: "a string",

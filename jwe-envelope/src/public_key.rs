@@ -34,12 +34,12 @@ const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 
 /// What an AlgorithmIdentifier says about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum PublicKeyKind {
     Rsa,
     Curve(Curve),
 }
 
-impl Kind {
+impl PublicKeyKind {
     /// From algorithm and named curve; explicit curve parameters are refused.
     pub(crate) fn from_oids(
         algorithm: ObjectIdentifier,
@@ -125,14 +125,14 @@ impl PublicKey {
             .algorithm
             .parameters
             .and_then(|parameters| parameters.decode_as::<ObjectIdentifier>().ok());
-        let kind = Kind::from_oids(info.algorithm.oid, parameters)?;
+        let kind = PublicKeyKind::from_oids(info.algorithm.oid, parameters)?;
         let bytes = info
             .subject_public_key
             .as_bytes()
             .ok_or(KeyError::Unreadable)?;
         match kind {
-            Kind::Rsa => Self::from_pkcs1(bytes),
-            Kind::Curve(curve) => Self::point(curve, bytes),
+            PublicKeyKind::Rsa => Self::from_pkcs1(bytes),
+            PublicKeyKind::Curve(curve) => Self::point(curve, bytes),
         }
     }
 

@@ -17,21 +17,21 @@ pub(crate) const MAX_DEPTH: usize = 8;
 pub(crate) const MAX_VALUES: u32 = 1024;
 
 /// The members of an object in their order, names unique.
-pub(crate) type Members<'de> = Vec<(Cow<'de, str>, Node<'de>)>;
+pub(crate) type JsonMembers<'de> = Vec<(Cow<'de, str>, JsonValue<'de>)>;
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Node<'de> {
-    Array(Vec<Node<'de>>),
+pub(crate) enum JsonValue<'de> {
+    Array(Vec<JsonValue<'de>>),
     Bool(bool),
     Null,
     Number(serde_json::Number),
-    Object(Members<'de>),
+    Object(JsonMembers<'de>),
     String(Cow<'de, str>),
 }
 
 /// Reads exactly one value; `part` names the text in errors.
-pub(crate) fn read<'de>(text: &'de str, part: &'static str) -> Result<Node<'de>, ParseError> {
+pub(crate) fn read<'de>(text: &'de str, part: &'static str) -> Result<JsonValue<'de>, ParseError> {
     let reader = Reader {
         part,
         fault: RefCell::new(None),
@@ -61,9 +61,9 @@ pub(crate) fn read<'de>(text: &'de str, part: &'static str) -> Result<Node<'de>,
 pub(crate) fn read_object<'de>(
     text: &'de str,
     part: &'static str,
-) -> Result<Members<'de>, ParseError> {
+) -> Result<JsonMembers<'de>, ParseError> {
     match read(text, part)? {
-        Node::Object(members) => Ok(members),
+        JsonValue::Object(members) => Ok(members),
         _ => Err(ParseError::WrongType {
             name: part,
             expected: "a JSON object",
@@ -72,11 +72,11 @@ pub(crate) fn read_object<'de>(
 }
 
 /// Writes an object without spaces.
-pub(crate) fn write_object(members: &[(Cow<'_, str>, Node<'_>)]) -> String {
+pub(crate) fn write_object(members: &[(Cow<'_, str>, JsonValue<'_>)]) -> String {
     serde_json::to_string(&Object(members)).expect("strings and numbers always have a JSON form")
 }
 
-impl<'de> Node<'de> {
+impl<'de> JsonValue<'de> {
     /// The string, or what must be one.
     pub(crate) fn string(self, name: &'static str) -> Result<Cow<'de, str>, ParseError> {
         match self {
@@ -89,7 +89,7 @@ impl<'de> Node<'de> {
     }
 
     /// The members, or what must be an object.
-    pub(crate) fn object(self, name: &'static str) -> Result<Members<'de>, ParseError> {
+    pub(crate) fn object(self, name: &'static str) -> Result<JsonMembers<'de>, ParseError> {
         match self {
             Self::Object(members) => Ok(members),
             _ => Err(ParseError::WrongType {
@@ -159,70 +159,75 @@ impl Seed<'_> {
 }
 
 impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Node<'de>;
+    type Value = JsonValue<'de>;
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, source: D) -> Result<Node<'de>, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        self,
+        source: D,
+    ) -> Result<JsonValue<'de>, D::Error> {
         source.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Node<'de>;
+    type Value = JsonValue<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Node<'de>, E> {
+    fn visit_unit<E: serde::de::Error>(self) -> Result<JsonValue<'de>, E> {
         self.reader.spend()?;
-        Ok(Node::Null)
+        Ok(JsonValue::Null)
     }
 
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Node<'de>, E> {
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<JsonValue<'de>, E> {
         self.reader.spend()?;
-        Ok(Node::Bool(value))
+        Ok(JsonValue::Bool(value))
     }
 
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Node<'de>, E> {
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<JsonValue<'de>, E> {
         self.reader.spend()?;
-        Ok(Node::Number(value.into()))
+        Ok(JsonValue::Number(value.into()))
     }
 
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Node<'de>, E> {
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<JsonValue<'de>, E> {
         self.reader.spend()?;
-        Ok(Node::Number(value.into()))
+        Ok(JsonValue::Number(value.into()))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node<'de>, E> {
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<JsonValue<'de>, E> {
         self.reader.spend()?;
         let number = serde_json::Number::from_f64(value);
-        number.map(Node::Number).ok_or_else(|| E::custom("number"))
+        number
+            .map(JsonValue::Number)
+            .ok_or_else(|| E::custom("number"))
     }
 
-    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<Node<'de>, E> {
+    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<JsonValue<'de>, E> {
         self.reader.spend()?;
-        Ok(Node::String(Cow::Borrowed(value)))
+        Ok(JsonValue::String(Cow::Borrowed(value)))
     }
 
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Node<'de>, E> {
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<JsonValue<'de>, E> {
         self.reader.spend()?;
-        Ok(Node::String(Cow::Owned(value.to_owned())))
+        Ok(JsonValue::String(Cow::Owned(value.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node<'de>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<JsonValue<'de>, A::Error> {
         self.reader.spend()?;
         let inner = self.deeper()?;
         let mut array = Vec::new();
         while let Some(item) = items.next_element_seed(inner)? {
             array.push(item);
         }
-        Ok(Node::Array(array))
+        Ok(JsonValue::Array(array))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonValue<'de>, A::Error> {
         self.reader.spend()?;
         let inner = self.deeper()?;
-        let mut members = Members::with_capacity(8);
+        let mut members = JsonMembers::with_capacity(8);
         while let Some(name) = map.next_key_seed(Name)? {
             members.push((name, map.next_value_seed(inner)?));
         }
@@ -232,12 +237,12 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 name: cut(name),
             }));
         }
-        Ok(Node::Object(members))
+        Ok(JsonValue::Object(members))
     }
 }
 
 /// A name that two members share. Compared after unescaping, or `"\u0065nc"` would hide an `enc`.
-fn duplicate<'m>(members: &'m [(Cow<'_, str>, Node<'_>)]) -> Option<&'m str> {
+fn duplicate<'m>(members: &'m [(Cow<'_, str>, JsonValue<'_>)]) -> Option<&'m str> {
     const FEW: usize = 16;
     if members.len() <= FEW {
         return members.iter().enumerate().find_map(|(index, (name, _))| {
@@ -282,7 +287,7 @@ impl<'de> Visitor<'de> for Name {
     }
 }
 
-struct Object<'m>(&'m [(Cow<'m, str>, Node<'m>)]);
+struct Object<'m>(&'m [(Cow<'m, str>, JsonValue<'m>)]);
 
 impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -294,7 +299,7 @@ impl Serialize for Object<'_> {
     }
 }
 
-impl Serialize for Node<'_> {
+impl Serialize for JsonValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Array(items) => items.serialize(serializer),
@@ -312,21 +317,24 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn text(json: &str) -> Result<Node<'_>, ParseError> {
+    fn text(json: &str) -> Result<JsonValue<'_>, ParseError> {
         read(json, "text")
     }
 
     #[test]
     fn borrows_what_is_not_escaped() {
-        let Ok(Node::Object(members)) = text(r#"{"plain":"value","\u0065sc":"a\nb"}"#) else {
+        let Ok(JsonValue::Object(members)) = text(r#"{"plain":"value","\u0065sc":"a\nb"}"#) else {
             panic!("an object");
         };
         assert!(matches!(
             &members[0],
-            (Cow::Borrowed("plain"), Node::String(Cow::Borrowed("value")))
+            (
+                Cow::Borrowed("plain"),
+                JsonValue::String(Cow::Borrowed("value"))
+            )
         ));
         assert!(
-            matches!(&members[1], (Cow::Owned(name), Node::String(Cow::Owned(_))) if name == "esc")
+            matches!(&members[1], (Cow::Owned(name), JsonValue::String(Cow::Owned(_))) if name == "esc")
         );
     }
 
@@ -448,9 +456,9 @@ mod tests {
 
         #[test]
         fn what_it_writes_says_the_same(names in proptest::collection::btree_set(".{0,6}", 0..6), value in ".{0,20}") {
-            let members: Members<'_> = names
+            let members: JsonMembers<'_> = names
                 .iter()
-                .map(|name| (Cow::from(name.as_str()), Node::String(value.as_str().into())))
+                .map(|name| (Cow::from(name.as_str()), JsonValue::String(value.as_str().into())))
                 .collect();
             let json = write_object(&members);
             prop_assert_eq!(read_object(&json, "text").unwrap(), members);

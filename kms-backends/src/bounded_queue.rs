@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::fair_queue::FairQueue;
-use crate::fair_share::{FairShare, Place};
+use crate::fair_share::{FairShare, TenantSlot};
 use crate::tenant::Tenant;
 
 /// A [`FairQueue`] with a bounded number of places, which tenants share: one tenant cannot fill it.
 #[derive(Debug)]
 pub(crate) struct BoundedFairQueue<T> {
-    items: FairQueue<(Place, T)>,
+    items: FairQueue<(TenantSlot, T)>,
     places: Arc<FairShare>,
 }
 

@@ -30,7 +30,7 @@ impl FairShare {
     }
 
     /// Takes a place until it is dropped; `None` where the tenant has its share.
-    pub fn take(self: &Arc<Self>, tenant: &Tenant) -> Option<Place> {
+    pub fn take(self: &Arc<Self>, tenant: &Tenant) -> Option<TenantSlot> {
         self.take_if(tenant, 1, |own, left| own < left)
     }
 
@@ -38,7 +38,7 @@ impl FairShare {
     ///
     /// A tenant that has none gets them however many they are and however few are left, so that
     /// pieces may have very different sizes. The caller bounds their sum elsewhere; no tenant is refused its first because of others.
-    pub fn take_many(self: &Arc<Self>, tenant: &Tenant, places: usize) -> Option<Place> {
+    pub fn take_many(self: &Arc<Self>, tenant: &Tenant, places: usize) -> Option<TenantSlot> {
         self.take_if(tenant, places, |own, left| {
             own == 0 || own.saturating_add(places) <= left
         })
@@ -49,7 +49,7 @@ impl FairShare {
         tenant: &Tenant,
         places: usize,
         may: impl FnOnce(usize, usize) -> bool,
-    ) -> Option<Place> {
+    ) -> Option<TenantSlot> {
         let mut taken = lock(&self.taken);
         let left = self.most.saturating_sub(taken.count);
         let own = taken.by_tenant.get(tenant).copied().unwrap_or_default();
@@ -60,7 +60,7 @@ impl FairShare {
         taken.by_tenant.insert(tenant.clone(), own + places);
         taken.count = count;
         drop(taken);
-        Some(Place {
+        Some(TenantSlot {
             share: Arc::clone(self),
             tenant: tenant.clone(),
             places,
@@ -76,13 +76,13 @@ impl FairShare {
 
 /// One or more places of a tenant's, given back when dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct TenantSlot {
     share: Arc<FairShare>,
     tenant: Tenant,
     places: usize,
 }
 
-impl Drop for Place {
+impl Drop for TenantSlot {
     fn drop(&mut self) {
         let mut taken = lock(&self.share.taken);
         taken.count -= self.places;
@@ -119,8 +119,9 @@ mod tests {
     #[test]
     fn however_many_places_some_tenants_have_there_is_one_for_another() {
         let share = FairShare::new(1_000);
-        let all_of =
-            |tenant: &Tenant| -> Vec<Place> { std::iter::from_fn(|| share.take(tenant)).collect() };
+        let all_of = |tenant: &Tenant| -> Vec<TenantSlot> {
+            std::iter::from_fn(|| share.take(tenant)).collect()
+        };
         let mut held = Vec::new();
         for number in 0..6 {
             let tenant = Tenant::new(&number.to_string());

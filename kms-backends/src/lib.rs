@@ -133,7 +133,7 @@ pub mod vault;
 pub use bounded::{read_bounded, read_file_bounded};
 pub use connect::{Connector, KeyServices, connect};
 pub use error::{Category, UnwrapError};
-pub use fair_share::{FairShare, Place};
+pub use fair_share::{FairShare, TenantSlot};
 pub use key_unwrap::{KeyUnwrap, KeyUnwrapExt, OwnedRequest};
 pub use key_uri::{KeyUri, KeyUriError};
 pub use observer::{CacheEvent, Observer, Unobserved};

@@ -13,11 +13,11 @@ use unseal_policy::decide::Policy;
 use webhook_bin::audit::log::AuditLog;
 use webhook_bin::audit::{AuditRecord, ReviewOutcome};
 use webhook_bin::kube::ApiServer;
-use webhook_bin::net::app::{App, Review};
+use webhook_bin::net::app::{App, ReviewService};
 use webhook_bin::net::caller::CallerMode;
 use webhook_bin::net::front_proxy::{Follower, FrontProxy};
 use webhook_bin::net::limits::Limits;
-use webhook_bin::net::server::{Parts, Server};
+use webhook_bin::net::server::{Server, ServerParts};
 use webhook_bin::net::tls::{TlsFiles, TlsStore};
 use webhook_bin::ops::health;
 use webhook_bin::review::{Answer, Reviewer};
@@ -52,7 +52,7 @@ impl Drop for Dropped {
     }
 }
 
-impl Review for Faulty {
+impl ReviewService for Faulty {
     async fn review(&self, body: &[u8], deadline: Instant) -> Answer {
         self.begun.lock().unwrap().reviews += 1;
         let dropped = Dropped(Arc::clone(&self.begun));
@@ -205,7 +205,7 @@ impl Setup {
             })
         };
         let front_proxy = self.front_proxy.map(|(front_proxy, _)| front_proxy);
-        let parts = Parts {
+        let parts = ServerParts {
             health: health::router(&app, &tls, report, front_proxy.clone()),
             app,
             tls,

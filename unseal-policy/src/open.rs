@@ -7,7 +7,7 @@ use jwe_envelope::{Plaintext, Recognized, recognize};
 use kms_backends::{Category, OpenFailure, Opened, Registry, UnwrapError};
 
 use crate::decide::{
-    Attempt, Attempts, Code, Decision, Leave, Policy, Refusal, Reservation, Site, decide,
+    Attempt, Attempts, Code, Decision, Objection, Policy, Refusal, Site, Untouched, decide,
 };
 use crate::refusal::{cut, unwrap_failed};
 
@@ -38,7 +38,7 @@ impl OpenRefusal {
 
     /// The same for another field; the key service has no part in it.
     #[must_use]
-    pub fn again(&self) -> Self {
+    pub fn for_other_field(&self) -> Self {
         Self {
             refusal: self.refusal.clone(),
             category: self.category,
@@ -109,18 +109,18 @@ pub fn attempts<'e>(
     match decide(value, site, policy, registry, now) {
         Decision::Unwrap {
             opening,
-            reservation: None | Some(Reservation::Warned(_)),
+            objection: None | Some(Objection::Warned(_)),
             ..
         } => Ok(opening),
         // Nothing is stored that one value could be compared with.
         Decision::Unwrap {
-            reservation: Some(Reservation::UnlessStored(refusal)),
+            objection: Some(Objection::UnlessStored(refusal)),
             ..
         }
         | Decision::Refuse(refusal) => Err(refusal),
-        Decision::Leave(Leave::Foreign { kid }) => Err(Refusal::foreign(kid.as_deref())),
-        Decision::Leave(Leave::OthersToken) => Err(Refusal::symmetric()),
-        Decision::Leave(Leave::Plain | Leave::Asked | Leave::Stored) => {
+        Decision::Leave(Untouched::Foreign { kid }) => Err(Refusal::foreign(kid.as_deref())),
+        Decision::Leave(Untouched::OthersToken) => Err(Refusal::symmetric()),
+        Decision::Leave(Untouched::Plain | Untouched::Asked | Untouched::Stored) => {
             Err(Refusal::not_an_envelope())
         }
     }

@@ -125,13 +125,13 @@ impl Signatures {
     /// What the webhook makes of a signature: without anyone who could have made it, it is not looked at.
     pub fn look_at(&self, envelope: &Envelope<'_>, text: Option<&str>) -> Signed {
         match text {
-            Some(text) if !self.signers.is_empty() => self.hold(envelope, text),
+            Some(text) if !self.signers.is_empty() => self.verify(envelope, text),
             _ => Signed::No,
         }
     }
 
     /// Holds a signature against an envelope as it came. Costs one public-key operation.
-    pub fn hold(&self, envelope: &Envelope<'_>, text: &str) -> Signed {
+    pub fn verify(&self, envelope: &Envelope<'_>, text: &str) -> Signed {
         let claimed = match claimed_envelope_signer(text.as_bytes()) {
             Ok(claimed) => claimed,
             Err(error) => {

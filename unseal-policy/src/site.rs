@@ -18,7 +18,7 @@ pub struct Site<'a> {
     /// The signature beside it: the text of its annotation, if it has one.
     pub signature: Option<&'a str>,
     /// Who opens it.
-    pub caller: Use<'a>,
+    pub caller: OpeningContext<'a>,
 }
 
 impl<'a> Site<'a> {
@@ -34,7 +34,7 @@ impl<'a> Site<'a> {
 
 /// Who opens a value.
 #[derive(Clone, Copy, Debug)]
-pub enum Use<'a> {
+pub enum OpeningContext<'a> {
     /// The webhook, while the Secret is being stored.
     Admission(Admission<'a>),
     /// The application itself, proven to run as this service account of the namespace.

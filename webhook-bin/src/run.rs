@@ -18,7 +18,7 @@ use crate::config::{Config, Overrides};
 use crate::net::app::App;
 use crate::net::caller::{Aggregated, CallerMode};
 use crate::net::front_proxy::{FetchError, Follower, FrontProxy, fetch};
-use crate::net::server::{Parts, Server};
+use crate::net::server::{Server, ServerParts};
 use crate::net::tls::TlsStore;
 use crate::ops::in_force::{InForce, api_server};
 use crate::ops::reload::{CurrentReviewer, Reloader};
@@ -148,7 +148,7 @@ async fn serve_until_asked_to_stop(config: Config, overrides: Overrides) -> anyh
         audit: reopen,
         versions: in_force.versions,
     };
-    let parts = Parts {
+    let parts = ServerParts {
         app,
         tls,
         callers: config.callers.clone(),

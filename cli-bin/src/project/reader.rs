@@ -1,7 +1,7 @@
 //! Reads a `.privy.yaml`: all of it once, and everything that is wrong with it at once, each fault with its line.
 use std::path::Path;
 
-use unseal_policy::config::reader::{Field, Members};
+use unseal_policy::config::reader::{Setting, SettingMembers};
 use unseal_policy::config::{Problems, document_of, quoted};
 
 use super::lint::{self, Settings};
@@ -34,13 +34,13 @@ const RULE: &[&str] = &[
 pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<(Vec<Rule>, Settings), Problems> {
     let mut problems = Problems::new(file);
     let contents = document_of(file, &|_, _| Ok(Some(bytes.to_vec().into())), &mut problems)
-        .and_then(|root| document(&Field::root(&root), &mut problems));
+        .and_then(|root| document(&Setting::root(&root), &mut problems));
     contents
         .filter(|_| problems.is_empty())
         .ok_or_else(|| problems.sorted())
 }
 
-fn document(root: &Field<'_>, problems: &mut Problems) -> Option<(Vec<Rule>, Settings)> {
+fn document(root: &Setting<'_>, problems: &mut Problems) -> Option<(Vec<Rule>, Settings)> {
     let members = root.members(problems, &["version", "rules", "lint"])?;
     if let Some(version) = members.required(problems, "version", "write `version: 1`") {
         version.integer(problems, 1..=1);
@@ -54,7 +54,7 @@ fn document(root: &Field<'_>, problems: &mut Problems) -> Option<(Vec<Rule>, Set
     Some((rules?, settings?))
 }
 
-fn rules_of(field: &Field<'_>, problems: &mut Problems) -> Option<Vec<Rule>> {
+fn rules_of(field: &Setting<'_>, problems: &mut Problems) -> Option<Vec<Rule>> {
     let rules = field.list(problems)?;
     if rules.is_empty() {
         field.problem(
@@ -67,7 +67,7 @@ fn rules_of(field: &Field<'_>, problems: &mut Problems) -> Option<Vec<Rule>> {
     rules.into_iter().collect()
 }
 
-fn rule(field: &Field<'_>, problems: &mut Problems) -> Option<Rule> {
+fn rule(field: &Setting<'_>, problems: &mut Problems) -> Option<Rule> {
     let members = field.members(problems, RULE)?;
     let paths = paths_of(&members, problems);
     let keys = one_or_many(&members, "key", "keys", problems);
@@ -109,7 +109,7 @@ fn rule(field: &Field<'_>, problems: &mut Problems) -> Option<Rule> {
     })
 }
 
-fn clusters_of(members: &Members<'_>, problems: &mut Problems) -> Vec<String> {
+fn clusters_of(members: &SettingMembers<'_>, problems: &mut Problems) -> Vec<String> {
     let clusters = one_or_many(members, "cluster", "clusters", problems);
     if let Some((field, _)) = clusters.get(MOST_CLUSTERS) {
         field.problem(
@@ -130,11 +130,11 @@ fn clusters_of(members: &Members<'_>, problems: &mut Problems) -> Vec<String> {
 
 /// A member that has one text under its singular, or a list under its plural. Empty when it is missing or faulty.
 fn one_or_many<'n>(
-    members: &Members<'n>,
+    members: &SettingMembers<'n>,
     single: &str,
     plural: &str,
     problems: &mut Problems,
-) -> Vec<(Field<'n>, &'n str)> {
+) -> Vec<(Setting<'n>, &'n str)> {
     match (members.optional(single), members.optional(plural)) {
         (Some(_), Some(many)) => {
             many.problem(

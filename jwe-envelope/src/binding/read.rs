@@ -6,7 +6,7 @@ use super::pattern::{NameKind, Pattern};
 use super::{Binding, Scope};
 use crate::error::BindingError;
 use crate::error::ParseError;
-use crate::strict_json::{self, Node};
+use crate::strict_json::{self, JsonValue};
 use crate::untrusted::cut;
 
 impl Binding {
@@ -18,8 +18,8 @@ impl Binding {
         Ok(Self::from_node(strict_json::read(json, "`bind`")?)?)
     }
 
-    pub(crate) fn from_node(node: Node<'_>) -> Result<Self, BindingError> {
-        let Node::Object(members) = node else {
+    pub(crate) fn from_node(node: JsonValue<'_>) -> Result<Self, BindingError> {
+        let JsonValue::Object(members) = node else {
             return Err(BindingError::WrongType {
                 member: "bind",
                 expected: "an object",
@@ -38,7 +38,7 @@ impl Binding {
         for (member, node) in members {
             match member.as_ref() {
                 "v" => {}
-                "any" => any = Some(node == Node::Bool(true)),
+                "any" => any = Some(node == JsonValue::Bool(true)),
                 "ns" => namespace = Some(pattern("ns", node, NameKind::Namespace)?),
                 "name" => name = Some(pattern("name", node, NameKind::Name)?),
                 "key" => key = Some(pattern("key", node, NameKind::Key)?),
@@ -64,9 +64,9 @@ impl Binding {
     }
 }
 
-fn string<'de>(member: &'static str, node: Node<'de>) -> Result<Cow<'de, str>, BindingError> {
+fn string<'de>(member: &'static str, node: JsonValue<'de>) -> Result<Cow<'de, str>, BindingError> {
     match node {
-        Node::String(text) => Ok(text),
+        JsonValue::String(text) => Ok(text),
         _ => Err(BindingError::WrongType {
             member,
             expected: "a string",
@@ -74,27 +74,31 @@ fn string<'de>(member: &'static str, node: Node<'de>) -> Result<Cow<'de, str>, B
     }
 }
 
-fn pattern(member: &'static str, node: Node<'_>, kind: NameKind) -> Result<Pattern, BindingError> {
+fn pattern(
+    member: &'static str,
+    node: JsonValue<'_>,
+    kind: NameKind,
+) -> Result<Pattern, BindingError> {
     Pattern::new(&string(member, node)?, kind)
 }
 
-fn clusters(node: Node<'_>) -> Result<Vec<String>, BindingError> {
+fn clusters(node: JsonValue<'_>) -> Result<Vec<String>, BindingError> {
     let wrong = BindingError::WrongType {
         member: "aud",
         expected: "an array of cluster names",
     };
-    let Node::Array(items) = node else {
+    let JsonValue::Array(items) = node else {
         return Err(wrong);
     };
     items
         .into_iter()
         .map(|item| match item {
-            Node::String(name) => Ok(name.into_owned()),
+            JsonValue::String(name) => Ok(name.into_owned()),
             _ => Err(wrong.clone()),
         })
         .collect()
 }
 
-fn seconds(member: &'static str, node: &Node<'_>) -> Result<u64, BindingError> {
+fn seconds(member: &'static str, node: &JsonValue<'_>) -> Result<u64, BindingError> {
     node.integer().ok_or(BindingError::Time { member })
 }

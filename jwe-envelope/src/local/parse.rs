@@ -14,7 +14,7 @@ use crate::error::KeyError;
 use crate::jwk::{Jwk, JwkSet};
 use crate::key_file::is_set;
 use crate::pem;
-use crate::public_key::{Kind, PublicKey, agreement_algorithm};
+use crate::public_key::{PublicKey, PublicKeyKind, agreement_algorithm};
 use crate::recipient::text;
 
 const LONGEST_KID: usize = 256;
@@ -90,15 +90,15 @@ fn from_pkcs8(der: &[u8], algorithm: Option<KeyManagement>) -> Result<LocalKey, 
         .parameters
         .and_then(|parameters| parameters.decode_as::<ObjectIdentifier>().ok());
     let private = info.private_key.as_bytes();
-    match Kind::from_oids(info.algorithm.oid, parameters)? {
-        Kind::Rsa => from_pkcs1(private, algorithm, None),
-        Kind::Curve(Curve::X25519) => {
+    match PublicKeyKind::from_oids(info.algorithm.oid, parameters)? {
+        PublicKeyKind::Rsa => from_pkcs1(private, algorithm, None),
+        PublicKeyKind::Curve(Curve::X25519) => {
             let seed = <&OctetStringRef>::from_der(private).map_err(|_| KeyError::Unreadable)?;
             let key = agreement_key(Curve::X25519, seed.as_bytes())?;
             let public = info.public_key.as_ref().map(BitStringRef::raw_bytes);
             from_point(Curve::X25519, key, public, algorithm, None)
         }
-        Kind::Curve(curve) => from_sec1(private, Some(curve), algorithm),
+        PublicKeyKind::Curve(curve) => from_sec1(private, Some(curve), algorithm),
     }
 }
 
@@ -135,9 +135,9 @@ fn from_sec1(
     let key = EcPrivateKey::from_der(der).map_err(|_| KeyError::Unreadable)?;
     let named = match &key.parameters {
         None => None,
-        Some(parameters) => match Kind::from_oids(EC, parameters.named_curve())? {
-            Kind::Curve(curve) => Some(curve),
-            Kind::Rsa => None,
+        Some(parameters) => match PublicKeyKind::from_oids(EC, parameters.named_curve())? {
+            PublicKeyKind::Curve(curve) => Some(curve),
+            PublicKeyKind::Rsa => None,
         },
     };
     let curve = match (curve, named) {

@@ -38,7 +38,7 @@ use crate::fingerprint::SpokenFingerprint;
 use crate::jwk::{Jwk, LONGEST};
 use crate::pem;
 use crate::public_key::{PublicKey, sha256};
-use crate::strict_json::{self, Members, Node};
+use crate::strict_json::{self, JsonMembers, JsonValue};
 use crate::untrusted::cut;
 
 const ED25519_OID: &str = "1.3.101.112";
@@ -281,7 +281,7 @@ impl JwsHeader {
             return Err(malformed("its header has `crit`"));
         }
         let mut text = |name, fault| match take(&mut members, name) {
-            Some(Node::String(text)) => Ok(text.into_owned()),
+            Some(JsonValue::String(text)) => Ok(text.into_owned()),
             _ => Err(malformed(fault)),
         };
         let algorithm = text("alg", "its header lacks `alg`")?;
@@ -300,7 +300,7 @@ impl JwsHeader {
     }
 }
 
-fn take<'a>(members: &mut Members<'a>, name: &str) -> Option<Node<'a>> {
+fn take<'a>(members: &mut JsonMembers<'a>, name: &str) -> Option<JsonValue<'a>> {
     let at = members.iter().position(|(member, _)| member == name)?;
     Some(members.swap_remove(at).1)
 }

@@ -88,7 +88,7 @@ impl TokenBucket {
     /// Waits for leave to call. When that would come too late for a call before `deadline`, says at once how long
     /// it would take.
     async fn take(&self, deadline: Instant) -> Result<(), Duration> {
-        let (place, before_us) = Place::queue_up(&self.lanes);
+        let (place, before_us) = TenantSlot::queue_up(&self.lanes);
         let now = Instant::now();
         let latest = deadline - reserve_for_call(deadline.saturating_duration_since(now));
         let earliest = self.earliest() + self.interval.saturating_mul(before_us);
@@ -122,13 +122,13 @@ impl TokenBucket {
 }
 
 /// A place in the lane of the current tenant, given back when dropped.
-struct Place<'a> {
+struct TenantSlot<'a> {
     lanes: &'a Mutex<HashMap<Tenant, Lane>>,
     tenant: Tenant,
     first: Arc<tokio::sync::Mutex<()>>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> TenantSlot<'a> {
     /// Also says how many calls have their turn before this one: those of its own lane, and of each other lane as many
     /// as there are rounds.
     fn queue_up(lanes: &'a Mutex<HashMap<Tenant, Lane>>) -> (Self, u32) {
@@ -157,7 +157,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for TenantSlot<'_> {
     fn drop(&mut self) {
         let mut all = lock(self.lanes);
         if let Some(lane) = all.get_mut(&self.tenant) {

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{Category, UnwrapError};
-use crate::fair_share::{FairShare, Place};
+use crate::fair_share::{FairShare, TenantSlot};
 use crate::key_unwrap::OwnedRequest;
 use crate::registry::cache::Cache;
 use crate::registry::entry::EntryShared;
@@ -268,7 +268,7 @@ impl Drop for CallTicket {
 }
 
 /// Calls the key service for all waiters.
-async fn run(mut completion: Completion, request: OwnedRequest, _place: Place) {
+async fn run(mut completion: Completion, request: OwnedRequest, _place: TenantSlot) {
     let answer = ask(&completion, &request).await;
     let lingers = completion.complete(answer);
     if lingers {

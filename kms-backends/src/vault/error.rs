@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::transport::{Answer, TransportError};
+use super::transport::{TransportError, VaultResponse};
 use crate::error::{Category, UnwrapError};
 
 /// The operation that was requested.
@@ -34,7 +34,11 @@ pub(super) fn category(operation: VaultOperation, status: u16, key_is_missing: b
 }
 
 /// The error of an answer with a status other than 2xx.
-pub(super) fn status_error(operation: VaultOperation, answer: &Answer, what: &str) -> UnwrapError {
+pub(super) fn status_error(
+    operation: VaultOperation,
+    answer: &VaultResponse,
+    what: &str,
+) -> UnwrapError {
     let missing = says(answer, "encryption key not found");
     let category = category(operation, answer.status, missing);
     let act = match (operation, category) {
@@ -106,15 +110,15 @@ struct Errors {
     errors: Vec<String>,
 }
 
-fn errors(answer: &Answer) -> Vec<String> {
+fn errors(answer: &VaultResponse) -> Vec<String> {
     serde_json::from_slice::<Errors>(&answer.body).map_or_else(|_| Vec::new(), |found| found.errors)
 }
 
-fn says(answer: &Answer, words: &str) -> bool {
+fn says(answer: &VaultResponse, words: &str) -> bool {
     errors(answer).iter().any(|error| error.contains(words))
 }
 
-fn words_of(answer: &Answer) -> String {
+fn words_of(answer: &VaultResponse) -> String {
     let words = errors(answer).join("; ");
     if words.is_empty() {
         words

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::error::{VaultOperation, status_error, transport_error, unexpected_answer};
 use super::options::{Token, VaultAuth};
-use super::transport::{Answer, Transport};
+use super::transport::{Transport, VaultResponse};
 use super::wire::{self, Lease};
 use crate::error::{Category, UnwrapError};
 use crate::sync::lock;
@@ -270,7 +270,11 @@ impl fmt::Debug for VaultLogin {
     }
 }
 
-fn success(operation: VaultOperation, answer: &Answer, what: &str) -> Result<(), UnwrapError> {
+fn success(
+    operation: VaultOperation,
+    answer: &VaultResponse,
+    what: &str,
+) -> Result<(), UnwrapError> {
     if (200..=299).contains(&answer.status) {
         return Ok(());
     }

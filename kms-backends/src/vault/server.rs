@@ -11,8 +11,8 @@ use vaultrs::api::transit::requests::ReadKeyRequest;
 use super::error::{VaultOperation, status_error, transport_error, unexpected_answer};
 use super::identity::VaultLogin;
 use super::options::VaultOptions;
-use super::transport::{Answer, Transport};
-use super::wire::{self, DecryptRequest, TransitKey};
+use super::transport::{Transport, VaultResponse};
+use super::wire::{self, TransitKey, VaultDecryptRequest};
 use crate::error::{Category, UnwrapError};
 use crate::key_uri::VaultKey;
 use crate::service::connect_error::ConnectError;
@@ -46,7 +46,7 @@ impl Vault {
         ciphertext: &str,
     ) -> Result<SecretBytes, UnwrapError> {
         let what = what(mount, name);
-        let request = || DecryptRequest::new(mount, name, &[ciphertext]);
+        let request = || VaultDecryptRequest::new(mount, name, &[ciphertext]);
         let answer = self.ask(VaultOperation::Decrypt, request, &what).await?;
         wire::plaintext(&answer.body).ok_or_else(|| unexpected_answer(&what))
     }
@@ -59,7 +59,7 @@ impl Vault {
         ciphertexts: &[&str],
     ) -> Result<Vec<Option<SecretBytes>>, UnwrapError> {
         let what = what(mount, name);
-        let request = || DecryptRequest::new(mount, name, ciphertexts);
+        let request = || VaultDecryptRequest::new(mount, name, ciphertexts);
         let answer = match self.ask(VaultOperation::Decrypt, request, &what).await {
             // Some versions of Vault and OpenBao fail a batch as a whole; each item is then sent by itself.
             Err(error)
@@ -82,7 +82,7 @@ impl Vault {
         operation: VaultOperation,
         request: impl Fn() -> E,
         what: &str,
-    ) -> Result<Answer, UnwrapError> {
+    ) -> Result<VaultResponse, UnwrapError> {
         let session = self.identity.session().await?;
         let send = async |token: &str| {
             let sent = self.transport.send(request(), Some(token)).await;

@@ -24,7 +24,7 @@ pub(super) struct Transport {
 }
 
 /// What came back.
-pub(super) struct Answer {
+pub(super) struct VaultResponse {
     pub(super) status: u16,
     pub(super) retry_after: Option<Duration>,
     pub(super) body: Zeroizing<Vec<u8>>,
@@ -98,7 +98,7 @@ impl Transport {
         &self,
         endpoint: impl Endpoint,
         token: Option<&str>,
-    ) -> Result<Answer, TransportError> {
+    ) -> Result<VaultResponse, TransportError> {
         let middleware = EndpointMiddleware {
             token: token.unwrap_or_default().to_owned(),
             version: "v1".to_owned(),
@@ -134,7 +134,7 @@ impl Transport {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer {
+        Ok(VaultResponse {
             status,
             retry_after,
             body,

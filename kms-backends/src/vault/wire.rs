@@ -14,12 +14,12 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 /// `POST /v1/{mount}/decrypt/{name}`, for one ciphertext or several.
-pub(super) struct DecryptRequest {
+pub(super) struct VaultDecryptRequest {
     path: String,
     body: Vec<u8>,
 }
 
-impl DecryptRequest {
+impl VaultDecryptRequest {
     /// `mount` and `name` come from a checked reference, `ciphertexts` are `vault:v3:` and base64.
     pub(super) fn new(mount: &str, name: &str, ciphertexts: &[&str]) -> Self {
         // Neither needs escaping: our own prefix, and the letters of base64.
@@ -42,7 +42,7 @@ impl DecryptRequest {
     }
 }
 
-impl Endpoint for DecryptRequest {
+impl Endpoint for VaultDecryptRequest {
     // Answers are read here, from memory that is wiped.
     type Response = ();
     const REQUEST_BODY_TYPE: RequestType = RequestType::JSON;

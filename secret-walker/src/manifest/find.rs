@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::excerpt::{Locator, SourceSpan, error_at, error_without_excerpt};
 use super::node::{Node, NodeKind, Pair, Style, Tag};
 use super::resolve::not_a_string;
-use super::secret::{Annotation, Field, ManifestSecret, Members, OwnedText};
+use super::secret::{Annotation, Field, ManifestSecret, OwnedText, SecretMembers};
 use crate::error::WalkError;
 use crate::error::{FOLDED, Fault};
 use crate::path::{FieldPath, Section, validate_key};
@@ -256,7 +256,7 @@ impl<'f, 'a> Finder<'f, 'a> {
             index: self.secrets.len(),
             document: self.document,
             items: path.to_vec(),
-            members: Members::default(),
+            members: SecretMembers::default(),
             line,
             name: None,
             generate_name: None,

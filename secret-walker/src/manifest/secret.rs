@@ -45,7 +45,7 @@ pub(super) struct Annotation<'a> {
 
 /// Which entries of a Secret's mapping its members are, so that no edit looks for them again.
 #[derive(Default)]
-pub(super) struct Members {
+pub(super) struct SecretMembers {
     pub(super) metadata: Option<usize>,
     /// An entry of `metadata`.
     pub(super) annotations: Option<usize>,
@@ -60,7 +60,7 @@ pub struct ManifestSecret<'a> {
     pub(super) document: usize,
     /// The way to it through lists: which entry `items` is, and which item.
     pub(super) items: Vec<(usize, usize)>,
-    pub(super) members: Members,
+    pub(super) members: SecretMembers,
     pub(super) line: usize,
     pub(super) name: Option<OwnedText<'a>>,
     pub(super) generate_name: Option<OwnedText<'a>>,

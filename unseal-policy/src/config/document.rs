@@ -10,14 +10,14 @@ use serde_saphyr::{Options, Spanned};
 use super::problem::Problem;
 
 /// A value and where it stands.
-pub type Node = Spanned<Value>;
+pub type ConfigNode = Spanned<ConfigValue>;
 
 /// One member of a mapping.
-pub type Member = (Spanned<String>, Node);
+pub type Member = (Spanned<String>, ConfigNode);
 
 /// What YAML can say, as far as configuration needs it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum ConfigValue {
     /// `null`, or nothing.
     Null,
     /// `true` or `false`.
@@ -29,12 +29,12 @@ pub enum Value {
     /// A text.
     Text(String),
     /// A list.
-    List(Vec<Node>),
+    List(Vec<ConfigNode>),
     /// A mapping, in the order of the file.
     Mapping(Vec<Member>),
 }
 
-impl Value {
+impl ConfigValue {
     /// For messages.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ impl Value {
 ///
 /// # Errors
 /// The first fault of its syntax, with its line.
-pub fn parse(text: &str) -> Result<Node, Problem> {
+pub fn parse(text: &str) -> Result<ConfigNode, Problem> {
     let mut budget = Budget::default();
     budget.max_depth = 16;
     budget.max_documents = 1;
@@ -86,7 +86,7 @@ fn first_line(message: &str) -> String {
     line[..end].to_owned()
 }
 
-impl<'de> Deserialize<'de> for Value {
+impl<'de> Deserialize<'de> for ConfigValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ValueVisitor)
     }
@@ -95,73 +95,73 @@ impl<'de> Deserialize<'de> for Value {
 struct ValueVisitor;
 
 impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
+    type Value = ConfigValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<ConfigValue, E> {
+        Ok(ConfigValue::Null)
     }
 
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_none<E>(self) -> Result<ConfigValue, E> {
+        Ok(ConfigValue::Null)
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        Value::deserialize(deserializer)
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<ConfigValue, D::Error> {
+        ConfigValue::deserialize(deserializer)
     }
 
-    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-        Ok(Value::Flag(flag))
+    fn visit_bool<E>(self, flag: bool) -> Result<ConfigValue, E> {
+        Ok(ConfigValue::Flag(flag))
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Integer(number))
+    fn visit_i64<E>(self, number: i64) -> Result<ConfigValue, E> {
+        Ok(ConfigValue::Integer(number))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(i64::try_from(number).map_or(Value::Number, Value::Integer))
+    fn visit_u64<E>(self, number: u64) -> Result<ConfigValue, E> {
+        Ok(i64::try_from(number).map_or(ConfigValue::Number, ConfigValue::Integer))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-        Ok(Value::Number)
+    fn visit_f64<E>(self, _: f64) -> Result<ConfigValue, E> {
+        Ok(ConfigValue::Number)
     }
 
-    fn visit_i128<E>(self, _: i128) -> Result<Value, E> {
-        Ok(Value::Number)
+    fn visit_i128<E>(self, _: i128) -> Result<ConfigValue, E> {
+        Ok(ConfigValue::Number)
     }
 
-    fn visit_u128<E>(self, _: u128) -> Result<Value, E> {
-        Ok(Value::Number)
+    fn visit_u128<E>(self, _: u128) -> Result<ConfigValue, E> {
+        Ok(ConfigValue::Number)
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<ConfigValue, E> {
+        Ok(ConfigValue::Text(text.to_owned()))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Value, E> {
-        Ok(Value::Text(text))
+    fn visit_string<E>(self, text: String) -> Result<ConfigValue, E> {
+        Ok(ConfigValue::Text(text))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<ConfigValue, A::Error> {
         let mut list = Vec::new();
         while let Some(node) = sequence.next_element()? {
             list.push(node);
         }
-        Ok(Value::List(list))
+        Ok(ConfigValue::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ConfigValue, A::Error> {
         let mut members: Vec<Member> = Vec::new();
-        while let Some((key, node)) = map.next_entry::<Spanned<String>, Node>()? {
+        while let Some((key, node)) = map.next_entry::<Spanned<String>, ConfigNode>()? {
             if members.iter().any(|(other, _)| other.value == key.value) {
                 return Err(A::Error::custom("duplicate member"));
             }
             members.push((key, node));
         }
-        Ok(Value::Mapping(members))
+        Ok(ConfigValue::Mapping(members))
     }
 }
 
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn knows_the_lines_of_members_and_values() {
         let root = parse("a: 1\nb:\n  - x\n  - no\nc: {d: true}\n").expect("document");
-        let Value::Mapping(members) = &root.value else {
+        let ConfigValue::Mapping(members) = &root.value else {
             panic!("{root:?}")
         };
         let lines: Vec<_> = members
@@ -180,15 +180,15 @@ mod tests {
             .map(|(key, _)| (key.value.as_str(), key.referenced.line()))
             .collect();
         assert_eq!(lines, [("a", 1), ("b", 2), ("c", 5)]);
-        let Value::List(list) = &members[1].1.value else {
+        let ConfigValue::List(list) = &members[1].1.value else {
             panic!("no list")
         };
-        assert_eq!(list[1].value, Value::Text("no".to_owned()));
+        assert_eq!(list[1].value, ConfigValue::Text("no".to_owned()));
         assert_eq!(list[1].referenced.line(), 4);
-        let Value::Mapping(inner) = &members[2].1.value else {
+        let ConfigValue::Mapping(inner) = &members[2].1.value else {
             panic!("no mapping")
         };
-        assert_eq!(inner[0].1.value, Value::Flag(true));
+        assert_eq!(inner[0].1.value, ConfigValue::Flag(true));
     }
 
     #[test]

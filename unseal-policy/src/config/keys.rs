@@ -4,7 +4,7 @@ use jwe_envelope::{KeyCard, KeyError, KeyManagement, RecipientKey};
 use kms_backends::{KeyUri, KeyUriError, NamespaceSet};
 
 use super::problem::quoted;
-use super::reader::{Field, Members};
+use super::reader::{Setting, SettingMembers};
 use super::rules::{KeyRule, Loader, bytes_of};
 
 /// Longer than any key card (64 KiB).
@@ -37,7 +37,7 @@ pub struct RawKey<'n> {
     allow_unbound: Option<bool>,
     is_default: Option<bool>,
     /// Who holds the private half, each where the file says it.
-    pub references: Option<Vec<(Field<'n>, KeyUri)>>,
+    pub references: Option<Vec<(Setting<'n>, KeyUri)>>,
 }
 
 impl RawKey<'_> {
@@ -57,7 +57,7 @@ impl RawKey<'_> {
 
 impl Loader<'_> {
     /// The keys as they are described, no one contacted.
-    pub fn key_rules(&mut self, members: &Members<'_>) -> Option<Vec<KeyRule>> {
+    pub fn key_rules(&mut self, members: &SettingMembers<'_>) -> Option<Vec<KeyRule>> {
         let mut rules = Vec::new();
         for field in self.key_fields(members)? {
             if let Some(rule) = self.raw_key(&field).and_then(RawKey::rule) {
@@ -69,7 +69,7 @@ impl Loader<'_> {
     }
 
     /// The entries of `keys`.
-    pub fn key_fields<'n>(&mut self, members: &Members<'n>) -> Option<Vec<Field<'n>>> {
+    pub fn key_fields<'n>(&mut self, members: &SettingMembers<'n>) -> Option<Vec<Setting<'n>>> {
         let field = members.required(self.problems, "keys", "list at least one key")?;
         let fields = field.list(self.problems)?;
         if fields.is_empty() || fields.len() > MAX_KEYS {
@@ -83,7 +83,7 @@ impl Loader<'_> {
     }
 
     /// Reads one entry.
-    pub fn raw_key<'n>(&mut self, field: &Field<'n>) -> Option<RawKey<'n>> {
+    pub fn raw_key<'n>(&mut self, field: &Setting<'n>) -> Option<RawKey<'n>> {
         let members = field.members(self.problems, KNOWN)?;
         let name = members
             .required(
@@ -116,7 +116,7 @@ impl Loader<'_> {
     }
 
     /// A name of a key or a signer: 1 to 63 characters that fit into a metric's label.
-    pub fn key_name(&mut self, field: &Field<'_>) -> Option<String> {
+    pub fn key_name(&mut self, field: &Setting<'_>) -> Option<String> {
         let text = field.text(self.problems)?;
         let legal = text.len() <= 63
             && text
@@ -129,7 +129,7 @@ impl Loader<'_> {
         Some(text.to_owned())
     }
 
-    fn recipient(&mut self, members: &Members<'_>) -> Option<RecipientKey> {
+    fn recipient(&mut self, members: &SettingMembers<'_>) -> Option<RecipientKey> {
         let pin = match members.optional("algorithm") {
             Some(field) => {
                 let text = field.text(self.problems)?;
@@ -196,7 +196,7 @@ impl Loader<'_> {
         Some(recipient)
     }
 
-    fn aliases(&mut self, members: &Members<'_>) -> Vec<String> {
+    fn aliases(&mut self, members: &SettingMembers<'_>) -> Vec<String> {
         let Some(field) = members.optional("aliases") else {
             return Vec::new();
         };
@@ -216,7 +216,7 @@ impl Loader<'_> {
         aliases
     }
 
-    fn namespaces(&mut self, members: &Members<'_>) -> Option<NamespaceSet> {
+    fn namespaces(&mut self, members: &SettingMembers<'_>) -> Option<NamespaceSet> {
         let field = members.required(
             self.problems,
             "namespaces",
@@ -241,7 +241,10 @@ impl Loader<'_> {
         NamespaceSet::parse(words).ok().filter(|_| legal)
     }
 
-    fn references<'n>(&mut self, members: &Members<'n>) -> Option<Vec<(Field<'n>, KeyUri)>> {
+    fn references<'n>(
+        &mut self,
+        members: &SettingMembers<'n>,
+    ) -> Option<Vec<(Setting<'n>, KeyUri)>> {
         let field = members.required(
             self.problems,
             "unwrap",
@@ -269,7 +272,7 @@ impl Loader<'_> {
     }
 
     /// What this key and one of `earlier` cannot both say.
-    pub fn contradictions(&mut self, field: &Field<'_>, key: &KeyRule, earlier: &[KeyRule]) {
+    pub fn contradictions(&mut self, field: &Setting<'_>, key: &KeyRule, earlier: &[KeyRule]) {
         let member = |name: &str| format!("{}.{name}", field.path);
         let line = |name: &str| field.line_of(name);
         if key.aliases.iter().any(|alias| alias == key.recipient.kid()) {

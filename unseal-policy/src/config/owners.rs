@@ -3,9 +3,9 @@
 //! The administrator names the file and the namespaces that it is for; the owners write the file. It can only
 //! narrow: words that would widen something are faults.
 
-use super::document::Node;
+use super::document::ConfigNode;
 use super::problem::Problems;
-use super::reader::Field;
+use super::reader::Setting;
 use super::rules::{Loader, document_of};
 use crate::decide::{Expired, Foreign};
 use crate::rulebook::NamespaceRule;
@@ -25,7 +25,7 @@ const MEMBERS: &[&str] = &[
 
 impl Loader<'_> {
     /// One entry of `policy.owners`: which namespaces, and the file.
-    pub fn owners(&mut self, entry: &Field<'_>) -> Option<NamespaceRule> {
+    pub fn owners(&mut self, entry: &Setting<'_>) -> Option<NamespaceRule> {
         let members = entry.members(self.problems, &["match", "file"])?;
         let namespaces = self.matching(&members);
         let field = members.required(
@@ -36,11 +36,11 @@ impl Loader<'_> {
         let file = self.path(&field)?;
         let mut problems = Problems::new(&file);
         let document = document_of(&file, self.read, &mut problems);
-        let rule = document.and_then(|root: Node| {
+        let rule = document.and_then(|root: ConfigNode| {
             let mut loader = Loader::new(&file, self.read, &mut problems);
             loader.key_names.clone_from(&self.key_names);
             loader.signers.clone_from(&self.signers);
-            let members = Field::root(&root).members(loader.problems, MEMBERS)?;
+            let members = Setting::root(&root).members(loader.problems, MEMBERS)?;
             loader.version(&members);
             let rule = loader.rule(namespaces.clone()?, &members)?;
             for (name, widens) in [

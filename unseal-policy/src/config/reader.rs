@@ -4,30 +4,30 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::document::{Member, Node, Value};
+use super::document::{ConfigNode, ConfigValue, Member};
 use super::problem::{Problems, quoted};
 
 /// A value with its name and its line.
 #[derive(Clone, Debug)]
-pub struct Field<'n> {
+pub struct Setting<'n> {
     /// As in `keys[1].aliases`.
     pub path: String,
     /// Counted from 1.
     pub line: u64,
-    value: &'n Value,
+    value: &'n ConfigValue,
 }
 
 /// The members of one mapping. Those that no one knows are faults.
-pub struct Members<'n> {
+pub struct SettingMembers<'n> {
     path: String,
     line: u64,
     entries: &'n [Member],
     known: &'static [&'static str],
 }
 
-impl<'n> Field<'n> {
+impl<'n> Setting<'n> {
     /// The whole file.
-    pub fn root(node: &'n Node) -> Self {
+    pub fn root(node: &'n ConfigNode) -> Self {
         Self {
             path: String::new(),
             line: node.referenced.line(),
@@ -42,7 +42,7 @@ impl<'n> Field<'n> {
 
     /// The line of the member `name`, or that of the whole mapping.
     pub fn line_of(&self, name: &str) -> u64 {
-        let Value::Mapping(members) = self.value else {
+        let ConfigValue::Mapping(members) = self.value else {
             return self.line;
         };
         members
@@ -53,7 +53,7 @@ impl<'n> Field<'n> {
 
     /// Whether the value is `null`, or left out behind the colon.
     pub fn is_nothing(&self) -> bool {
-        matches!(self.value, Value::Null)
+        matches!(self.value, ConfigValue::Null)
     }
 
     fn expected<T>(&self, problems: &mut Problems, what: &str) -> Option<T> {
@@ -69,9 +69,9 @@ impl<'n> Field<'n> {
         &self,
         problems: &mut Problems,
         known: &'static [&'static str],
-    ) -> Option<Members<'n>> {
+    ) -> Option<SettingMembers<'n>> {
         let members: &[Member] = match self.value {
-            Value::Mapping(members) => members,
+            ConfigValue::Mapping(members) => members,
             _ => return self.expected(problems, "a mapping"),
         };
         for (name, _) in members {
@@ -84,7 +84,7 @@ impl<'n> Field<'n> {
                 problems.add(name.referenced.line(), &self.path, message);
             }
         }
-        Some(Members {
+        Some(SettingMembers {
             path: self.path.clone(),
             line: self.line,
             entries: members,
@@ -93,11 +93,11 @@ impl<'n> Field<'n> {
     }
 
     /// The members, where someone else looks after those that no one knows.
-    pub fn members_alone(&self) -> Option<Members<'n>> {
-        let Value::Mapping(members) = self.value else {
+    pub fn members_alone(&self) -> Option<SettingMembers<'n>> {
+        let ConfigValue::Mapping(members) = self.value else {
             return None;
         };
-        Some(Members {
+        Some(SettingMembers {
             path: self.path.clone(),
             line: self.line,
             entries: members,
@@ -106,11 +106,11 @@ impl<'n> Field<'n> {
     }
 
     /// The values of a list.
-    pub fn list(&self, problems: &mut Problems) -> Option<Vec<Field<'n>>> {
-        let Value::List(list) = self.value else {
+    pub fn list(&self, problems: &mut Problems) -> Option<Vec<Setting<'n>>> {
+        let ConfigValue::List(list) = self.value else {
             return self.expected(problems, "a list");
         };
-        let fields = list.iter().enumerate().map(|(index, node)| Field {
+        let fields = list.iter().enumerate().map(|(index, node)| Setting {
             path: format!("{}[{index}]", self.path),
             line: node.referenced.line(),
             value: &node.value,
@@ -121,12 +121,12 @@ impl<'n> Field<'n> {
     /// A text with at least one character.
     pub fn text(&self, problems: &mut Problems) -> Option<&'n str> {
         match self.value {
-            Value::Text(text) if text.is_empty() => {
+            ConfigValue::Text(text) if text.is_empty() => {
                 self.problem(problems, "must not be empty");
                 None
             }
-            Value::Text(text) => Some(text),
-            Value::Flag(_) | Value::Integer(_) | Value::Number => {
+            ConfigValue::Text(text) => Some(text),
+            ConfigValue::Flag(_) | ConfigValue::Integer(_) | ConfigValue::Number => {
                 self.expected(problems, "a text (put it in quotes)")
             }
             _ => self.expected(problems, "a text"),
@@ -134,7 +134,7 @@ impl<'n> Field<'n> {
     }
 
     /// A list of texts, each with the field that it came from.
-    pub fn texts(&self, problems: &mut Problems) -> Vec<(Field<'n>, &'n str)> {
+    pub fn texts(&self, problems: &mut Problems) -> Vec<(Setting<'n>, &'n str)> {
         let fields = self.list(problems).unwrap_or_default();
         fields
             .into_iter()
@@ -143,8 +143,8 @@ impl<'n> Field<'n> {
     }
 
     /// As [`texts`](Self::texts), for a list that must have at least one; `hint` says what to write.
-    pub fn some_texts(&self, problems: &mut Problems, hint: &str) -> Vec<(Field<'n>, &'n str)> {
-        if matches!(self.value, Value::List(list) if list.is_empty()) {
+    pub fn some_texts(&self, problems: &mut Problems, hint: &str) -> Vec<(Setting<'n>, &'n str)> {
+        if matches!(self.value, ConfigValue::List(list) if list.is_empty()) {
             self.problem(problems, format!("must not be empty; {hint}"));
         }
         self.texts(problems)
@@ -153,7 +153,7 @@ impl<'n> Field<'n> {
     /// `true` or `false`.
     pub fn flag(&self, problems: &mut Problems) -> Option<bool> {
         match self.value {
-            Value::Flag(flag) => Some(*flag),
+            ConfigValue::Flag(flag) => Some(*flag),
             _ => self.expected(problems, "true or false"),
         }
     }
@@ -174,7 +174,7 @@ impl<'n> Field<'n> {
 
     /// A whole number within `range`.
     pub fn integer(&self, problems: &mut Problems, range: RangeInclusive<i64>) -> Option<usize> {
-        let Value::Integer(number) = self.value else {
+        let ConfigValue::Integer(number) = self.value else {
             return self.expected(problems, "a whole number");
         };
         if !range.contains(number) {
@@ -194,7 +194,7 @@ impl<'n> Field<'n> {
         problems: &mut Problems,
         range: RangeInclusive<Duration>,
     ) -> Option<Duration> {
-        let Value::Text(text) = self.value else {
+        let ConfigValue::Text(text) = self.value else {
             return self.expected(problems, "a duration such as `10s`");
         };
         let Some(duration) = parse_duration(text) else {
@@ -224,8 +224,8 @@ impl<'n> Field<'n> {
     /// A size such as `8MiB`, `512KiB` or a number of bytes, within `range`.
     pub fn bytes(&self, problems: &mut Problems, range: RangeInclusive<usize>) -> Option<usize> {
         let parsed = match self.value {
-            Value::Text(text) => parse_bytes(text),
-            Value::Integer(number) => usize::try_from(*number).ok(),
+            ConfigValue::Text(text) => parse_bytes(text),
+            ConfigValue::Integer(number) => usize::try_from(*number).ok(),
             _ => return self.expected(problems, "a size such as `8MiB`"),
         };
         let Some(bytes) = parsed else {
@@ -250,15 +250,15 @@ impl<'n> Field<'n> {
     }
 }
 
-impl<'n> Members<'n> {
+impl<'n> SettingMembers<'n> {
     /// The member `name`, where it stands.
-    pub fn optional(&self, name: &str) -> Option<Field<'n>> {
+    pub fn optional(&self, name: &str) -> Option<Setting<'n>> {
         debug_assert!(
             self.known.contains(&name),
             "{name} is missing from the known members"
         );
         let (_, node) = self.entries.iter().find(|(key, _)| key.value == name)?;
-        Some(Field {
+        Some(Setting {
             path: self.path_of(name),
             line: node.referenced.line(),
             value: &node.value,
@@ -266,7 +266,7 @@ impl<'n> Members<'n> {
     }
 
     /// The member `name`, whose absence is a fault.
-    pub fn required(&self, problems: &mut Problems, name: &str, hint: &str) -> Option<Field<'n>> {
+    pub fn required(&self, problems: &mut Problems, name: &str, hint: &str) -> Option<Setting<'n>> {
         let field = self.optional(name);
         if field.is_none() {
             problems.add(

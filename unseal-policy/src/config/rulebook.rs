@@ -3,7 +3,7 @@
 use kms_backends::NamespaceSet;
 
 use super::problem::quoted;
-use super::reader::{Field, Members};
+use super::reader::{Setting, SettingMembers};
 use super::rules::Loader;
 use crate::decide::{Expired, Foreign, KeyNames};
 use crate::rulebook::{NamespaceRule, Rulebook};
@@ -15,7 +15,7 @@ const MAX_RULES: usize = 1_000;
 
 impl Loader<'_> {
     /// The rules of `policy`; those of keys are collected while these are read.
-    pub fn rulebook(&mut self, members: &Members<'_>) -> Option<Rulebook> {
+    pub fn rulebook(&mut self, members: &SettingMembers<'_>) -> Option<Rulebook> {
         let mut rulebook = Rulebook {
             keys: std::mem::take(&mut self.key_submitters),
             ..Rulebook::default()
@@ -36,7 +36,11 @@ impl Loader<'_> {
     }
 
     /// A list of rules, or none.
-    fn rules_of<'n>(&mut self, policy: &Members<'n>, name: &str) -> Option<Vec<Field<'n>>> {
+    fn rules_of<'n>(
+        &mut self,
+        policy: &SettingMembers<'n>,
+        name: &str,
+    ) -> Option<Vec<Setting<'n>>> {
         let Some(field) = policy.optional(name) else {
             return Some(Vec::new());
         };
@@ -56,7 +60,7 @@ impl Loader<'_> {
         clippy::option_option,
         reason = "the outer one is about faults, the inner one about the member"
     )]
-    pub fn submitters(&mut self, members: &Members<'_>) -> Option<Option<Submitters>> {
+    pub fn submitters(&mut self, members: &SettingMembers<'_>) -> Option<Option<Submitters>> {
         let Some(field) = members.optional("submitters") else {
             return Some(None);
         };
@@ -79,7 +83,7 @@ impl Loader<'_> {
         Submitters::parse(words).ok().filter(|_| legal).map(Some)
     }
 
-    fn namespace_rule(&mut self, field: &Field<'_>) -> Option<NamespaceRule> {
+    fn namespace_rule(&mut self, field: &Setting<'_>) -> Option<NamespaceRule> {
         const KNOWN: &[&str] = &[
             "match",
             "foreign",
@@ -96,7 +100,7 @@ impl Loader<'_> {
     }
 
     /// The namespaces that a rule is for.
-    pub fn matching(&mut self, members: &Members<'_>) -> Option<NamespaceSet> {
+    pub fn matching(&mut self, members: &SettingMembers<'_>) -> Option<NamespaceSet> {
         let matching = members.required(
             self.problems,
             "match",
@@ -116,7 +120,7 @@ impl Loader<'_> {
     pub fn rule(
         &mut self,
         namespaces: NamespaceSet,
-        members: &Members<'_>,
+        members: &SettingMembers<'_>,
     ) -> Option<NamespaceRule> {
         let foreign = match members.optional("foreign") {
             None => None,
@@ -157,7 +161,7 @@ impl Loader<'_> {
     }
 
     /// Keys by the names that `keys` of the configuration gives them.
-    fn key_list(&mut self, field: &Field<'_>) -> Option<KeyNames> {
+    fn key_list(&mut self, field: &Setting<'_>) -> Option<KeyNames> {
         let words = field.texts(self.problems);
         if words.is_empty() {
             field.problem(self.problems, "must list at least one key by its name");

@@ -7,9 +7,9 @@ use jwe_envelope::RecipientKey;
 use kms_backends::NamespaceSet;
 use zeroize::Zeroizing;
 
-use super::document::{self, Node};
+use super::document::{self, ConfigNode};
 use super::problem::Problems;
-use super::reader::{Field, Members};
+use super::reader::{Setting, SettingMembers};
 use crate::decide::{Expired, Foreign, Policy};
 use crate::rulebook::Rulebook;
 use crate::signatures::{OnlyFrom, Signer};
@@ -61,7 +61,7 @@ impl Rules {
     pub fn load(file: &Path, read: ReadFile<'_>) -> Result<Self, Problems> {
         let mut problems = Problems::new(file);
         let rules = document_of(file, read, &mut problems)
-            .and_then(|root| Loader::new(file, read, &mut problems).rules(&Field::root(&root)));
+            .and_then(|root| Loader::new(file, read, &mut problems).rules(&Setting::root(&root)));
         rules
             .filter(|_| problems.is_empty())
             .ok_or_else(|| problems.sorted())
@@ -144,7 +144,7 @@ impl<'p> Loader<'p> {
         }
     }
 
-    fn rules(mut self, root: &Field<'_>) -> Option<Rules> {
+    fn rules(mut self, root: &Setting<'_>) -> Option<Rules> {
         let members = root.members(self.problems, ROOT)?;
         self.version(&members);
         self.signers(&members);
@@ -160,7 +160,7 @@ impl<'p> Loader<'p> {
     }
 
     /// Checks `version`.
-    pub fn version(&mut self, members: &Members<'_>) {
+    pub fn version(&mut self, members: &SettingMembers<'_>) {
         let Some(field) = members.required(self.problems, "version", "write `version: 1`") else {
             return;
         };
@@ -168,7 +168,7 @@ impl<'p> Loader<'p> {
     }
 
     /// Reads `cluster` and `policy`.
-    pub fn policy(&mut self, members: &Members<'_>) -> Option<Policy> {
+    pub fn policy(&mut self, members: &SettingMembers<'_>) -> Option<Policy> {
         let cluster = members.optional("cluster").and_then(|field| {
             let text = field.text(self.problems)?;
             if !is_cluster_name(text) {
@@ -218,13 +218,13 @@ impl<'p> Loader<'p> {
     }
 
     /// A path, taken from the folder of the configuration file when it is relative.
-    pub fn path(&mut self, field: &Field<'_>) -> Option<PathBuf> {
+    pub fn path(&mut self, field: &Setting<'_>) -> Option<PathBuf> {
         field.text(self.problems).map(|text| self.folder.join(text))
     }
 }
 
 /// The file as it was written; what keeps it from being read is noted.
-pub fn document_of(file: &Path, read: ReadFile<'_>, problems: &mut Problems) -> Option<Node> {
+pub fn document_of(file: &Path, read: ReadFile<'_>, problems: &mut Problems) -> Option<ConfigNode> {
     let text = match bytes_of(read, file, MAX_FILE) {
         Ok(text) => text,
         Err(message) => {

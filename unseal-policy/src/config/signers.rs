@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jwe_envelope::{KeyError, SignerKey};
 
 use super::keys::MAX_KEY_FILE;
-use super::reader::{Field, Members};
+use super::reader::{Setting, SettingMembers};
 use super::rules::{Loader, bytes_of};
 use crate::decide::Policy;
 use crate::rulebook::Rulebook;
@@ -16,7 +16,7 @@ const MAX_SIGNERS: usize = 1_000;
 
 impl Loader<'_> {
     /// Reads the signers, before anything that names them.
-    pub fn signers(&mut self, members: &Members<'_>) {
+    pub fn signers(&mut self, members: &SettingMembers<'_>) {
         let Some(field) = members.optional("signers") else {
             return;
         };
@@ -38,7 +38,7 @@ impl Loader<'_> {
         }
     }
 
-    fn signer(&mut self, field: &Field<'_>) -> Option<Signer> {
+    fn signer(&mut self, field: &Setting<'_>) -> Option<Signer> {
         let members = field.members(self.problems, &["name", "publicKey"])?;
         let name = members
             .required(
@@ -57,7 +57,7 @@ impl Loader<'_> {
         Some(Signer::new(name?, key?))
     }
 
-    fn signer_key(&mut self, field: &Field<'_>) -> Option<SignerKey> {
+    fn signer_key(&mut self, field: &Setting<'_>) -> Option<SignerKey> {
         let path = self.path(field)?;
         let bytes = match bytes_of(self.read, &path, MAX_KEY_FILE) {
             Ok(bytes) => bytes,
@@ -87,7 +87,7 @@ impl Loader<'_> {
     }
 
     /// What this signer and an earlier one cannot have in common.
-    fn same_signer(&mut self, field: &Field<'_>, signer: &Signer) {
+    fn same_signer(&mut self, field: &Setting<'_>, signer: &Signer) {
         for other in &self.signers {
             let name = other.name();
             if name == signer.name() {
@@ -112,7 +112,7 @@ impl Loader<'_> {
         clippy::option_option,
         reason = "the outer one is about faults, the inner one about the member"
     )]
-    pub fn only_from(&mut self, members: &Members<'_>) -> Option<Option<OnlyFrom>> {
+    pub fn only_from(&mut self, members: &SettingMembers<'_>) -> Option<Option<OnlyFrom>> {
         let Some(field) = members.optional("onlyFrom") else {
             return Some(None);
         };

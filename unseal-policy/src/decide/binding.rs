@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jwe_envelope::{Binding, BindingMismatch, GrantContext, OutOfTime};
 
-use super::{Change, Expired, Policy, Reservation, Site, Use};
+use super::{Change, Expired, Objection, OpeningContext, Policy, Site};
 use crate::refusal::Refusal;
 
 /// By how much clocks may differ when a value is introduced.
@@ -15,12 +15,12 @@ const SKEW: Duration = Duration::from_mins(1);
 pub(super) fn grant_context<'a>(site: &Site<'a>, policy: &'a Policy, now: u64) -> GrantContext<'a> {
     let (place, now) = (site.place(), system_time(now));
     let context = match site.caller {
-        Use::RunTime { service_account } => {
+        OpeningContext::RunTime { service_account } => {
             GrantContext::service_account(place, service_account, now)
         }
-        Use::Admission(admission) => {
+        OpeningContext::Admission(admission) => {
             let out_of_time = match admission.change {
-                // Opened to be compared with what is stored; see `Reservation::UnlessStored`.
+                // Opened to be compared with what is stored; see `Objection::UnlessStored`.
                 Change::Changed | Change::Replaced => OutOfTime::Tolerate,
                 _ if policy.expired == Expired::Warn => OutOfTime::TolerateExpired,
                 _ => OutOfTime::Refuse,
@@ -48,7 +48,7 @@ pub(super) fn check_binding(
     context: &GrantContext<'_>,
     site: &Site<'_>,
     policy: &Policy,
-) -> Result<Option<Reservation>, Refusal> {
+) -> Result<Option<Objection>, Refusal> {
     let tolerated = context
         .check(binding)
         .map_err(|mismatch| refusal_of(&mismatch, binding.service_account(), site))?;
@@ -56,9 +56,9 @@ pub(super) fn check_binding(
         let expired = matches!(mismatch, BindingMismatch::Expired { .. });
         let refusal = refusal_of(&mismatch, binding.service_account(), site);
         if expired && policy.expired == Expired::Warn {
-            Reservation::Warned(refusal)
+            Objection::Warned(refusal)
         } else {
-            Reservation::UnlessStored(refusal)
+            Objection::UnlessStored(refusal)
         }
     }))
 }
@@ -74,7 +74,7 @@ pub(super) fn refusal_of(
         (BindingMismatch::RunTimeOnly { .. }, _) => {
             Refusal::run_time_only(bound.unwrap_or_default())
         }
-        (BindingMismatch::ServiceAccount { .. }, Use::RunTime { service_account }) => {
+        (BindingMismatch::ServiceAccount { .. }, OpeningContext::RunTime { service_account }) => {
             Refusal::wrong_service_account(bound.unwrap_or_default(), service_account)
         }
         (BindingMismatch::Cluster { .. } | BindingMismatch::ClusterUnknown { .. }, _) => {

@@ -4,7 +4,7 @@ use jwe_envelope::{Binding, GrantContext, GrantError};
 use kms_backends::{Granted, KeyEntry, SelectError, Selected};
 
 use super::binding::refusal_of;
-use super::{Policy, Site, Use};
+use super::{OpeningContext, Policy, Site};
 use crate::refusal::{Refusal, refused};
 use crate::signatures::Signed;
 use crate::width::Width;
@@ -99,7 +99,7 @@ pub(super) fn attempt<'e>(
         .check(signed, entry.name(), site)
         .map_err(|refusal| refusal.for_key(kid))?;
     let granted = selected.grant(context).map_err(refusal)?;
-    if let Use::Admission(admission) = site.caller
+    if let OpeningContext::Admission(admission) = site.caller
         && let Some(submitter) = admission.submitter
     {
         submitter

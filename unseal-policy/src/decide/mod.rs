@@ -11,23 +11,23 @@ use crate::signatures::Signed;
 mod binding;
 mod candidates;
 mod foreign;
+mod objection;
 mod policy;
-mod reservation;
 
 pub use crate::key_names::is_key;
-pub use crate::site::{Admission, Change, Site, SubmitterCheck, Use};
+pub use crate::site::{Admission, Change, OpeningContext, Site, SubmitterCheck};
 pub use binding::system_time;
 use binding::{check_binding, grant_context};
 pub use candidates::{Attempt, Attempts};
 use candidates::{Gates, attempt};
+pub use objection::Objection;
 pub use policy::{Expired, Foreign, KeyNames, Policy};
-pub use reservation::Reservation;
 
 /// What happens to a value. `O` is what opening it takes.
 #[derive(Debug)]
 pub enum Decision<O> {
     /// It stays as it is, byte for byte.
-    Leave(Leave),
+    Leave(Untouched),
     /// The whole request is refused.
     Refuse(Refusal),
     /// Its content key is to be unwrapped and the value opened.
@@ -35,7 +35,7 @@ pub enum Decision<O> {
         /// What opening it takes.
         opening: O,
         /// What stands against it, and yet is no reason to refuse it now.
-        reservation: Option<Reservation>,
+        objection: Option<Objection>,
         /// Who vouched for it.
         signed: Signed,
     },
@@ -43,7 +43,7 @@ pub enum Decision<O> {
 
 /// Why a value stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Leave {
+pub enum Untouched {
     /// The Secret asks for it: the application opens it itself.
     Asked,
     /// An envelope for another cluster. Deserves a warning.
@@ -72,27 +72,33 @@ pub fn decide<'e>(
     now: u64,
 ) -> Decision<Attempts<'e>> {
     match site.caller {
-        Use::Admission(_) if matches!(recognized, Recognized::Plain) => {
-            Decision::Leave(Leave::Plain)
+        OpeningContext::Admission(_) if matches!(recognized, Recognized::Plain) => {
+            Decision::Leave(Untouched::Plain)
         }
-        Use::Admission(Admission {
+        OpeningContext::Admission(Admission {
             change: Change::Unchanged,
             leave,
             ..
-        }) => Decision::Leave(if leave { Leave::Asked } else { Leave::Stored }),
-        Use::Admission(admission) => match judge(recognized, site, policy, registry, now) {
-            Err(refusal)
-                if admission.leave && (refusal.code.can_be_left() || !admission.openable) =>
-            {
-                Decision::Leave(Leave::Asked)
+        }) => Decision::Leave(if leave {
+            Untouched::Asked
+        } else {
+            Untouched::Stored
+        }),
+        OpeningContext::Admission(admission) => {
+            match judge(recognized, site, policy, registry, now) {
+                Err(refusal)
+                    if admission.leave && (refusal.code.can_be_left() || !admission.openable) =>
+                {
+                    Decision::Leave(Untouched::Asked)
+                }
+                Err(refusal) => Decision::Refuse(refusal),
+                Ok(decision) => decision,
             }
-            Err(refusal) => Decision::Refuse(refusal),
-            Ok(decision) => decision,
-        },
-        Use::RunTime {
+        }
+        OpeningContext::RunTime {
             service_account: "default",
         } => Decision::Refuse(Refusal::default_service_account()),
-        Use::RunTime { .. } => {
+        OpeningContext::RunTime { .. } => {
             judge(recognized, site, policy, registry, now).unwrap_or_else(Decision::Refuse)
         }
     }
@@ -106,12 +112,12 @@ fn judge<'e>(
     now: u64,
 ) -> Result<Decision<Attempts<'e>>, Refusal> {
     let envelope = match recognized {
-        Recognized::Plain => return Ok(Decision::Leave(Leave::Plain)),
+        Recognized::Plain => return Ok(Decision::Leave(Untouched::Plain)),
         Recognized::Malformed(error) => return Err(Refusal::damaged(error)),
         Recognized::Sealed(envelope) => envelope,
     };
     if foreign::is_others_token(envelope, registry) {
-        return Ok(Decision::Leave(Leave::OthersToken));
+        return Ok(Decision::Leave(Untouched::OthersToken));
     }
     let binding = envelope.binding();
     let context = grant_context(site, policy, now);
@@ -119,11 +125,11 @@ fn judge<'e>(
     let Some(kid) = candidates.peek().map(Selected::key_id) else {
         return without_key(envelope, &context, site, policy, registry);
     };
-    let reservation = match binding {
+    let objection = match binding {
         Some(binding) => check_binding(binding, &context, site, policy)
             .map_err(|refusal| refusal.for_key(kid))?
-            .map(|reservation| reservation.for_key(kid)),
-        None if matches!(site.caller, Use::RunTime { .. }) => {
+            .map(|objection| objection.for_key(kid)),
+        None if matches!(site.caller, OpeningContext::RunTime { .. }) => {
             return Err(Refusal::admission_only().for_key(kid));
         }
         None => None,
@@ -155,7 +161,7 @@ fn judge<'e>(
         }
         (Some(first), _) => Ok(Decision::Unwrap {
             opening: Attempts { first, second },
-            reservation,
+            objection,
             signed,
         }),
         (None, Some(refusal)) => Err(refusal),
@@ -197,7 +203,7 @@ fn leave_foreign<'e>(
     site: &Site<'_>,
     policy: &Policy,
 ) -> Result<Decision<Attempts<'e>>, Refusal> {
-    let Use::Admission(admission) = site.caller else {
+    let OpeningContext::Admission(admission) = site.caller else {
         return Err(Refusal::foreign(kid));
     };
     if admission.openable || policy.foreign == Foreign::Deny {
@@ -206,7 +212,7 @@ fn leave_foreign<'e>(
     if admission.change == Change::Replaced && foreign::could_be_ours(envelope) {
         return Err(Refusal::foreign_over_live(kid));
     }
-    Ok(Decision::Leave(Leave::Foreign {
+    Ok(Decision::Leave(Untouched::Foreign {
         kid: kid.map(|kid| crate::refusal::cut(kid).to_owned()),
     }))
 }
@@ -214,7 +220,7 @@ fn leave_foreign<'e>(
 /// The API server's policies must recognize what admission opens. The application opens any form.
 fn is_opened_in_this_form(site: &Site<'_>) -> bool {
     match site.caller {
-        Use::Admission(admission) => admission.openable,
-        Use::RunTime { .. } => true,
+        OpeningContext::Admission(admission) => admission.openable,
+        OpeningContext::RunTime { .. } => true,
     }
 }

@@ -6,10 +6,10 @@ use kms_backends::CacheOptions;
 
 use super::loader::ServingLoader;
 use crate::net::limits::Limits;
-use unseal_policy::config::reader::{Field, Members};
+use unseal_policy::config::reader::{Setting, SettingMembers};
 
 impl ServingLoader<'_> {
-    pub(super) fn limits(&mut self, members: &Members<'_>) -> Limits {
+    pub(super) fn limits(&mut self, members: &SettingMembers<'_>) -> Limits {
         const KNOWN: &[&str] = &[
             "bodyBytes",
             "inflightBytes",
@@ -35,7 +35,7 @@ impl ServingLoader<'_> {
         let mut bytes = |name, slot: &mut usize, range| {
             let value = members
                 .optional(name)
-                .and_then(|field: Field<'_>| field.bytes(problems, range));
+                .and_then(|field: Setting<'_>| field.bytes(problems, range));
             *slot = value.unwrap_or(*slot);
         };
         bytes("bodyBytes", &mut limits.body_bytes, 64 << 10..=64 << 20);
@@ -47,7 +47,7 @@ impl ServingLoader<'_> {
         let mut number = |name, slot: &mut usize, range| {
             let value = members
                 .optional(name)
-                .and_then(|field: Field<'_>| field.integer(problems, range));
+                .and_then(|field: Setting<'_>| field.integer(problems, range));
             *slot = value.unwrap_or(*slot);
         };
         number("reviews", &mut limits.reviews, 1..=100_000);
@@ -55,7 +55,7 @@ impl ServingLoader<'_> {
         let mut duration = |name, slot: &mut Duration, range| {
             let value = members
                 .optional(name)
-                .and_then(|field: Field<'_>| field.duration(problems, range));
+                .and_then(|field: Setting<'_>| field.duration(problems, range));
             *slot = value.unwrap_or(*slot);
         };
         duration(
@@ -102,7 +102,7 @@ impl ServingLoader<'_> {
         limits
     }
 
-    pub(super) fn cache(&mut self, members: &Members<'_>) -> CacheOptions {
+    pub(super) fn cache(&mut self, members: &SettingMembers<'_>) -> CacheOptions {
         let mut cache = CacheOptions::default();
         let Some(field) = members.optional("cache") else {
             return cache;

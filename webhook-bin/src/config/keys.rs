@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kms_backends::{ConnectError, Connector, KeyEntry, Observer, WatchedKey};
-use unseal_policy::config::reader::{Field, Members};
+use unseal_policy::config::reader::{Setting, SettingMembers};
 
 use super::loader::ServingLoader;
 use super::serving::KeyConfig;
@@ -48,7 +48,7 @@ impl ServingLoader<'_> {
     /// The keys, connected.
     pub(super) async fn keys(
         &mut self,
-        members: &Members<'_>,
+        members: &SettingMembers<'_>,
         connector: &Connector,
     ) -> Option<Vec<KeyConfig>> {
         let (mut rules, mut keys) = (Vec::new(), Vec::new());
@@ -97,7 +97,7 @@ impl ServingLoader<'_> {
 
     /// A key of many versions is many public keys: an alias could mean only one of them, and a replica would have to
     /// count versions in the same way.
-    fn alone(&mut self, field: &Field<'_>, references: usize, aliases: &[String]) {
+    fn alone(&mut self, field: &Setting<'_>, references: usize, aliases: &[String]) {
         if references > 1 || !aliases.is_empty() {
             field.problem(
                 self.rules.problems,

@@ -16,7 +16,7 @@ use crate::kube::Access;
 use crate::net::caller::{Aggregated, CallerMode};
 use crate::net::limits::Limits;
 use crate::net::tls::{TlsFiles, TlsStore};
-use unseal_policy::config::reader::{Field, Members};
+use unseal_policy::config::reader::{Setting, SettingMembers};
 use unseal_policy::config::{Problems, ROOT, document_of, quoted, unasked};
 use unseal_policy::decide::Policy;
 use unseal_policy::rulebook::Rulebook;
@@ -90,7 +90,7 @@ impl Config {
         let config = match document_of(file, &read_file_bounded, &mut problems) {
             Some(root) => {
                 ServingLoader::new(file, overrides, &mut problems)
-                    .load(&Field::root(&root))
+                    .load(&Setting::root(&root))
                     .await
             }
             None => None,
@@ -127,7 +127,7 @@ impl Config {
 }
 
 impl ServingLoader<'_> {
-    async fn load(mut self, root: &Field<'_>) -> Option<Config> {
+    async fn load(mut self, root: &Setting<'_>) -> Option<Config> {
         let members = root.members(self.rules.problems, ROOT)?;
         self.rules.version(&members);
         let listen = self.address(
@@ -186,7 +186,7 @@ impl ServingLoader<'_> {
         })
     }
 
-    fn address(&mut self, field: Option<Field<'_>>, default: SocketAddr) -> Option<SocketAddr> {
+    fn address(&mut self, field: Option<Setting<'_>>, default: SocketAddr) -> Option<SocketAddr> {
         let Some(field) = field else {
             return Some(default);
         };
@@ -201,7 +201,7 @@ impl ServingLoader<'_> {
         parsed
     }
 
-    fn health(&mut self, members: &Members<'_>) -> Option<SocketAddr> {
+    fn health(&mut self, members: &SettingMembers<'_>) -> Option<SocketAddr> {
         let default = SocketAddr::from(([0, 0, 0, 0], 10_251));
         let Some(field) = members.optional("health") else {
             return Some(default);
@@ -212,8 +212,8 @@ impl ServingLoader<'_> {
 
     fn callers(
         &mut self,
-        root: &Field<'_>,
-        members: &Members<'_>,
+        root: &Setting<'_>,
+        members: &SettingMembers<'_>,
         listen: Option<SocketAddr>,
     ) -> Option<(CallerMode, Option<PathBuf>)> {
         let hint = "say how callers prove themselves: `mtls` with the API server's client certificate, `aggregated` through its aggregation layer, or `loopback`";
@@ -273,7 +273,7 @@ impl ServingLoader<'_> {
     )]
     fn access_reviews(
         &mut self,
-        members: &Members<'_>,
+        members: &SettingMembers<'_>,
         callers: Option<&CallerMode>,
     ) -> Option<Option<Aggregated>> {
         let path = match members.optional("kubeconfig") {
@@ -306,7 +306,7 @@ impl ServingLoader<'_> {
         clippy::option_option,
         reason = "the outer one is about faults, the inner one about the file"
     )]
-    fn kubeconfig(&mut self, field: &Field<'_>) -> Option<Option<PathBuf>> {
+    fn kubeconfig(&mut self, field: &Setting<'_>) -> Option<Option<PathBuf>> {
         let members = field.members(self.rules.problems, &["kubeconfig"])?;
         let Some(field) = members.optional("kubeconfig") else {
             return Some(None);
@@ -322,7 +322,7 @@ impl ServingLoader<'_> {
         Some(Some(path))
     }
 
-    fn mtls(&mut self, field: &Field<'_>) -> Option<(CallerMode, Option<PathBuf>)> {
+    fn mtls(&mut self, field: &Setting<'_>) -> Option<(CallerMode, Option<PathBuf>)> {
         let members = field.members(self.rules.problems, &["clientCa", "allowedNames"])?;
         let client_ca = members
             .required(
@@ -350,7 +350,7 @@ impl ServingLoader<'_> {
 
     fn tls(
         &mut self,
-        members: &Members<'_>,
+        members: &SettingMembers<'_>,
         client_ca: Option<PathBuf>,
     ) -> Option<(TlsFiles, Duration)> {
         let field = members.required(
@@ -404,7 +404,7 @@ impl ServingLoader<'_> {
         Some((files, poll.unwrap_or(Duration::from_secs(10))))
     }
 
-    fn audit(&mut self, members: &Members<'_>) -> Option<PathBuf> {
+    fn audit(&mut self, members: &SettingMembers<'_>) -> Option<PathBuf> {
         let field = members.optional("audit")?;
         let members = field.members(self.rules.problems, &["file"])?;
         let field = members.optional("file")?;

@@ -25,7 +25,7 @@ const RESERVE: Duration = Duration::from_millis(200);
 
 /// Who asks for what, as the API server's review says it, uncut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Question {
+pub struct AccessQuestion {
     /// The user's name.
     pub user: String,
     /// The user's uid.
@@ -40,7 +40,7 @@ pub struct Question {
 
 /// What came of asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum Permission {
     /// Yes.
     Allowed,
     /// No.
@@ -52,7 +52,7 @@ pub enum Access {
 /// Says who may have values opened.
 pub trait MayUnseal: fmt::Debug + Send + Sync + 'static {
     /// Asks, and answers before `deadline`.
-    fn may_unseal(&self, question: Question, deadline: Instant) -> BoxFuture<'_, Access>;
+    fn may_unseal(&self, question: AccessQuestion, deadline: Instant) -> BoxFuture<'_, Permission>;
 }
 
 /// Asks by SubjectAccessReview.
@@ -70,33 +70,33 @@ impl AccessReviews {
         }
     }
 
-    async fn ask(&self, question: Question, deadline: Instant) -> Access {
+    async fn ask(&self, question: AccessQuestion, deadline: Instant) -> Permission {
         let body = question.to_json();
         if self.is_kept(&body) {
-            return Access::Allowed;
+            return Permission::Allowed;
         }
         let asking = self.server.post(PATH, body.clone());
         let json = match timeout_at(deadline - RESERVE, asking).await {
             Err(_) => {
                 tracing::warn!("an access review was not answered in time");
-                return Access::Unknown;
+                return Permission::Unknown;
             }
             Ok(Err(ApiError::Status(status))) => {
                 tracing::warn!(
                     %status,
                     "the API server refuses access reviews; the webhook needs the right to create them"
                 );
-                return Access::Unknown;
+                return Permission::Unknown;
             }
             Ok(Err(error)) => {
                 let error = format!("{:#}", anyhow::Error::from(error));
                 tracing::warn!(error, "an access review was not answered");
-                return Access::Unknown;
+                return Permission::Unknown;
             }
             Ok(Ok(json)) => json,
         };
         let Ok(review) = serde_json::from_slice::<Value>(&json) else {
-            return Access::Unknown;
+            return Permission::Unknown;
         };
         let status = &review["status"];
         let denied = match status.get("denied") {
@@ -105,9 +105,9 @@ impl AccessReviews {
         };
         if status["allowed"] == true && !denied {
             self.keep(body);
-            Access::Allowed
+            Permission::Allowed
         } else {
-            Access::Denied
+            Permission::Denied
         }
     }
 
@@ -131,7 +131,7 @@ impl AccessReviews {
 }
 
 impl MayUnseal for AccessReviews {
-    fn may_unseal(&self, question: Question, deadline: Instant) -> BoxFuture<'_, Access> {
+    fn may_unseal(&self, question: AccessQuestion, deadline: Instant) -> BoxFuture<'_, Permission> {
         Box::pin(self.ask(question, deadline))
     }
 }
@@ -142,7 +142,7 @@ impl fmt::Debug for AccessReviews {
     }
 }
 
-impl Question {
+impl AccessQuestion {
     fn to_json(&self) -> Vec<u8> {
         let extra: Map<String, Value> = self
             .extra

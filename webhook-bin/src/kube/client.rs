@@ -15,7 +15,7 @@ use tower::Layer;
 
 use super::access::Access;
 use super::bounds::{Bounded, Heard};
-use super::connector::Connector;
+use super::connector::ApiConnector;
 use super::error::ApiError;
 
 /// Connections that are kept for the next question, and for how long.
@@ -25,7 +25,7 @@ const KEPT: Duration = Duration::from_secs(90);
 /// The API server, as the webhook asks it.
 pub struct ApiServer {
     access: Arc<Access>,
-    http: Http<Connector, Body>,
+    http: Http<ApiConnector, Body>,
     client: Client,
 }
 
@@ -36,7 +36,7 @@ impl ApiServer {
         let http = Http::builder(TokioExecutor::new())
             .pool_idle_timeout(KEPT)
             .pool_max_idle_per_host(IDLE)
-            .build(Connector::new(Arc::clone(&access)));
+            .build(ApiConnector::new(Arc::clone(&access)));
         let client = client(&access, &http, None);
         Self {
             access,
@@ -92,7 +92,7 @@ impl ApiServer {
     }
 }
 
-fn client(access: &Arc<Access>, http: &Http<Connector, Body>, heard: Option<Heard>) -> Client {
+fn client(access: &Arc<Access>, http: &Http<ApiConnector, Body>, heard: Option<Heard>) -> Client {
     let service = Bounded {
         inner: BaseUriLayer::new(access.server.clone()).layer(http.clone()),
         access: Arc::clone(access),

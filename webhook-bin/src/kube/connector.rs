@@ -28,17 +28,17 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 /// Connects to the one API server, whatever a request's address says.
 #[derive(Clone)]
-pub(super) struct Connector {
+pub(super) struct ApiConnector {
     access: Arc<Access>,
 }
 
-impl Connector {
+impl ApiConnector {
     pub(super) fn new(access: Arc<Access>) -> Self {
         Self { access }
     }
 }
 
-impl Service<Uri> for Connector {
+impl Service<Uri> for ApiConnector {
     type Response = Tls;
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Tls, ApiError>> + Send>>;

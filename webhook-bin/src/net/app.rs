@@ -15,18 +15,18 @@ use axum::routing::post;
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use kms_backends::Place;
+use kms_backends::TenantSlot;
 use tokio::time::Instant;
 
 use crate::audit::log::AuditLog;
 use crate::audit::{AuditRecord, Operation, ReviewOutcome};
-use crate::net::body::{Refusal, Taken, next_data};
+use crate::net::body::{BodyRefusal, Taken, next_data};
 use crate::net::connection::Watch;
 use crate::net::discovery;
 use crate::net::limits::{Budget, Limits, Share, answer_within};
 use crate::review::weight::{BESIDE_BODIES, beside_body};
 use crate::review::{Answer, Reviewer, WipingBody};
-use crate::telemetry::metrics::{Metrics, Shed};
+use crate::telemetry::metrics::{Metrics, Overload};
 use unseal_policy::decide::Code;
 
 /// The path that reviews are sent to.
@@ -38,7 +38,7 @@ pub const MUST_BE_SEALED: &str = "/must-be-sealed";
 const GRACE: Duration = Duration::from_millis(150);
 
 /// Answers reviews. [`Reviewer`] does; tests put faults in its place.
-pub trait Review: Send + Sync + 'static {
+pub trait ReviewService: Send + Sync + 'static {
     /// Answers the `AdmissionReview` in `body` before `deadline`.
     fn review<'a>(
         &'a self,
@@ -53,7 +53,7 @@ pub trait Review: Send + Sync + 'static {
     fn must_be_sealed(&self, body: &[u8]) -> Answer;
 }
 
-impl Review for Reviewer {
+impl ReviewService for Reviewer {
     fn review<'a>(
         &'a self,
         body: &'a [u8],
@@ -73,7 +73,7 @@ impl Review for Reviewer {
 
 /// How a request reached us, which says what its paths are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Entrance {
     /// Through the API server, under our API group.
     Aggregated,
     /// From the API server itself.
@@ -82,19 +82,19 @@ pub(crate) enum Door {
 
 /// What a request asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Question {
+enum ReviewKind {
     MustBeSealed,
     Mutate,
 }
 
-impl Door {
-    fn question(self, path: &str) -> Option<Question> {
+impl Entrance {
+    fn question(self, path: &str) -> Option<ReviewKind> {
         match (self, path) {
             (Self::Direct, MUTATE) | (Self::Aggregated, discovery::MUTATE) => {
-                Some(Question::Mutate)
+                Some(ReviewKind::Mutate)
             }
             (Self::Direct, MUST_BE_SEALED) | (Self::Aggregated, discovery::MUST_BE_SEALED) => {
-                Some(Question::MustBeSealed)
+                Some(ReviewKind::MustBeSealed)
             }
             _ => None,
         }
@@ -173,14 +173,14 @@ impl<R> App<R> {
 /// The routes over `app`, for anyone who serves them otherwise than through [`Server`](crate::net::server::Server).
 ///
 /// They authenticate no one, and bodies may take any time: both are the server's work.
-pub fn router<R: Review>(app: Arc<App<R>>) -> Router {
-    async fn mutate<R: Review>(
+pub fn router<R: ReviewService>(app: Arc<App<R>>) -> Router {
+    async fn mutate<R: ReviewService>(
         State(app): State<Arc<App<R>>>,
         request: Request<Body>,
     ) -> Response<Body> {
         let watch = Watch::unwatched(app.limits());
         let path = request.uri().path();
-        match Door::Direct.question(path) {
+        match Entrance::Direct.question(path) {
             Some(question) => app.review(&watch, question, Instant::now(), request).await,
             None => text(StatusCode::NOT_FOUND, NO_SUCH_PATH),
         }
@@ -191,12 +191,12 @@ pub fn router<R: Review>(app: Arc<App<R>>) -> Router {
         .with_state(app)
 }
 
-impl<R: Review> App<R> {
+impl<R: ReviewService> App<R> {
     /// Answers one request of a connection whose caller may ask.
     pub(crate) async fn answer<B>(
         &self,
         watch: &Watch,
-        door: Door,
+        door: Entrance,
         request: Request<B>,
     ) -> Response<Body>
     where
@@ -213,21 +213,21 @@ impl<R: Review> App<R> {
                 headers.insert(ALLOW, HeaderValue::from_static("POST"));
                 response
             }
-            None if door == Door::Aggregated => discovered(&request),
+            None if door == Entrance::Aggregated => discovered(&request),
             None => text(StatusCode::NOT_FOUND, NO_SUCH_PATH),
         };
         if self.is_draining() || watch.is_aged(received) {
             close_after(&mut response);
         }
         watch.answer_ready();
-        after_the_others().await;
+        yield_to_ready_connections().await;
         response
     }
 
     async fn review<B>(
         &self,
         watch: &Watch,
-        question: Question,
+        question: ReviewKind,
         received: Instant,
         request: Request<B>,
     ) -> Response<Body>
@@ -242,9 +242,9 @@ impl<R: Review> App<R> {
             );
         }
         let deadline = received + answer_within(head.uri.query());
-        let (whole, share) = match self.take_in(watch, &mut body).await {
+        let (whole, share) = match self.read_body(watch, &mut body).await {
             Ok(both) => both,
-            Err(refusal) => return self.turn_away(watch, refusal, &mut body).await,
+            Err(refusal) => return self.reject(watch, refusal, &mut body).await,
         };
         tracing::trace!(bytes = whole.bytes().len(), ?deadline, "a review begins");
         watch.review_begins(deadline + GRACE);
@@ -255,8 +255,8 @@ impl<R: Review> App<R> {
         };
         let review = pin!(async {
             let mut answer = match question {
-                Question::Mutate => self.reviewer.review(whole.bytes(), deadline).await,
-                Question::MustBeSealed => self.reviewer.must_be_sealed(whole.bytes()),
+                ReviewKind::Mutate => self.reviewer.review(whole.bytes(), deadline).await,
+                ReviewKind::MustBeSealed => self.reviewer.must_be_sealed(whole.bytes()),
             };
             answer.record.caller = watch.caller.name().map(ToOwned::to_owned);
             self.audit.append(&answer.record).await;
@@ -291,29 +291,35 @@ impl<R: Review> App<R> {
     }
 
     /// Reads the body whole, within the bounds, and takes room for what will be made of it.
-    async fn take_in<B>(&self, watch: &Watch, body: &mut B) -> Result<(Taken, Held), Refusal>
+    async fn read_body<B>(&self, watch: &Watch, body: &mut B) -> Result<(Taken, Held), BodyRefusal>
     where
         B: hyper::body::Body<Data = Bytes> + Unpin,
     {
         let announced = body.size_hint().exact();
         if announced.is_some_and(|len| len > self.limits.body_bytes as u64) {
-            return Err(Refusal::TooLarge);
+            return Err(BodyRefusal::TooLarge);
         }
-        let slot = self.reviews.take(1).ok_or(Refusal::Shed(Shed::Reviews))?;
+        let slot = self
+            .reviews
+            .take(1)
+            .ok_or(BodyRefusal::Overload(Overload::Reviews))?;
         let len = announced
             .and_then(|len| usize::try_from(len).ok())
             .unwrap_or(0);
-        let mut bytes = self.bytes.take(len).ok_or(Refusal::Shed(Shed::Bytes))?;
+        let mut bytes = self
+            .bytes
+            .take(len)
+            .ok_or(BodyRefusal::Overload(Overload::Bytes))?;
         let mut paid = len;
         let mut taken = Taken::Nothing;
         while let Some(data) = next_data(watch, body).await? {
             let so_far = taken.bytes().len() + data.len();
             if so_far > self.limits.body_bytes {
-                return Err(Refusal::TooLarge);
+                return Err(BodyRefusal::TooLarge);
             }
             if so_far > paid {
                 if !bytes.grow(so_far - paid) {
-                    return Err(Refusal::Shed(Shed::Bytes));
+                    return Err(BodyRefusal::Overload(Overload::Bytes));
                 }
                 paid = so_far;
             }
@@ -322,12 +328,12 @@ impl<R: Review> App<R> {
         // Of a budget of its own: bodies that only wait for it cannot keep all of them from being reviewed.
         let beside = beside_body(taken.bytes());
         if !self.beside.could_hold(beside) {
-            return Err(Refusal::TooLarge);
+            return Err(BodyRefusal::TooLarge);
         }
         let beside = self.beside.take(beside);
         let held = Held {
             _bytes: bytes,
-            _beside: beside.ok_or(Refusal::Shed(Shed::Bytes))?,
+            _beside: beside.ok_or(BodyRefusal::Overload(Overload::Bytes))?,
             _slot: slot,
         };
         Ok((taken, held))
@@ -335,7 +341,7 @@ impl<R: Review> App<R> {
 
     /// Turns a request away so that its sender learns why: what is left of the body is read and thrown
     /// away, since a connection that closes over unread bytes takes the answer with it.
-    async fn turn_away<B>(&self, watch: &Watch, refusal: Refusal, body: &mut B) -> Response<Body>
+    async fn reject<B>(&self, watch: &Watch, refusal: BodyRefusal, body: &mut B) -> Response<Body>
     where
         B: hyper::body::Body<Data = Bytes> + Unpin,
     {
@@ -348,22 +354,22 @@ impl<R: Review> App<R> {
             }
         }
         match refusal {
-            Refusal::Broken => text(StatusCode::BAD_REQUEST, "the body ended early"),
-            Refusal::Shed(why) => {
+            BodyRefusal::Broken => text(StatusCode::BAD_REQUEST, "the body ended early"),
+            BodyRefusal::Overload(why) => {
                 self.metrics.shed(why);
                 retry(
                     StatusCode::TOO_MANY_REQUESTS,
                     "the webhook is busy; try again",
                 )
             }
-            Refusal::Slow => {
-                self.metrics.shed(Shed::Slow);
+            BodyRefusal::Slow => {
+                self.metrics.shed(Overload::Slow);
                 let mut response = text(StatusCode::REQUEST_TIMEOUT, "the body took too long");
                 close_after(&mut response);
                 response
             }
-            Refusal::TooLarge => {
-                self.metrics.shed(Shed::TooLarge);
+            BodyRefusal::TooLarge => {
+                self.metrics.shed(Overload::TooLarge);
                 let mut response = text(
                     StatusCode::PAYLOAD_TOO_LARGE,
                     "the review is longer than the webhook accepts",
@@ -421,7 +427,7 @@ impl<F: Future<Output = Answer>> Future for Contained<'_, F> {
 /// Lets the connections that are ready as well be served before this answer is written. Answers then leave
 /// together, and the caller's machine is woken once for all of them rather than once for each: under load that
 /// is worth more than all parsing.
-async fn after_the_others() {
+async fn yield_to_ready_connections() {
     let mut yielded = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {
@@ -434,13 +440,13 @@ async fn after_the_others() {
 }
 
 /// A review that has not been answered yet. Dropped with its connection, it has been hung up on.
-struct UnderWay<'a, R: Review> {
+struct UnderWay<'a, R: ReviewService> {
     app: &'a App<R>,
     watch: &'a Watch,
     body: &'a [u8],
 }
 
-impl<R: Review> UnderWay<'_, R> {
+impl<R: ReviewService> UnderWay<'_, R> {
     /// The caller is still there.
     fn ended(self) -> std::mem::ManuallyDrop<Self> {
         std::mem::ManuallyDrop::new(self)
@@ -455,7 +461,7 @@ impl<R: Review> UnderWay<'_, R> {
     }
 }
 
-impl<R: Review> Drop for UnderWay<'_, R> {
+impl<R: ReviewService> Drop for UnderWay<'_, R> {
     fn drop(&mut self) {
         self.unanswered(ReviewOutcome::HungUp);
     }
@@ -465,7 +471,7 @@ impl<R: Review> Drop for UnderWay<'_, R> {
 struct AnswerBytes {
     bytes: WipingBody,
     _held: Held,
-    _share: Option<Place>,
+    _share: Option<TenantSlot>,
 }
 
 impl AsRef<[u8]> for AnswerBytes {

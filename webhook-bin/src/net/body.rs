@@ -7,13 +7,13 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use crate::net::connection::Watch;
-use crate::telemetry::metrics::Shed;
+use crate::telemetry::metrics::Overload;
 
 /// Why a body was not taken in.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Refusal {
+pub(crate) enum BodyRefusal {
     Broken,
-    Shed(Shed),
+    Overload(Overload),
     Slow,
     TooLarge,
 }
@@ -58,19 +58,19 @@ impl Taken {
 }
 
 /// The next bytes of the body, unless the connection's watch says that it takes too long.
-pub(crate) async fn next_data<B>(watch: &Watch, body: &mut B) -> Result<Option<Bytes>, Refusal>
+pub(crate) async fn next_data<B>(watch: &Watch, body: &mut B) -> Result<Option<Bytes>, BodyRefusal>
 where
     B: hyper::body::Body<Data = Bytes> + Unpin,
 {
     loop {
         let frame = std::future::poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
-            Poll::Pending if watch.is_late() => Poll::Ready(Err(Refusal::Slow)),
+            Poll::Pending if watch.is_late() => Poll::Ready(Err(BodyRefusal::Slow)),
             Poll::Pending => Poll::Pending,
             Poll::Ready(frame) => Poll::Ready(Ok(frame)),
         });
         match frame.await? {
             None => return Ok(None),
-            Some(Err(_)) => return Err(Refusal::Broken),
+            Some(Err(_)) => return Err(BodyRefusal::Broken),
             // Trailers say nothing to us.
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {

@@ -9,7 +9,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::net::certificate::CertificateFacts;
 use crate::net::tls::Trust;
-use crate::telemetry::rejected::Rejected;
+use crate::telemetry::rejected::CallerRejected;
 
 /// How a caller proves itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Aggregated {
 #[derive(Debug)]
 pub struct Caller {
     name: Option<String>,
-    standing: Result<(), Rejected>,
+    watch_health: Result<(), CallerRejected>,
     certificate: Option<Presented>,
 }
 
@@ -63,17 +63,19 @@ impl Caller {
             CallerMode::Mtls { allowed_names } => allowed_name(chain, allowed_names).map(Some),
             CallerMode::Aggregated(_) => common_name(chain),
             CallerMode::Loopback if peer.ip().to_canonical().is_loopback() => Ok(None),
-            CallerMode::Loopback => Err(Rejected::NotLoopback),
+            CallerMode::Loopback => Err(CallerRejected::NotLoopback),
             CallerMode::Anyone => Ok(None),
         };
-        let standing = identified.as_ref().map(|_| ()).map_err(|why| *why);
-        let certificate = chain.filter(|_| standing.is_ok()).map(|chain| Presented {
-            chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
-            generation: AtomicU64::new(trust.generation),
-        });
+        let watch_health = identified.as_ref().map(|_| ()).map_err(|why| *why);
+        let certificate = chain
+            .filter(|_| watch_health.is_ok())
+            .map(|chain| Presented {
+                chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
+                generation: AtomicU64::new(trust.generation),
+            });
         Self {
             name: identified.ok().flatten(),
-            standing,
+            watch_health,
             certificate,
         }
     }
@@ -87,7 +89,7 @@ impl Caller {
     pub(crate) fn anyone() -> Self {
         Self {
             name: None,
-            standing: Ok(()),
+            watch_health: Ok(()),
             certificate: None,
         }
     }
@@ -101,8 +103,8 @@ impl Caller {
         &self,
         trust: impl FnOnce() -> Arc<Trust>,
         generation: u64,
-    ) -> Result<(), Rejected> {
-        self.standing?;
+    ) -> Result<(), CallerRejected> {
+        self.watch_health?;
         let Some(presented) = &self.certificate else {
             return Ok(());
         };
@@ -110,11 +112,14 @@ impl Caller {
             return Ok(());
         }
         let trust = trust();
-        let (leaf, intermediates) = presented.chain.split_first().ok_or(Rejected::Distrusted)?;
+        let (leaf, intermediates) = presented
+            .chain
+            .split_first()
+            .ok_or(CallerRejected::Distrusted)?;
         trust
             .verifier
             .verify_client_cert(leaf, intermediates, UnixTime::now())
-            .map_err(|_| Rejected::Distrusted)?;
+            .map_err(|_| CallerRejected::Distrusted)?;
         presented
             .generation
             .store(trust.generation, Ordering::Relaxed);
@@ -124,22 +129,26 @@ impl Caller {
 
 /// The name of a front proxy, or none. Which names are allowed is judged with each request, because the list may
 /// change.
-fn common_name(chain: Option<&[CertificateDer<'_>]>) -> Result<Option<String>, Rejected> {
-    let leaf = chain.and_then(<[_]>::first).ok_or(Rejected::Handshake)?;
-    let facts = CertificateFacts::read(leaf).map_err(|_| Rejected::Name)?;
+fn common_name(chain: Option<&[CertificateDer<'_>]>) -> Result<Option<String>, CallerRejected> {
+    let leaf = chain
+        .and_then(<[_]>::first)
+        .ok_or(CallerRejected::Handshake)?;
+    let facts = CertificateFacts::read(leaf).map_err(|_| CallerRejected::Name)?;
     Ok(facts.common_name)
 }
 
 fn allowed_name(
     chain: Option<&[CertificateDer<'_>]>,
     allowed_names: &[String],
-) -> Result<String, Rejected> {
-    let leaf = chain.and_then(<[_]>::first).ok_or(Rejected::Handshake)?;
-    let facts = CertificateFacts::read(leaf).map_err(|_| Rejected::Name)?;
+) -> Result<String, CallerRejected> {
+    let leaf = chain
+        .and_then(<[_]>::first)
+        .ok_or(CallerRejected::Handshake)?;
+    let facts = CertificateFacts::read(leaf).map_err(|_| CallerRejected::Name)?;
     let known = facts
         .names()
         .find(|name| allowed_names.iter().any(|allowed| allowed == name));
-    known.map(ToOwned::to_owned).ok_or(Rejected::Name)
+    known.map(ToOwned::to_owned).ok_or(CallerRejected::Name)
 }
 
 #[cfg(test)]
@@ -159,14 +168,15 @@ mod tests {
             ("127.8.9.1:1", Ok(())),
             ("[::1]:1", Ok(())),
             ("[::ffff:127.0.0.1]:1", Ok(())),
-            ("10.0.0.1:1", Err(Rejected::NotLoopback)),
-            ("[::ffff:10.0.0.1]:1", Err(Rejected::NotLoopback)),
-            ("[fe80::1]:1", Err(Rejected::NotLoopback)),
+            ("10.0.0.1:1", Err(CallerRejected::NotLoopback)),
+            ("[::ffff:10.0.0.1]:1", Err(CallerRejected::NotLoopback)),
+            ("[fe80::1]:1", Err(CallerRejected::NotLoopback)),
         ] {
             let caller =
                 Caller::identify(&CallerMode::Loopback, peer.parse().unwrap(), None, &trust);
-            let standing = caller.check(|| unreachable!("there is no certificate to ask about"), 1);
-            assert_eq!(standing, expected, "{peer}");
+            let watch_health =
+                caller.check(|| unreachable!("there is no certificate to ask about"), 1);
+            assert_eq!(watch_health, expected, "{peer}");
         }
     }
 

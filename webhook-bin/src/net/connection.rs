@@ -39,7 +39,7 @@ pub(crate) enum Phase {
     /// The head is complete, the body is arriving.
     Body = 2,
     /// The review is under way.
-    Review = 3,
+    ReviewService = 3,
     /// The answer is on its way to the client.
     Answer = 4,
 }
@@ -49,7 +49,7 @@ impl Phase {
         match value {
             1 => Self::Head,
             2 => Self::Body,
-            3 => Self::Review,
+            3 => Self::ReviewService,
             4 => Self::Answer,
             _ => Self::Idle,
         }
@@ -118,7 +118,7 @@ impl Watch {
 
     /// The body is complete; the review has until `deadline`.
     pub(crate) fn review_begins(&self, deadline: Instant) {
-        self.enter(Phase::Review, deadline);
+        self.enter(Phase::ReviewService, deadline);
     }
 
     /// The answer is ready to be written.
@@ -222,7 +222,7 @@ where
                     watch.enter(Phase::Idle, Instant::now() + LAST_WORDS);
                 }
                 // The request sees that it is late when it is polled next, and answers.
-                phase @ (Phase::Body | Phase::Review) if !watch.is_late() => {
+                phase @ (Phase::Body | Phase::ReviewService) if !watch.is_late() => {
                     watch.late.store(true, Ordering::Relaxed);
                     watch.enter(phase, Instant::now() + LAST_WORDS);
                 }

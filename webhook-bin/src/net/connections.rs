@@ -45,18 +45,18 @@ struct Entry {
 
 /// A place among the open connections, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct ConnectionSlot {
     connections: Arc<Connections>,
     number: u64,
 }
 
 /// The outcome of a new connection.
 #[derive(Debug)]
-pub(crate) enum Admission {
+pub(crate) enum SlotOutcome {
     /// It has a place.
-    Seated(Seat, oneshot::Receiver<()>),
+    Admitted(ConnectionSlot, oneshot::Receiver<()>),
     /// It has a place that another connection, which never sent a request, had to leave.
-    SeatedForAnother(Seat, oneshot::Receiver<()>),
+    AdmittedForAnother(ConnectionSlot, oneshot::Receiver<()>),
     /// There is no room.
     Full,
 }
@@ -91,7 +91,7 @@ impl Connections {
     /// Finds a place for a connection from `peer`. When all are taken, another connection leaves: where callers keep
     /// theirs, the oldest that has never sent a whole request (a flood of stalled handshakes then ends itself, and
     /// callers at work stay); else the oldest of the address that holds the most.
-    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Admission {
+    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> SlotOutcome {
         let mut open = self.lock();
         let full = open.entries.len() >= self.limit;
         if full {
@@ -100,7 +100,7 @@ impl Connections {
                 WhenFull::Greediest => open.oldest_of_greediest(source(peer)),
             };
             let Some(entry) = leaves.and_then(|number| open.entries.remove(&number)) else {
-                return Admission::Full;
+                return SlotOutcome::Full;
             };
             if let Some(task) = entry.task {
                 task.abort();
@@ -116,14 +116,14 @@ impl Connections {
             watch: None,
         };
         open.entries.insert(number, entry);
-        let seat = Seat {
+        let seat = ConnectionSlot {
             connections: Arc::clone(self),
             number,
         };
         if full {
-            Admission::SeatedForAnother(seat, stopped)
+            SlotOutcome::AdmittedForAnother(seat, stopped)
         } else {
-            Admission::Seated(seat, stopped)
+            SlotOutcome::Admitted(seat, stopped)
         }
     }
 
@@ -210,7 +210,7 @@ impl Entry {
     }
 }
 
-impl Seat {
+impl ConnectionSlot {
     /// The connection's number on its port.
     pub(crate) fn number(&self) -> u64 {
         self.number
@@ -229,7 +229,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut open = self.connections.lock();
         open.entries.remove(&self.number);
@@ -245,10 +245,10 @@ mod tests {
 
     const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn seat(admission: Admission) -> Seat {
+    fn seat(admission: SlotOutcome) -> ConnectionSlot {
         match admission {
-            Admission::Seated(seat, _) | Admission::SeatedForAnother(seat, _) => seat,
-            Admission::Full => panic!("no seat"),
+            SlotOutcome::Admitted(seat, _) | SlotOutcome::AdmittedForAnother(seat, _) => seat,
+            SlotOutcome::Full => panic!("no seat"),
         }
     }
 
@@ -265,13 +265,13 @@ mod tests {
         busy.head_complete();
         let stalled = seat(connections.admit(HOST));
         let admission = connections.admit(HOST);
-        assert!(matches!(admission, Admission::SeatedForAnother(..)));
+        assert!(matches!(admission, SlotOutcome::AdmittedForAnother(..)));
         assert_eq!(connections.len(), 2);
         let newcomer = seat(admission);
         let asking = watch();
         newcomer.established(&asking);
         asking.head_complete();
-        assert!(matches!(connections.admit(HOST), Admission::Full));
+        assert!(matches!(connections.admit(HOST), SlotOutcome::Full));
         // The one that left gives its place back late; no one else loses one by it.
         drop(stalled);
         assert_eq!(connections.len(), 2);
@@ -282,9 +282,12 @@ mod tests {
         let host = |last: u8| IpAddr::from([10, 0, 0, last]);
         let connections = Connections::shared_by_address(4);
         let probe = seat(connections.admit(host(1)));
-        let mut flood: Vec<Seat> = (0..20).map(|_| seat(connections.admit(host(2)))).collect();
+        let mut flood: Vec<ConnectionSlot> =
+            (0..20).map(|_| seat(connections.admit(host(2)))).collect();
         assert_eq!(connections.len(), 4);
-        let open = |connection: &Seat| connections.lock().entries.contains_key(&connection.number);
+        let open = |connection: &ConnectionSlot| {
+            connections.lock().entries.contains_key(&connection.number)
+        };
         assert!(open(&probe));
         // The oldest left, so the flood ends itself.
         assert!(flood[..17].iter().all(|connection| !open(connection)));

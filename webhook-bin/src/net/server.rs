@@ -19,17 +19,17 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use crate::net::app::{App, Door, Review, close_after, text};
+use crate::net::app::{App, Entrance, ReviewService, close_after, text};
 use crate::net::caller::{Caller, CallerMode};
 use crate::net::connection::{Ended, Watch, Watched, drive};
-use crate::net::connections::{Admission, Connections, Seat};
+use crate::net::connections::{ConnectionSlot, Connections, SlotOutcome};
 use crate::net::discovery;
 use crate::net::front_proxy::FrontProxy;
 use crate::net::limits::Limits;
 use crate::net::tls::{Reload, TlsStore};
 use crate::telemetry::Throttle;
-use crate::telemetry::metrics::{KEPT_OLD, REPLACED, Shed};
-use crate::telemetry::rejected::Rejected;
+use crate::telemetry::metrics::{KEPT_OLD, Overload, REPLACED};
+use crate::telemetry::rejected::CallerRejected;
 
 /// What hyper may buffer of a request; longer bodies come in pieces. Also bounds the headers.
 const READ_BUFFER: usize = 64 << 10;
@@ -46,7 +46,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// What a server is made of.
 #[derive(Debug)]
-pub struct Parts<R> {
+pub struct ServerParts<R> {
     /// The application.
     pub app: Arc<App<R>>,
     /// Its certificate and the clients' authorities.
@@ -84,12 +84,16 @@ struct Shared<R> {
     rejections: Throttle,
 }
 
-impl<R: Review> Server<R> {
+impl<R: ReviewService> Server<R> {
     /// Binds both ports.
     ///
     /// # Errors
     /// When one of them cannot be had.
-    pub async fn bind(parts: Parts<R>, listen: SocketAddr, health: SocketAddr) -> io::Result<Self> {
+    pub async fn bind(
+        parts: ServerParts<R>,
+        listen: SocketAddr,
+        health: SocketAddr,
+    ) -> io::Result<Self> {
         let limits = Arc::clone(parts.app.limits());
         let mut http = http1_builder();
         http.pipeline_flush(true);
@@ -176,20 +180,20 @@ fn http1_builder() -> http1::Builder {
     http
 }
 
-async fn accept_callers<R: Review>(listener: TcpListener, shared: Arc<Shared<R>>) {
+async fn accept_callers<R: ReviewService>(listener: TcpListener, shared: Arc<Shared<R>>) {
     loop {
         let Some((stream, peer)) = accept(&listener).await else {
             sleep(ACCEPT_AGAIN).await;
             continue;
         };
         let (seat, stop) = match shared.connections.admit(peer.ip()) {
-            Admission::Seated(seat, stop) => (seat, stop),
-            Admission::SeatedForAnother(seat, stop) => {
-                shared.app.metrics().shed(Shed::Connections);
+            SlotOutcome::Admitted(seat, stop) => (seat, stop),
+            SlotOutcome::AdmittedForAnother(seat, stop) => {
+                shared.app.metrics().shed(Overload::Connections);
                 (seat, stop)
             }
-            Admission::Full => {
-                shared.app.metrics().shed(Shed::Connections);
+            SlotOutcome::Full => {
+                shared.app.metrics().shed(Overload::Connections);
                 continue;
             }
         };
@@ -213,12 +217,12 @@ async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     }
 }
 
-impl<R: Review> Shared<R> {
+impl<R: ReviewService> Shared<R> {
     async fn serve_caller(
         self: Arc<Self>,
         stream: TcpStream,
         peer: SocketAddr,
-        seat: Seat,
+        seat: ConnectionSlot,
         stop: oneshot::Receiver<()>,
     ) {
         let material = self.tls.material();
@@ -226,7 +230,7 @@ impl<R: Review> Shared<R> {
         let stream = match timeout(self.limits.handshake, handshake).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return self.handshake_failed(peer, &error),
-            Err(_) => return self.app.metrics().shed(Shed::Slow),
+            Err(_) => return self.app.metrics().shed(Overload::Slow),
         };
         let chain = stream.get_ref().1.peer_certificates();
         let caller = Caller::identify(&self.callers, peer, chain, &material.trust);
@@ -246,7 +250,7 @@ impl<R: Review> Shared<R> {
             drive(self.http.serve_connection(stream, service), &watch, stop).await
         {
             tracing::debug!(%peer, ?phase, "a connection was too slow");
-            self.app.metrics().shed(Shed::Slow);
+            self.app.metrics().shed(Overload::Slow);
         }
     }
 
@@ -256,11 +260,11 @@ impl<R: Review> Shared<R> {
         peer: SocketAddr,
         request: Request<Incoming>,
     ) -> Response<Body> {
-        let standing = watch
+        let watch_health = watch
             .caller
             .check(|| self.tls.material().trust, self.tls.trust_generation())
             .and_then(|()| self.judge(watch, &request));
-        match standing {
+        match watch_health {
             Ok(door) => self.app.answer(watch, door, request).await,
             Err(why) => {
                 watch.head_complete();
@@ -278,19 +282,23 @@ impl<R: Review> Shared<R> {
 
     /// Which door a request comes through. One that comes through the API server is the API server's own, or asks
     /// for nothing but what everyone may know.
-    fn judge(&self, watch: &Watch, request: &Request<Incoming>) -> Result<Door, Rejected> {
+    fn judge(
+        &self,
+        watch: &Watch,
+        request: &Request<Incoming>,
+    ) -> Result<Entrance, CallerRejected> {
         if !matches!(self.callers, CallerMode::Aggregated(_)) {
-            return Ok(Door::Direct);
+            return Ok(Entrance::Direct);
         }
         // Without a front proxy to judge by there is no one to serve.
-        let front_proxy = self.front_proxy.as_deref().ok_or(Rejected::Name)?;
+        let front_proxy = self.front_proxy.as_deref().ok_or(CallerRejected::Name)?;
         let name = watch.caller.name();
         if discovery::is_public(request.method(), request.uri().path()) {
             front_proxy.judge_name(name)?;
         } else {
             front_proxy.judge(name, request.headers())?;
         }
-        Ok(Door::Aggregated)
+        Ok(Entrance::Aggregated)
     }
 
     /// A handshake that broke off says little, but for the one reason that matters: no good certificate.
@@ -301,13 +309,13 @@ impl<R: Review> Shared<R> {
         if let Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) =
             tls
         {
-            self.rejected(peer, Rejected::Handshake);
+            self.rejected(peer, CallerRejected::Handshake);
         } else {
             tracing::debug!(%peer, %error, "a handshake failed");
         }
     }
 
-    fn rejected(&self, peer: SocketAddr, why: Rejected) {
+    fn rejected(&self, peer: SocketAddr, why: CallerRejected) {
         self.app.metrics().rejected(why);
         // Anyone who floods us must not flood the log.
         if self.rejections.allows() {
@@ -367,7 +375,7 @@ async fn serve_health(listener: TcpListener, routes: axum::Router) {
             sleep(ACCEPT_AGAIN).await;
             continue;
         };
-        let (Admission::Seated(seat, stop) | Admission::SeatedForAnother(seat, stop)) =
+        let (SlotOutcome::Admitted(seat, stop) | SlotOutcome::AdmittedForAnother(seat, stop)) =
             connections.admit(peer.ip())
         else {
             continue;
@@ -393,7 +401,7 @@ async fn serve_health(listener: TcpListener, routes: axum::Router) {
     }
 }
 
-async fn watch_files<R: Review>(shared: Arc<Shared<R>>, every: Duration) {
+async fn watch_files<R: ReviewService>(shared: Arc<Shared<R>>, every: Duration) {
     let mut failed = false;
     loop {
         sleep(every).await;

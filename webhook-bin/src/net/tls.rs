@@ -105,7 +105,7 @@ pub struct Trust {
 
 /// What one handshake uses.
 #[derive(Clone, Debug)]
-pub struct Material {
+pub struct HandshakeMaterial {
     /// The configuration for rustls.
     pub config: Arc<ServerConfig>,
     /// Who vouches for clients.
@@ -137,7 +137,7 @@ pub struct TlsStore {
 
 #[derive(Debug)]
 struct Current {
-    material: Material,
+    material: HandshakeMaterial,
     seen: Seen,
 }
 
@@ -209,7 +209,7 @@ impl TlsStore {
     }
 
     /// What the next handshake uses.
-    pub fn material(&self) -> Material {
+    pub fn material(&self) -> HandshakeMaterial {
         self.current
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -302,7 +302,7 @@ impl Contents {
         files: &TlsFiles,
         provider: &Arc<CryptoProvider>,
         trust: Arc<Trust>,
-    ) -> Result<Material, TlsError> {
+    ) -> Result<HandshakeMaterial, TlsError> {
         let no_certificate = || TlsError::NoCertificate(files.certificate.clone());
         let chain = certificates(&self.certificate)
             .filter(|chain| !chain.is_empty())
@@ -341,7 +341,7 @@ impl Contents {
         // resumption every connection proves its client certificate again.
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-        Ok(Material {
+        Ok(HandshakeMaterial {
             config: Arc::new(config),
             trust,
             facts: Arc::new(facts),

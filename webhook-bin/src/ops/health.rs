@@ -18,7 +18,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::net::app::App;
-use crate::net::front_proxy::{FrontProxy, State as Followed};
+use crate::net::front_proxy::{FrontProxy, WatchState as Followed};
 use crate::net::tls::TlsStore;
 use crate::ops::process::ProcessCollector;
 
@@ -112,9 +112,9 @@ async fn readyz<R>(
 
 /// How well it is known how the API server proves itself, in words.
 fn followed_line(front_proxy: &FrontProxy) -> String {
-    let standing = front_proxy.standing();
-    let ago = standing.heard.elapsed().unwrap_or_default().as_secs();
-    let word = match standing.state {
+    let watch_health = front_proxy.watch_health();
+    let ago = watch_health.heard.elapsed().unwrap_or_default().as_secs();
+    let word = match watch_health.state {
         Followed::Current => "followed",
         Followed::Lost => "NOT FOLLOWED, the API server does not answer or ended the watch",
         Followed::Unusable => "NOT FOLLOWED, it cannot be relied on; what it said before holds",
@@ -206,7 +206,7 @@ fn encode_followed(
     front_proxy: &FrontProxy,
     encoder: &mut DescriptorEncoder<'_>,
 ) -> Result<(), std::fmt::Error> {
-    let standing = front_proxy.standing();
+    let watch_health = front_proxy.watch_health();
     let mut states = encoder.encode_descriptor(
         "front_proxy_watch",
         "1 for how the ConfigMap that says how the API server proves itself is followed",
@@ -214,10 +214,10 @@ fn encode_followed(
         MetricType::Gauge,
     )?;
     for state in Followed::ALL {
-        let is = i64::from(state == standing.state);
+        let is = i64::from(state == watch_health.state);
         ConstGauge::new(is).encode(states.encode_family(&[("state", state.as_str())])?)?;
     }
-    let heard = standing
+    let heard = watch_health
         .heard
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());

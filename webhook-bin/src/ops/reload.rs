@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::audit::file::Reopen;
 use crate::audit::{AuditRecord, ReviewOutcome};
 use crate::config::{Config, Overrides};
-use crate::net::app::{App, Review};
+use crate::net::app::{App, ReviewService};
 use crate::ops::in_force::InForce;
 use crate::review::{Answer, Reviewer};
 use crate::telemetry::metrics::{KEPT_OLD, REPLACED};
@@ -37,7 +37,7 @@ impl CurrentReviewer {
     }
 }
 
-impl Review for CurrentReviewer {
+impl ReviewService for CurrentReviewer {
     async fn review<'a>(&'a self, body: &'a [u8], deadline: Instant) -> Answer {
         self.current().review(body, deadline).await
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jwe_envelope::Untrusted;
 use jwe_envelope::secret::wipe;
 use jwe_envelope::untrusted::Lines;
-use kms_backends::Place;
+use kms_backends::TenantSlot;
 use secret_walker::SecretPatch;
 
 use crate::audit::json_out::{push_flag, push_member, push_number, push_string, push_text};
@@ -34,7 +34,7 @@ pub struct Answer {
     /// For the audit log and the metrics.
     pub record: AuditRecord,
     /// What the review takes of its namespace's share, until the answer is written.
-    pub(crate) share: Option<Place>,
+    pub(crate) share: Option<TenantSlot>,
 }
 
 /// Bytes that are wiped when the last owner drops them.
@@ -72,7 +72,7 @@ impl fmt::Debug for WipingBody {
 
 /// What a review is answered with.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(super) enum ReviewResponse {
     /// Allowed, with a patch or without.
     Allowed(Option<SecretPatch>),
     /// Refused in a review: status code and message.
@@ -81,14 +81,14 @@ pub(super) enum Reply {
     Http(u16, Option<u32>, String),
 }
 
-impl Reply {
+impl ReviewResponse {
     pub(super) fn into_answer(self, record: AuditRecord, warnings: &[String]) -> Answer {
         if let Self::Http(status, retry_after, text) = self {
             return Answer {
                 status,
                 retry_after,
                 content_type: "text/plain; charset=utf-8",
-                body: WipingBody::plain(&harmless(Lines(&text).to_string())),
+                body: WipingBody::plain(&mask_immutable_wording(Lines(&text).to_string())),
                 record,
                 share: None,
             };
@@ -116,7 +116,11 @@ impl Reply {
             push_member(&mut out, "status");
             out.push(b'{');
             push_text(&mut out, "status", "Failure");
-            push_text(&mut out, "message", &harmless(Lines(message).to_string()));
+            push_text(
+                &mut out,
+                "message",
+                &mask_immutable_wording(Lines(message).to_string()),
+            );
             push_text(&mut out, "reason", reason(*code));
             push_number(&mut out, "code", u64::from(*code));
             out.push(b'}');
@@ -152,7 +156,7 @@ fn reason(code: u16) -> &'static str {
 
 /// Deployment tools read "is immutable" and "immutable field", with any space between, as leave to delete the
 /// Secret and create it again. An envelope can put words into our messages, but not these.
-fn harmless(message: String) -> String {
+fn mask_immutable_wording(message: String) -> String {
     const WORD: &str = "immutable";
     let lower = message.to_ascii_lowercase();
     let mut changed = String::new();
@@ -338,7 +342,7 @@ mod tests {
             ("[immutable]", "[immutable]"),
             ("", ""),
         ] {
-            assert_eq!(harmless(message.into()), expected);
+            assert_eq!(mask_immutable_wording(message.into()), expected);
         }
     }
 

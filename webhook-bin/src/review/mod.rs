@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use crate::audit::{AuditRecord, FieldOutcome, FieldRecord, Operation, ReviewOutcome};
 use crate::kube::access_review::MayUnseal;
 use crate::unseal::Jwe;
-use crate::unseal::gate::Gate;
-use crate::unseal::outcome::{FieldRefusal, Outcome};
+use crate::unseal::outcome::{FieldRefusal, SecretOutcome};
 use crate::unseal::recent::Recent;
+use crate::unseal::right::UnsealRight;
 use crate::unseal::secret::unseal;
 use crate::unseal::subject::Subject;
 use unseal_policy::decide::{Code, Policy, Refusal, SubmitterCheck};
@@ -25,16 +25,16 @@ use unseal_policy::rulebook::Rulebook;
 use weight::beside_body;
 
 mod answer;
-mod gate;
 mod must_be_sealed;
 mod other_kind;
 mod request;
 mod retry;
+mod submission;
 pub(crate) mod weight;
 
 pub use answer::{Answer, WipingBody};
 
-use answer::Reply;
+use answer::ReviewResponse;
 use request::Request;
 use retry::FirstTries;
 
@@ -145,7 +145,7 @@ impl Reviewer {
             }
             Err(unreadable) => {
                 record.outcome = ReviewOutcome::Invalid;
-                Reply::Http(400, None, unreadable.0)
+                ReviewResponse::Http(400, None, unreadable.0)
             }
         };
         record.took = begun.elapsed();
@@ -173,13 +173,13 @@ impl Reviewer {
         deadline: Instant,
         record: &mut AuditRecord,
         warnings: &mut Vec<String>,
-    ) -> Reply {
+    ) -> ReviewResponse {
         record.outcome = ReviewOutcome::Untouched;
         if !request.kind.is_secret() {
             record.other_kind = Some(request.kind.to_string());
         }
         if !request.stores() {
-            return Reply::Allowed(None);
+            return ReviewResponse::Allowed(None);
         }
         let Some(object) = request.object else {
             return deny_unreadable(record, "request.object is missing");
@@ -212,7 +212,7 @@ impl Reviewer {
         deadline: Instant,
         record: &mut AuditRecord,
         warnings: &mut Vec<String>,
-    ) -> Reply {
+    ) -> ReviewResponse {
         let secret = match AdmittedSecret::from_json(object) {
             Ok(secret) => secret,
             Err(error) => return deny_unreadable(record, &format!("request.object: {error}")),
@@ -238,11 +238,12 @@ impl Reviewer {
             ObjectName::Generated(prefix) => record.name = format!("{}*", cut(prefix)),
             ObjectName::Named(_) => {}
         }
-        let submission = gate::Submission::new(self.access.as_deref(), &self.rulebook, request);
+        let submission =
+            submission::Submission::new(self.access.as_deref(), &self.rulebook, request);
         let subject = Subject {
-            gate: submission
+            right: submission
                 .as_ref()
-                .map(|submission| submission as &dyn Gate),
+                .map(|submission| submission as &dyn UnsealRight),
             submitter: submission
                 .as_ref()
                 .map(|submission| submission as &dyn SubmitterCheck),
@@ -261,7 +262,7 @@ impl Reviewer {
         record.fields = unsealed.fields;
         *warnings = unsealed.warnings;
         match unsealed.outcome {
-            Outcome::Allowed(patch) => {
+            SecretOutcome::Allowed(patch) => {
                 let opened = |field: &FieldRecord| field.outcome == FieldOutcome::Opened;
                 record.outcome = match (&patch, record.fields.is_empty()) {
                     (Some(_), _) => ReviewOutcome::Opened,
@@ -269,13 +270,13 @@ impl Reviewer {
                     (None, false) => ReviewOutcome::Left,
                     (None, true) => ReviewOutcome::Untouched,
                 };
-                Reply::Allowed(patch)
+                ReviewResponse::Allowed(patch)
             }
-            Outcome::Denied(refusals) => {
+            SecretOutcome::Denied(refusals) => {
                 record.outcome = ReviewOutcome::Denied;
                 deny(record, &refusals)
             }
-            Outcome::Unavailable(refusals) => {
+            SecretOutcome::Unavailable(refusals) => {
                 record.outcome = ReviewOutcome::Unavailable;
                 self.try_again(request, deadline, record, &refusals)
             }
@@ -290,7 +291,7 @@ impl Reviewer {
         deadline: Instant,
         record: &mut AuditRecord,
         refusals: &[FieldRefusal],
-    ) -> Reply {
+    ) -> ReviewResponse {
         record.code = Some(Code::Unavailable);
         let wait = refusals
             .iter()
@@ -300,9 +301,9 @@ impl Reviewer {
         let uid = request.uid.as_str();
         match self.first_tries.retry_after(uid, deadline, wait) {
             // A wait that the key service asks for is its way to say that we ask too often.
-            Some(seconds) if wait.is_some() => Reply::Http(429, Some(seconds), message),
-            Some(seconds) => Reply::Http(503, Some(seconds), message),
-            None => Reply::Denied(503, message),
+            Some(seconds) if wait.is_some() => ReviewResponse::Http(429, Some(seconds), message),
+            Some(seconds) => ReviewResponse::Http(503, Some(seconds), message),
+            None => ReviewResponse::Denied(503, message),
         }
     }
 
@@ -313,10 +314,15 @@ impl Reviewer {
         context: &Context<'_>,
         record: &mut AuditRecord,
         warnings: &mut Vec<String>,
-    ) -> Reply {
-        let subject = other_kind::Subject {
+    ) -> ReviewResponse {
+        let subject = other_kind::ObjectUnderReview {
             namespace: request.namespace.as_str(),
-            name: ObjectName::Named(request.name.as_ref().map_or("", request::Text::as_str)),
+            name: ObjectName::Named(
+                request
+                    .name
+                    .as_ref()
+                    .map_or("", request::ReviewText::as_str),
+            ),
             object,
             stored: request.old_object,
         };
@@ -329,7 +335,7 @@ impl Reviewer {
             if !record.fields.is_empty() {
                 record.outcome = ReviewOutcome::Left;
             }
-            return Reply::Allowed(None);
+            return ReviewResponse::Allowed(None);
         }
         record.outcome = ReviewOutcome::Denied;
         let refusals = findings.refused.iter();
@@ -341,17 +347,17 @@ impl Reviewer {
 }
 
 /// To be asked again when other reviews of the namespace are answered.
-fn busy(record: &mut AuditRecord) -> Reply {
+fn busy(record: &mut AuditRecord) -> ReviewResponse {
     record.outcome = ReviewOutcome::Unavailable;
     record.code = Some(Code::Unavailable);
-    Reply::Http(429, Some(1), BUSY.to_owned())
+    ReviewResponse::Http(429, Some(1), BUSY.to_owned())
 }
 
 /// Denied as a whole, because the object is not what an API server sends.
-fn deny_unreadable(record: &mut AuditRecord, message: &str) -> Reply {
+fn deny_unreadable(record: &mut AuditRecord, message: &str) -> ReviewResponse {
     record.outcome = ReviewOutcome::Denied;
     record.code = Some(Code::Damaged);
-    Reply::Denied(400, message.to_owned())
+    ReviewResponse::Denied(400, message.to_owned())
 }
 
 /// Bytes of `generateName` that the API server keeps: a name has 63, the last five are random.
@@ -362,7 +368,7 @@ fn object_name<'r>(
     request: &'r Request<'_>,
     secret: &'r AdmittedSecret<'_>,
 ) -> Result<ObjectName<'r>, &'static str> {
-    let requested = request.name.as_ref().map(request::Text::as_str);
+    let requested = request.name.as_ref().map(request::ReviewText::as_str);
     let named = secret.name().filter(|name| !name.is_empty());
     let generated = secret.generate_name().filter(|name| !name.is_empty());
     match (requested, named, generated) {
@@ -378,7 +384,7 @@ fn object_name<'r>(
     }
 }
 
-fn deny(record: &mut AuditRecord, refusals: &[FieldRefusal]) -> Reply {
+fn deny(record: &mut AuditRecord, refusals: &[FieldRefusal]) -> ReviewResponse {
     denial(record, refusals.iter().map(FieldRefusal::parts))
 }
 
@@ -386,12 +392,12 @@ fn deny(record: &mut AuditRecord, refusals: &[FieldRefusal]) -> Reply {
 fn denial<'r>(
     record: &mut AuditRecord,
     refusals: impl Iterator<Item = (&'r str, &'r Refusal)> + Clone,
-) -> Reply {
+) -> ReviewResponse {
     record.code = refusals.clone().next().map(|(_, refusal)| refusal.code);
     let malformed = refusals
         .clone()
         .all(|(_, refusal)| refusal.code.is_malformed());
-    Reply::Denied(if malformed { 400 } else { 403 }, message(refusals))
+    ReviewResponse::Denied(if malformed { 400 } else { 403 }, message(refusals))
 }
 
 /// A key of a Secret has 253 characters; `data/` or the name of an annotation stands before it.

@@ -7,7 +7,7 @@ use jwe_envelope::{Envelope, Recognized, is_openable_form, recognize};
 use secret_walker::{AdmittedSecret, Entry};
 use zeroize::Zeroizing;
 
-use super::answer::{Answer, Reply};
+use super::answer::{Answer, ReviewResponse};
 use super::request::{Request, UserInfo};
 use super::{Reviewer, deny_unreadable, message};
 use crate::audit::{AuditRecord, FieldOutcome, FieldRecord, Operation, ReviewOutcome};
@@ -40,14 +40,14 @@ impl Reviewer {
             }
             Err(unreadable) => {
                 record.outcome = ReviewOutcome::Invalid;
-                Reply::Http(400, None, unreadable.0)
+                ReviewResponse::Http(400, None, unreadable.0)
             }
         };
         record.took = begun.elapsed();
         reply.into_answer(record, &[])
     }
 
-    fn refuse_plain(&self, request: &Request<'_>, record: &mut AuditRecord) -> Reply {
+    fn refuse_plain(&self, request: &Request<'_>, record: &mut AuditRecord) -> ReviewResponse {
         record.outcome = ReviewOutcome::Untouched;
         let writes = matches!(request.operation, Operation::Create | Operation::Update)
             && request.sub_resource.is_none();
@@ -56,7 +56,7 @@ impl Reviewer {
             || is_cluster(&request.user)
             || !self.rulebook.must_be_sealed(request.namespace.as_str())
         {
-            return Reply::Allowed(None);
+            return ReviewResponse::Allowed(None);
         }
         let secret = match request.object.map(AdmittedSecret::from_json) {
             Some(Ok(secret)) => secret,
@@ -73,7 +73,7 @@ impl Reviewer {
             }
         };
         if is_release(&secret) {
-            return Reply::Allowed(None);
+            return ReviewResponse::Allowed(None);
         }
         let refusal = Refusal::new(
             Code::NotSealed,
@@ -96,7 +96,7 @@ impl Reviewer {
             .take(MOST_REFUSED)
             .collect();
         if plain.is_empty() {
-            return Reply::Allowed(None);
+            return ReviewResponse::Allowed(None);
         }
         record.outcome = ReviewOutcome::Denied;
         record.code = Some(Code::NotSealed);
@@ -111,7 +111,7 @@ impl Reviewer {
             })
             .collect();
         let parts = plain.iter().map(|field| (field.as_str(), &refusal));
-        Reply::Denied(403, message(parts))
+        ReviewResponse::Denied(403, message(parts))
     }
 }
 

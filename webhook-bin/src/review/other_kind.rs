@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use crate::audit::{FieldOutcome, FieldRecord};
 use unseal_policy::decide::{
-    Admission, Change, Code, Decision, Foreign, Leave, Refusal, Site, Use,
+    Admission, Change, Code, Decision, Foreign, OpeningContext, Refusal, Site, Untouched,
 };
 use unseal_policy::format::{Context, SealedFormat};
 use unseal_policy::refusal::cut;
@@ -28,7 +28,7 @@ pub(super) struct Findings {
 
 /// Where the object stands.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Subject<'r> {
+pub(super) struct ObjectUnderReview<'r> {
     pub(super) namespace: &'r str,
     pub(super) name: ObjectName<'r>,
     pub(super) object: &'r str,
@@ -37,7 +37,7 @@ pub(super) struct Subject<'r> {
 
 /// Looks for envelopes in every string of an object. `None` when it is nested too deeply to be examined.
 pub(super) fn examine(
-    subject: &Subject<'_>,
+    subject: &ObjectUnderReview<'_>,
     formats: &[Box<dyn SealedFormat>],
     context: &Context<'_>,
 ) -> Option<Findings> {
@@ -64,12 +64,14 @@ pub(super) fn examine(
             name: subject.name,
             key: "",
             signature: None,
-            caller: Use::Admission(Admission::new(Change::Created)),
+            caller: OpeningContext::Admission(Admission::new(Change::Created)),
         };
         let facts = recognized.facts();
         let refusal = match recognized.decide(&site, context) {
-            Decision::Leave(Leave::Plain | Leave::Asked | Leave::OthersToken) => continue,
-            Decision::Leave(Leave::Foreign { .. }) => None,
+            Decision::Leave(Untouched::Plain | Untouched::Asked | Untouched::OthersToken) => {
+                continue;
+            }
+            Decision::Leave(Untouched::Foreign { .. }) => None,
             // Nothing is opened here, so that an envelope of others cannot be mistaken for one that was not.
             Decision::Refuse(refusal)
                 if refusal.code == Code::Foreign && context.policy.foreign == Foreign::Warn =>
@@ -79,7 +81,7 @@ pub(super) fn examine(
             Decision::Refuse(refusal) if matches!(refusal.code, Code::Damaged | Code::Foreign) => {
                 Some(refusal)
             }
-            Decision::Leave(Leave::Stored) | Decision::Refuse(_) | Decision::Unwrap { .. } => {
+            Decision::Leave(Untouched::Stored) | Decision::Refuse(_) | Decision::Unwrap { .. } => {
                 Some(secrets_alone().for_key(facts.kid.as_deref()))
             }
         };

@@ -6,7 +6,7 @@ use std::fmt;
 use secret_walker::{JsonReader, WalkError};
 
 use crate::audit::{AuditRecord, Operation, User};
-use crate::kube::access_review::Question;
+use crate::kube::access_review::AccessQuestion;
 
 /// No API server sends a longer one: `uid` is a UUID.
 const LONGEST_UID: usize = 128;
@@ -19,13 +19,13 @@ const MOST_EXTRA: usize = 4096;
 /// A review that can be answered: its version is ours and its `uid` is there.
 #[derive(Debug)]
 pub(super) struct Request<'b> {
-    pub(super) uid: Text<'b>,
+    pub(super) uid: ReviewText<'b>,
     pub(super) operation: Operation,
     /// Group, version and kind of the object.
-    pub(super) kind: Kind<'b>,
-    pub(super) sub_resource: Option<Text<'b>>,
-    pub(super) namespace: Text<'b>,
-    pub(super) name: Option<Text<'b>>,
+    pub(super) kind: RequestKind<'b>,
+    pub(super) sub_resource: Option<ReviewText<'b>>,
+    pub(super) namespace: ReviewText<'b>,
+    pub(super) name: Option<ReviewText<'b>>,
     pub(super) object: Option<&'b str>,
     pub(super) old_object: Option<&'b str>,
     dry_run: bool,
@@ -76,19 +76,19 @@ impl<'b> Request<'b> {
 
 #[derive(Default)]
 struct Review<'b> {
-    api_version: Option<Text<'b>>,
-    kind: Option<Text<'b>>,
+    api_version: Option<ReviewText<'b>>,
+    kind: Option<ReviewText<'b>>,
     request: Option<RawRequest<'b>>,
 }
 
 #[derive(Default)]
 struct RawRequest<'b> {
-    uid: Option<Text<'b>>,
-    kind: Option<Kind<'b>>,
-    sub_resource: Option<Text<'b>>,
-    namespace: Option<Text<'b>>,
-    name: Option<Text<'b>>,
-    operation: Option<Text<'b>>,
+    uid: Option<ReviewText<'b>>,
+    kind: Option<RequestKind<'b>>,
+    sub_resource: Option<ReviewText<'b>>,
+    namespace: Option<ReviewText<'b>>,
+    name: Option<ReviewText<'b>>,
+    operation: Option<ReviewText<'b>>,
     user: UserInfo<'b>,
     object: Option<&'b str>,
     old_object: Option<&'b str>,
@@ -99,8 +99,8 @@ struct RawRequest<'b> {
 fn text<'b>(
     member: &'static str,
     value: &mut JsonReader<'_, 'b>,
-) -> Result<Option<Text<'b>>, WalkError> {
-    Ok(value.string(member)?.map(Text))
+) -> Result<Option<ReviewText<'b>>, WalkError> {
+    Ok(value.string(member)?.map(ReviewText))
 }
 
 impl<'b> RawRequest<'b> {
@@ -108,7 +108,7 @@ impl<'b> RawRequest<'b> {
         match name {
             "uid" => self.uid = text("request.uid", value)?,
             "kind" => {
-                let mut kind = Kind::default();
+                let mut kind = RequestKind::default();
                 if value.object("request.kind", |name, value| kind.member(name, value))? {
                     self.kind = Some(kind);
                 }
@@ -149,7 +149,7 @@ impl<'b> Review<'b> {
 
     fn check(self) -> Result<Request<'b>, Unreadable> {
         let missing = |member: &str| Unreadable(format!("the review has no {member}"));
-        let found = |text: Option<Text<'_>>| {
+        let found = |text: Option<ReviewText<'_>>| {
             text.map_or_else(
                 || "none".to_owned(),
                 |text| format!("{:?}", unseal_policy::refusal::cut(text.as_str())),
@@ -203,19 +203,19 @@ impl<'b> Review<'b> {
     }
 }
 
-fn is(found: Option<&Text<'_>>, expected: &str) -> bool {
+fn is(found: Option<&ReviewText<'_>>, expected: &str) -> bool {
     found.is_some_and(|found| found.as_str() == expected)
 }
 
 /// `request.kind`.
 #[derive(Debug, Default)]
-pub(super) struct Kind<'b> {
-    group: Text<'b>,
-    version: Text<'b>,
-    name: Text<'b>,
+pub(super) struct RequestKind<'b> {
+    group: ReviewText<'b>,
+    version: ReviewText<'b>,
+    name: ReviewText<'b>,
 }
 
-impl<'b> Kind<'b> {
+impl<'b> RequestKind<'b> {
     fn member(&mut self, name: &str, value: &mut JsonReader<'_, 'b>) -> Result<(), WalkError> {
         match name {
             "group" => self.group = text("request.kind.group", value)?.unwrap_or_default(),
@@ -227,7 +227,7 @@ impl<'b> Kind<'b> {
     }
 }
 
-impl Kind<'_> {
+impl RequestKind<'_> {
     /// Whether this is the core/v1 Secret that version 1 of `bind` is about.
     pub(super) fn is_secret(&self) -> bool {
         self.name.as_str() == "Secret"
@@ -236,7 +236,7 @@ impl Kind<'_> {
     }
 }
 
-impl fmt::Display for Kind<'_> {
+impl fmt::Display for RequestKind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(unseal_policy::refusal::cut(self.name.as_str()))?;
         if !self.group.as_str().is_empty() {
@@ -248,11 +248,11 @@ impl fmt::Display for Kind<'_> {
 
 #[derive(Debug, Default)]
 pub(super) struct UserInfo<'b> {
-    username: Option<Text<'b>>,
-    uid: Option<Text<'b>>,
-    groups: Vec<Text<'b>>,
+    username: Option<ReviewText<'b>>,
+    uid: Option<ReviewText<'b>>,
+    groups: Vec<ReviewText<'b>>,
     /// In the order of the review, because an audit line has no use for a map.
-    extra: Vec<(String, Vec<Text<'b>>)>,
+    extra: Vec<(String, Vec<ReviewText<'b>>)>,
 }
 
 impl<'b> UserInfo<'b> {
@@ -290,7 +290,7 @@ fn texts<'b>(
     member: &'static str,
     (left, most): (usize, usize),
     value: &mut JsonReader<'_, 'b>,
-) -> Result<Vec<Text<'b>>, WalkError> {
+) -> Result<Vec<ReviewText<'b>>, WalkError> {
     let mut texts = Vec::new();
     value.array(member, |element| {
         if texts.len() == left {
@@ -304,13 +304,14 @@ fn texts<'b>(
 
 impl UserInfo<'_> {
     pub(super) fn groups(&self) -> impl Iterator<Item = &str> + Clone {
-        self.groups.iter().map(Text::as_str)
+        self.groups.iter().map(ReviewText::as_str)
     }
 
     /// All of it, as the API server has to hear it again.
-    pub(super) fn question(&self, namespace: &str) -> Question {
-        let texts = |texts: &[Text<'_>]| texts.iter().map(|text| text.as_str().into()).collect();
-        Question {
+    pub(super) fn question(&self, namespace: &str) -> AccessQuestion {
+        let texts =
+            |texts: &[ReviewText<'_>]| texts.iter().map(|text| text.as_str().into()).collect();
+        AccessQuestion {
             user: self.name().to_owned(),
             uid: self
                 .uid
@@ -327,16 +328,16 @@ impl UserInfo<'_> {
     }
 
     pub(super) fn name(&self) -> &str {
-        self.username.as_ref().map_or("", Text::as_str)
+        self.username.as_ref().map_or("", ReviewText::as_str)
     }
 
     /// Cut to sane lengths: anyone who signs in chooses some of it.
     fn to_record(&self) -> User {
         const LONGEST: usize = 256;
         const MOST: usize = 64;
-        let text = |text: &Text<'_>| within(text.as_str(), LONGEST);
+        let text = |text: &ReviewText<'_>| within(text.as_str(), LONGEST);
         let mut left = MOST;
-        let mut values = |values: &[Text<'_>]| {
+        let mut values = |values: &[ReviewText<'_>]| {
             let taken = values.len().min(left);
             left -= taken;
             values[..taken].iter().map(text).collect()
@@ -368,9 +369,9 @@ fn within(text: &str, longest: usize) -> String {
 
 /// A string of the review: borrowed where no escape is in it. No value of a Secret is ever read into one.
 #[derive(Debug, Default)]
-pub(super) struct Text<'b>(Cow<'b, str>);
+pub(super) struct ReviewText<'b>(Cow<'b, str>);
 
-impl Text<'_> {
+impl ReviewText<'_> {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

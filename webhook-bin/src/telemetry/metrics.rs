@@ -14,7 +14,7 @@ use kms_backends::layer::BreakerState;
 use kms_backends::{CacheEvent, Category, Observer};
 
 use crate::audit::{AuditRecord, FieldOutcome, Operation};
-use crate::telemetry::rejected::Rejected;
+use crate::telemetry::rejected::CallerRejected;
 use unseal_policy::decide::Code;
 
 /// Upper bounds of the times of reviews in seconds: from a cached answer on a quiet machine to the longest timeout of
@@ -105,7 +105,7 @@ pub(crate) const KEPT_OLD: &str = "kept-old";
 
 /// Why a request was turned away before its review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shed {
+pub(crate) enum Overload {
     /// The sum of bodies is at its bound.
     Bytes,
     /// The number of connections is.
@@ -118,7 +118,7 @@ pub(crate) enum Shed {
     TooLarge,
 }
 
-impl Shed {
+impl Overload {
     const ALL: [Self; 5] = [
         Self::Bytes,
         Self::Connections,
@@ -166,10 +166,10 @@ impl Metrics {
 
     /// Words that are known in advance start at zero, so that a rate over them is right from the first event on.
     fn start_at_zero(&self) {
-        for why in Shed::ALL {
+        for why in Overload::ALL {
             let _ = self.shed.get_or_create(&WhyLabel { why: why.as_str() });
         }
-        for why in Rejected::ALL {
+        for why in CallerRejected::ALL {
             let _ = self.rejected.get_or_create(&WhyLabel { why: why.as_str() });
         }
         for outcome in [REPLACED, KEPT_OLD] {
@@ -322,13 +322,13 @@ impl Metrics {
         self.reviews.get_or_create(&labels).inc();
     }
 
-    pub(crate) fn shed(&self, why: Shed) {
+    pub(crate) fn shed(&self, why: Overload) {
         self.shed
             .get_or_create(&WhyLabel { why: why.as_str() })
             .inc();
     }
 
-    pub(crate) fn rejected(&self, why: Rejected) {
+    pub(crate) fn rejected(&self, why: CallerRejected) {
         self.rejected
             .get_or_create(&WhyLabel { why: why.as_str() })
             .inc();

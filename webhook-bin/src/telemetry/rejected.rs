@@ -1,8 +1,8 @@
 //! Why callers are not served, as the log and the metrics say it.
 
-/// Why a caller is not served. Counted by [`Rejected::as_str`].
+/// Why a caller is not served. Counted by [`CallerRejected::as_str`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Rejected {
+pub enum CallerRejected {
     /// The client certificate was good when the connection began and is no longer.
     #[error("the client certificate is no longer trusted")]
     Distrusted,
@@ -23,7 +23,7 @@ pub enum Rejected {
     NotLoopback,
 }
 
-impl Rejected {
+impl CallerRejected {
     pub(crate) const ALL: [Self; 6] = [
         Self::Distrusted,
         Self::Headers,

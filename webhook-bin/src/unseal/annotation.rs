@@ -7,9 +7,9 @@
 use jwe_envelope::Plaintext;
 use secret_walker::{AdmittedSecret, Entry, SealedAnnotation, validate_key};
 
-use super::field::{Origin, Part, State, not_base64};
+use super::field::{FieldState, Origin, SecretPart, not_base64};
 use super::subject::{Subject, is_in_use, is_sealed_entry};
-use unseal_policy::decide::{Change, Code, Leave, Refusal};
+use unseal_policy::decide::{Change, Code, Refusal, Untouched};
 use unseal_policy::format::SealedFormat;
 use unseal_policy::leave::Left;
 
@@ -18,7 +18,7 @@ pub(super) fn fields_of_annotations<'r>(
     subject: &Subject<'r>,
     left: &Left<'_>,
     formats: &[Box<dyn SealedFormat>],
-) -> impl Iterator<Item = (Origin<'r>, State<'r>)> {
+) -> impl Iterator<Item = (Origin<'r>, FieldState<'r>)> {
     let (secret, stored) = (subject.secret, subject.stored);
     let present = secret
         .sealed_annotations()
@@ -33,12 +33,12 @@ pub(super) fn fields_of_annotations<'r>(
         })
         .map(move |gone| {
             let state = if stored.is_some_and(AdmittedSecret::immutable) {
-                State::Refused(may_not_change().into())
+                FieldState::Refused(may_not_change().into())
             } else {
-                State::Removed
+                FieldState::Removed
             };
             // What goes is the value in `data`.
-            let origin = Origin::new(gone.key, "", Part::Data, Change::Changed);
+            let origin = Origin::new(gone.key, "", SecretPart::Data, Change::Changed);
             (origin, state)
         });
     present.chain(removed)
@@ -51,7 +51,7 @@ fn field_of<'r>(
     stored: Option<&'r AdmittedSecret<'r>>,
     left: &Left<'_>,
     formats: &[Box<dyn SealedFormat>],
-) -> Option<(Origin<'r>, State<'r>)> {
+) -> Option<(Origin<'r>, FieldState<'r>)> {
     let SealedAnnotation { key, text } = found;
     let given = secret.get(key);
     let kept = stored.and_then(|stored| stored.get(key));
@@ -60,7 +60,7 @@ fn field_of<'r>(
     let origin = |change| Origin {
         leave: left.names(key),
         given,
-        ..Origin::new(key, text, Part::Annotation, change)
+        ..Origin::new(key, text, SecretPart::Annotation, change)
     };
     if unchanged && (!in_both || given == kept) {
         return match (given, kept) {
@@ -71,8 +71,8 @@ fn field_of<'r>(
                     ..origin(Change::Unchanged)
                 };
                 let state = match stored.decode() {
-                    Ok(value) => State::PutBack(Plaintext::new(value)),
-                    Err(_) => State::Refused(not_base64().into()),
+                    Ok(value) => FieldState::PutBack(Plaintext::new(value)),
+                    Err(_) => FieldState::Refused(not_base64().into()),
                 };
                 Some((origin, state))
             }
@@ -80,17 +80,17 @@ fn field_of<'r>(
             (_, None) => {
                 let origin = origin(Change::Unchanged);
                 let leave = if origin.leave {
-                    Leave::Asked
+                    Untouched::Asked
                 } else {
-                    Leave::Stored
+                    Untouched::Stored
                 };
-                Some((origin, State::Left(leave)))
+                Some((origin, FieldState::Left(leave)))
             }
         };
     }
     let has_value = given.is_some_and(|given| !bytes(&given).is_empty());
     if stored.is_none() && has_value && !in_both {
-        return Some((origin(Change::Created), State::Restored));
+        return Some((origin(Change::Created), FieldState::Restored));
     }
     let fault = match validate_key(key) {
         Err(error) => Some(no_key(&error)),
@@ -108,7 +108,7 @@ fn field_of<'r>(
         fault,
         ..origin(change)
     };
-    Some((origin, State::Found))
+    Some((origin, FieldState::Found))
 }
 
 /// `null` reads as empty, as the API server reads it.

@@ -6,15 +6,15 @@ use jwe_envelope::Plaintext;
 use secret_walker::{ANNOTATION_PREFIX, Entry};
 
 use crate::audit::FieldRecord;
-use unseal_policy::decide::{Change, Code, Leave, Refusal, Reservation};
+use unseal_policy::decide::{Change, Code, Objection, Refusal, Untouched};
 use unseal_policy::format::{OpenRefusal, Opener, SealedValue};
 
 /// The life of a field. Each begins as one of the first five; [`Found`](Self::Found) goes on to one of the others.
-pub(super) enum State<'c> {
+pub(super) enum FieldState<'c> {
     /// Its text may be an envelope, which is to be read and decided.
     Found,
     /// It stays as it is.
-    Left(Leave),
+    Left(Untouched),
     /// Its annotation is stored, and so is this value of it, which the request drops or changes.
     PutBack(Plaintext),
     /// Its annotation is gone, and its value, carried along unchanged, goes with it.
@@ -34,7 +34,7 @@ pub(super) struct Origin<'r> {
     pub(super) key: &'r str,
     /// As it is in the review.
     pub(super) text: &'r str,
-    pub(super) part: Part,
+    pub(super) part: SecretPart,
     pub(super) change: Change,
     /// Whether the Secret asks for it to stay sealed.
     pub(super) leave: bool,
@@ -56,7 +56,7 @@ pub(super) struct Origin<'r> {
 
 /// The part of a Secret that a text is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum SecretPart {
     Data,
     /// The API server folds it into `data` before it asks a webhook, so only a caller that is not an API server sends it.
     StringData,
@@ -65,7 +65,7 @@ pub(super) enum Part {
 
 impl<'r> Origin<'r> {
     /// A text by itself: no signature, no fault, nothing beside it, in no form that admission opens.
-    pub(super) fn new(key: &'r str, text: &'r str, part: Part, change: Change) -> Self {
+    pub(super) fn new(key: &'r str, text: &'r str, part: SecretPart, change: Change) -> Self {
         Self {
             key,
             text,
@@ -93,9 +93,9 @@ impl<'r> Origin<'r> {
     /// Where it is, as denials name it: `data/password`.
     pub(super) fn path(&self) -> String {
         match self.part {
-            Part::Data => format!("data/{}", self.key),
-            Part::StringData => format!("stringData/{}", self.key),
-            Part::Annotation => {
+            SecretPart::Data => format!("data/{}", self.key),
+            SecretPart::StringData => format!("stringData/{}", self.key),
+            SecretPart::Annotation => {
                 format!("metadata.annotations[{ANNOTATION_PREFIX}{}]", self.key)
             }
         }
@@ -103,42 +103,42 @@ impl<'r> Origin<'r> {
 
     /// Whether its value comes from an annotation, rather than from `data` itself.
     pub(super) fn is_annotation(&self) -> bool {
-        self.part == Part::Annotation
+        self.part == SecretPart::Annotation
     }
 
     /// Whether the request brings it, rather than repeat what is stored.
-    pub(super) fn is_introduced(&self, state: &State<'_>) -> bool {
-        self.change != Change::Unchanged && matches!(state, State::Found)
+    pub(super) fn is_introduced(&self, state: &FieldState<'_>) -> bool {
+        self.change != Change::Unchanged && matches!(state, FieldState::Found)
     }
 }
 
 /// One field on its way.
-pub(super) struct Field<'c> {
+pub(super) struct ReviewedField<'c> {
     pub(super) origin: &'c Origin<'c>,
     pub(super) record: FieldRecord,
-    pub(super) state: State<'c>,
-    pub(super) reservation: Option<Reservation>,
+    pub(super) state: FieldState<'c>,
+    pub(super) objection: Option<Objection>,
     /// What is wrong with a signature that no one asked for.
     pub(super) signature_fault: Option<String>,
 }
 
-impl Field<'_> {
+impl ReviewedField<'_> {
     pub(super) fn is_refused(&self) -> bool {
-        matches!(self.state, State::Refused(_))
+        matches!(self.state, FieldState::Refused(_))
     }
 
     /// Whether its key is unknown, and may be a version that is not listed yet.
     pub(super) fn may_be_new(&self) -> bool {
-        matches!(&self.state, State::Refused(refused) if refused.refusal.may_be_new)
+        matches!(&self.state, FieldState::Refused(refused) if refused.refusal.may_be_new)
     }
 
     pub(super) fn refuse(&mut self, refusal: OpenRefusal) {
-        self.state = State::Refused(refusal);
+        self.state = FieldState::Refused(refusal);
     }
 
     pub(super) fn opened(&self) -> Option<&[u8]> {
         match &self.state {
-            State::Opened(plaintext) => Some(plaintext.expose()),
+            FieldState::Opened(plaintext) => Some(plaintext.expose()),
             _ => None,
         }
     }
@@ -146,18 +146,20 @@ impl Field<'_> {
     /// The value that the patch sets, opened or put back.
     pub(super) fn written(&self) -> Option<&[u8]> {
         match &self.state {
-            State::Opened(plaintext) | State::PutBack(plaintext) => Some(plaintext.expose()),
-            State::Found
-            | State::Left(_)
-            | State::Refused(_)
-            | State::Removed
-            | State::Restored
-            | State::ToOpen(_) => None,
+            FieldState::Opened(plaintext) | FieldState::PutBack(plaintext) => {
+                Some(plaintext.expose())
+            }
+            FieldState::Found
+            | FieldState::Left(_)
+            | FieldState::Refused(_)
+            | FieldState::Removed
+            | FieldState::Restored
+            | FieldState::ToOpen(_) => None,
         }
     }
 
     pub(super) fn is_removed(&self) -> bool {
-        matches!(self.state, State::Removed)
+        matches!(self.state, FieldState::Removed)
     }
 }
 

@@ -3,9 +3,9 @@
 use jwe_envelope::Plaintext;
 
 use super::annotation::fields_of_annotations;
-use super::field::{Origin, Part, State, not_base64};
+use super::field::{FieldState, Origin, SecretPart, not_base64};
 use super::recent::Recent;
-use super::sealed::{MOST_ENVELOPES, Sealed};
+use super::sealed::{MOST_ENVELOPES, SealedField};
 use super::subject::{Subject, is_in_use};
 use unseal_policy::decide::Change;
 use unseal_policy::format::SealedFormat;
@@ -27,7 +27,7 @@ pub(super) fn find<'r>(
     left: &Left<'_>,
     formats: &[Box<dyn SealedFormat>],
     recent: &Recent,
-) -> Vec<(Origin<'r>, State<'r>)> {
+) -> Vec<(Origin<'r>, FieldState<'r>)> {
     let secret = subject.secret;
     let may_begin = |head: &[u8]| formats.iter().any(|format| format.may_begin(head));
     let is_openable = |head: &[u8]| formats.iter().any(|format| format.is_openable(head));
@@ -74,9 +74,9 @@ pub(super) fn find<'r>(
             fault,
             decoded,
             recent,
-            ..Origin::new(entry.key, text, Part::Data, change)
+            ..Origin::new(entry.key, text, SecretPart::Data, change)
         };
-        if !found.keep(origin, State::Found) {
+        if !found.keep(origin, FieldState::Found) {
             return found.all;
         }
     }
@@ -90,14 +90,14 @@ pub(super) fn find<'r>(
             leave: left.names(entry.key),
             openable: is_openable(value),
             signature: secret.signature(entry.key),
-            ..Origin::new(entry.key, text, Part::StringData, Change::Changed)
+            ..Origin::new(entry.key, text, SecretPart::StringData, Change::Changed)
         };
-        if !found.keep(origin, State::Found) {
+        if !found.keep(origin, FieldState::Found) {
             return found.all;
         }
     }
     for (origin, state) in fields_of_annotations(subject, left, formats) {
-        if matches!(state, State::Restored | State::Left(_)) {
+        if matches!(state, FieldState::Restored | FieldState::Left(_)) {
             stored_seen += 1;
             if stored_seen > MOST_STORED {
                 continue;
@@ -116,7 +116,7 @@ pub(super) fn find<'r>(
 
 /// The fields of one Secret.
 struct Found<'r, 'f> {
-    all: Vec<(Origin<'r>, State<'r>)>,
+    all: Vec<(Origin<'r>, FieldState<'r>)>,
     formats: &'f [Box<dyn SealedFormat>],
     introduced: usize,
     /// Those that were read and are sealed.
@@ -134,11 +134,11 @@ impl<'r, 'f> Found<'r, 'f> {
     }
 
     /// False: the request brings more envelopes than it may, so it is refused, and the rest of it need not be looked at.
-    fn keep(&mut self, origin: Origin<'r>, state: State<'r>) -> bool {
+    fn keep(&mut self, origin: Origin<'r>, state: FieldState<'r>) -> bool {
         if origin.is_introduced(&state) {
             self.introduced += 1;
             if self.introduced > MOST_UNREAD {
-                if Sealed::recognize(&origin, self.formats).is_none() {
+                if SealedField::recognize(&origin, self.formats).is_none() {
                     return true;
                 }
                 self.sealed += 1;

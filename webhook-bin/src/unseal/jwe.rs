@@ -91,14 +91,14 @@ impl SealedValue for JweValue<'_> {
             Decision::Refuse(refusal) => Decision::Refuse(refusal),
             Decision::Unwrap {
                 opening,
-                reservation,
+                objection,
                 signed,
             } => Decision::Unwrap {
                 opening: Box::new(JweOpener {
                     attempts: opening,
                     registry,
                 }),
-                reservation,
+                objection,
                 signed,
             },
         }

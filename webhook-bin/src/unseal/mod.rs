@@ -3,10 +3,10 @@
 mod annotation;
 mod field;
 mod find;
-pub(crate) mod gate;
 mod jwe;
 pub(crate) mod outcome;
 pub(crate) mod recent;
+pub(crate) mod right;
 mod sealed;
 pub(crate) mod secret;
 mod storable;

@@ -2,10 +2,10 @@
 
 use secret_walker::{ANNOTATION_PREFIX, FieldPath, PatchBuilder, SecretPatch, Section};
 
-use super::field::{Field, State};
-use super::subject::holds;
+use super::field::{FieldState, ReviewedField};
+use super::subject::equals_stored;
 use crate::audit::{FieldOutcome, FieldRecord};
-use unseal_policy::decide::{Code, Leave, Refusal, Reservation};
+use unseal_policy::decide::{Code, Objection, Refusal, Untouched};
 use unseal_policy::format::OpenRefusal;
 use unseal_policy::leave;
 
@@ -13,7 +13,7 @@ use unseal_policy::leave;
 #[derive(Debug)]
 pub(crate) struct Unsealed {
     /// The answer.
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: SecretOutcome,
     /// Every field that held an envelope.
     pub(crate) fields: Vec<FieldRecord>,
     /// What the person who applied it should know, though it was allowed.
@@ -22,7 +22,7 @@ pub(crate) struct Unsealed {
 
 /// The answer to a Secret.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum SecretOutcome {
     /// Allowed, with this patch, or without where nothing was opened.
     Allowed(Option<SecretPatch>),
     /// Refused, for all of these reasons.
@@ -49,51 +49,51 @@ impl FieldRefusal {
 
 /// Puts the fields together into the outcome. `no_data`: the Secret came without any value.
 pub(super) fn finish(
-    mut fields: Vec<Field<'_>>,
+    mut fields: Vec<ReviewedField<'_>>,
     others: Vec<FieldRefusal>,
     no_data: bool,
 ) -> Unsealed {
-    let denied = !others.is_empty() || fields.iter().any(Field::is_refused);
+    let denied = !others.is_empty() || fields.iter().any(ReviewedField::is_refused);
     let mut warnings = Vec::new();
     let mut refusals = Vec::new();
     let mut patch = PatchBuilder::new();
     for field in &mut fields {
         let key = field.origin.key;
         field.record.outcome = match &field.state {
-            State::Left(leave) => {
+            FieldState::Left(leave) => {
                 field.record.code = leave_code(leave);
                 warnings.extend(leave_warning(key, leave));
                 FieldOutcome::Left
             }
-            State::Opened(_) | State::PutBack(_) | State::Removed if denied => {
+            FieldState::Opened(_) | FieldState::PutBack(_) | FieldState::Removed if denied => {
                 FieldOutcome::Skipped
             }
-            State::Opened(plaintext) => {
+            FieldState::Opened(plaintext) => {
                 put(&mut patch, field, plaintext.expose(), no_data);
                 if field.origin.overridden
                     && field
                         .origin
                         .given
-                        .is_some_and(|given| !holds(&given, plaintext.expose()))
+                        .is_some_and(|given| !equals_stored(&given, plaintext.expose()))
                 {
                     warnings.push(not_the_given_one(key));
                 }
                 warnings.extend(opened_warnings(field));
-                if let Some(Reservation::UnlessStored(refusal) | Reservation::Warned(refusal)) =
-                    &field.reservation
+                if let Some(Objection::UnlessStored(refusal) | Objection::Warned(refusal)) =
+                    &field.objection
                 {
                     field.record.code = Some(refusal.code);
                 }
                 FieldOutcome::Opened
             }
-            State::PutBack(value) => {
+            FieldState::PutBack(value) => {
                 put(&mut patch, field, value.expose(), no_data);
                 if field.origin.overridden {
                     warnings.push(not_the_given_one(key));
                 }
                 FieldOutcome::PutBack
             }
-            State::Removed => {
+            FieldState::Removed => {
                 patch
                     .remove(&FieldPath::data(key))
                     .expect("no annotation stands twice");
@@ -103,17 +103,17 @@ pub(super) fn finish(
                 FieldOutcome::Removed
             }
             // No warning: the API server may ask again about what this webhook itself has made of a new Secret.
-            State::Restored => FieldOutcome::Restored,
-            State::Refused(refusal) => {
+            FieldState::Restored => FieldOutcome::Restored,
+            FieldState::Refused(refusal) => {
                 field.record.code = Some(refusal.code());
                 FieldOutcome::Refused
             }
-            State::Found | State::ToOpen(_) => FieldOutcome::Skipped,
+            FieldState::Found | FieldState::ToOpen(_) => FieldOutcome::Skipped,
         };
     }
     let mut records = Vec::with_capacity(fields.len());
     for field in fields {
-        if let State::Refused(refusal) = field.state {
+        if let FieldState::Refused(refusal) = field.state {
             refusals.push(FieldRefusal {
                 field: field.origin.path(),
                 refusal,
@@ -123,14 +123,14 @@ pub(super) fn finish(
     }
     refusals.extend(others);
     let outcome = if refusals.is_empty() {
-        Outcome::Allowed((!patch.is_empty()).then(|| patch.finish()))
+        SecretOutcome::Allowed((!patch.is_empty()).then(|| patch.finish()))
     } else if refusals
         .iter()
         .all(|refused| refused.refusal.is_transient())
     {
-        Outcome::Unavailable(refusals)
+        SecretOutcome::Unavailable(refusals)
     } else {
-        Outcome::Denied(refusals)
+        SecretOutcome::Denied(refusals)
     };
     Unsealed {
         outcome,
@@ -144,7 +144,7 @@ fn not_the_given_one(key: &str) -> String {
 }
 
 /// What deserves a warning about a value that is opened.
-fn opened_warnings(field: &Field<'_>) -> Vec<String> {
+fn opened_warnings(field: &ReviewedField<'_>) -> Vec<String> {
     let key = field.origin.key;
     let mut warnings = Vec::new();
     if field.origin.leave {
@@ -158,9 +158,7 @@ fn opened_warnings(field: &Field<'_>) -> Vec<String> {
             "field `{key}` was opened without a signature that counts: {fault}"
         ));
     }
-    if let Some(Reservation::UnlessStored(refusal) | Reservation::Warned(refusal)) =
-        &field.reservation
-    {
+    if let Some(Objection::UnlessStored(refusal) | Objection::Warned(refusal)) = &field.objection {
         warnings.push(format!(
             "field `{key}` was opened with a warning: {}",
             refusal.message
@@ -170,12 +168,12 @@ fn opened_warnings(field: &Field<'_>) -> Vec<String> {
 }
 
 /// Writes what it takes to have this value stored.
-fn put(patch: &mut PatchBuilder, field: &Field<'_>, value: &[u8], no_data: bool) {
+fn put(patch: &mut PatchBuilder, field: &ReviewedField<'_>, value: &[u8], no_data: bool) {
     let target = FieldPath::data(field.origin.key);
     let written = match field.origin.given {
         _ if !field.origin.is_annotation() => patch.replace(&target, value),
         // Carried along from what is stored.
-        Some(given) if holds(&given, value) => return,
+        Some(given) if equals_stored(&given, value) => return,
         Some(_) => patch.replace(&target, value),
         None => {
             if no_data && patch.is_empty() {
@@ -187,20 +185,20 @@ fn put(patch: &mut PatchBuilder, field: &Field<'_>, value: &[u8], no_data: bool)
     written.expect("`data` holds any bytes, and no key is sealed twice");
 }
 
-fn leave_code(leave: &Leave) -> Option<Code> {
+fn leave_code(leave: &Untouched) -> Option<Code> {
     match leave {
-        Leave::Asked | Leave::Plain | Leave::Stored => None,
-        Leave::Foreign { .. } | Leave::OthersToken => Some(Code::Foreign),
+        Untouched::Asked | Untouched::Plain | Untouched::Stored => None,
+        Untouched::Foreign { .. } | Untouched::OthersToken => Some(Code::Foreign),
     }
 }
 
-fn leave_warning(key: &str, leave: &Leave) -> Option<String> {
+fn leave_warning(key: &str, leave: &Untouched) -> Option<String> {
     match leave {
-        Leave::Asked | Leave::OthersToken | Leave::Plain => None,
-        Leave::Foreign { .. } => Some(format!(
+        Untouched::Asked | Untouched::OthersToken | Untouched::Plain => None,
+        Untouched::Foreign { .. } => Some(format!(
             "field `{key}` contains an envelope that is not for this cluster; it was left as it is"
         )),
-        Leave::Stored => Some(format!(
+        Untouched::Stored => Some(format!(
             "field `{key}` stays sealed: what is stored is never opened. To have it opened, delete the Secret and apply its manifest again"
         )),
     }

@@ -87,7 +87,7 @@ impl fmt::Debug for Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use unseal_policy::decide::{Decision, Leave, Site};
+    use unseal_policy::decide::{Decision, Site, Untouched};
     use unseal_policy::format::{Context, Facts, Opener};
 
     struct Named(String);
@@ -101,7 +101,7 @@ mod tests {
         }
 
         fn decide<'o>(&'o self, _: &Site<'_>, _: &Context<'o>) -> Decision<Box<dyn Opener + 'o>> {
-            Decision::Leave(Leave::Plain)
+            Decision::Leave(Untouched::Plain)
         }
     }
 

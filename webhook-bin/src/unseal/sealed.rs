@@ -2,11 +2,13 @@
 
 use secret_walker::validate_key;
 
-use super::field::{Field, Origin, Part, State};
+use super::field::{FieldState, Origin, ReviewedField, SecretPart};
 use super::recent::Recent;
 use super::subject::Subject;
 use crate::audit::{FieldOutcome, FieldRecord};
-use unseal_policy::decide::{Admission, Change, Code, Decision, Leave, Refusal, Site, Use};
+use unseal_policy::decide::{
+    Admission, Change, Code, Decision, OpeningContext, Refusal, Site, Untouched,
+};
 use unseal_policy::format::{Context, Facts, Opener, SealedFormat, SealedValue};
 use unseal_policy::signatures::Signed;
 
@@ -15,7 +17,7 @@ pub(super) const MOST_ENVELOPES: usize = 1024;
 
 /// A value that is sealed, that cannot be read at all, or that would replace a plain value in use and has the parts of a
 /// sealed one.
-pub(super) struct Sealed<'c> {
+pub(super) struct SealedField<'c> {
     origin: &'c Origin<'c>,
     /// What was read just now, unless the text was [opened recently](Origin::recent).
     read: Option<Box<dyn SealedValue + 'c>>,
@@ -23,7 +25,7 @@ pub(super) struct Sealed<'c> {
     hidden: bool,
 }
 
-impl<'c> Sealed<'c> {
+impl<'c> SealedField<'c> {
     pub(super) fn recognize(
         origin: &'c Origin<'c>,
         formats: &[Box<dyn SealedFormat>],
@@ -36,25 +38,26 @@ impl<'c> Sealed<'c> {
             });
         }
         // Of a value that is no base64, there are no bytes.
-        let bytes = (origin.part != Part::Data || origin.decoded.is_some()).then(|| origin.bytes());
+        let bytes =
+            (origin.part != SecretPart::Data || origin.decoded.is_some()).then(|| origin.bytes());
         // The first format that it is sealed in wins.
         let read =
             bytes.and_then(|bytes| formats.iter().find_map(|format| format.recognize(bytes)));
         let replacing = bytes.filter(|_| {
-            origin.part == Part::Data && origin.change == Change::Replaced && read.is_none()
+            origin.part == SecretPart::Data && origin.change == Change::Replaced && read.is_none()
         });
         let hidden =
             replacing.is_some_and(|bytes| formats.iter().any(|format| format.hides(bytes)));
         let is_sealed = read.is_some()
             || match (origin.part, bytes) {
-                (Part::Data, Some(_)) => {
+                (SecretPart::Data, Some(_)) => {
                     hidden
                         || replacing.is_some_and(|bytes| {
                             formats.iter().any(|format| format.resembles(bytes))
                         })
                 }
-                (Part::Data, None) | (Part::Annotation, _) => true,
-                (Part::StringData, _) => false,
+                (SecretPart::Data, None) | (SecretPart::Annotation, _) => true,
+                (SecretPart::StringData, _) => false,
             };
         is_sealed.then_some(Self {
             origin,
@@ -73,7 +76,7 @@ impl<'c> Sealed<'c> {
     /// Keeps what was read for the next time that the same text comes by.
     pub(super) fn remember(&self, recent: &Recent) {
         // One text may be an envelope in an annotation and something else under base64.
-        if self.origin.part == Part::Data
+        if self.origin.part == SecretPart::Data
             && let Some(value) = &self.read
         {
             recent.keep(self.origin.text, || value.keep());
@@ -84,15 +87,15 @@ impl<'c> Sealed<'c> {
     /// request brings, up to this one.
     pub(super) fn decide(
         &'c self,
-        state: State<'c>,
+        state: FieldState<'c>,
         introduced: &mut usize,
         subject: &Subject<'_>,
         context: &Context<'c>,
-    ) -> Field<'c> {
+    ) -> ReviewedField<'c> {
         let origin = self.origin;
         *introduced += usize::from(origin.is_introduced(&state));
         let facts = self.value().map_or_else(Facts::default, SealedValue::facts);
-        let mut field = Field {
+        let mut field = ReviewedField {
             origin,
             record: FieldRecord {
                 kid: facts.kid,
@@ -101,27 +104,27 @@ impl<'c> Sealed<'c> {
                 ..FieldRecord::new(origin.key, FieldOutcome::Skipped)
             },
             state,
-            reservation: None,
+            objection: None,
             signature_fault: None,
         };
-        if !matches!(field.state, State::Found) {
+        if !matches!(field.state, FieldState::Found) {
             return field;
         }
         match self.decision(*introduced, subject, context) {
-            Decision::Leave(leave) => field.state = State::Left(leave),
+            Decision::Leave(leave) => field.state = FieldState::Left(leave),
             Decision::Refuse(refusal) => field.refuse(refusal.into()),
             Decision::Unwrap {
                 opening,
-                reservation,
+                objection,
                 signed,
             } => {
-                field.reservation = reservation;
+                field.objection = objection;
                 field.signature_fault = signed.fault();
                 if let Signed::By(signer) = signed {
                     field.record.signer = Some(signer);
                 }
                 field.record.key = Some(opening.key().to_owned());
-                field.state = State::ToOpen(opening);
+                field.state = FieldState::ToOpen(opening);
             }
         }
         field
@@ -139,7 +142,7 @@ impl<'c> Sealed<'c> {
             name: subject.name,
             key: origin.key,
             signature: origin.signature,
-            caller: Use::Admission(Admission {
+            caller: OpeningContext::Admission(Admission {
                 change: origin.change,
                 leave: origin.leave,
                 openable: origin.openable,
@@ -150,13 +153,13 @@ impl<'c> Sealed<'c> {
         if origin.change == Change::Unchanged {
             return match self.value() {
                 Some(value) => value.decide(&site, context),
-                None => Decision::Leave(Leave::Stored),
+                None => Decision::Leave(Untouched::Stored),
             };
         }
         if introduced > MOST_ENVELOPES {
             return Decision::Refuse(too_many());
         }
-        if origin.part == Part::StringData {
+        if origin.part == SecretPart::StringData {
             return Decision::Refuse(in_string_data());
         }
         if let Some(fault) = &origin.fault {
@@ -164,16 +167,16 @@ impl<'c> Sealed<'c> {
         }
         let Some(value) = self.value() else {
             return match origin.part {
-                Part::Annotation => Decision::Refuse(Refusal::not_an_envelope()),
+                SecretPart::Annotation => Decision::Refuse(Refusal::not_an_envelope()),
                 // It is hidden, or has the parts of an envelope and does not begin as one.
-                _ if origin.leave => Decision::Leave(Leave::Asked),
+                _ if origin.leave => Decision::Leave(Untouched::Asked),
                 _ if self.hidden => Decision::Refuse(Refusal::hidden_over_live()),
                 _ => Decision::Refuse(Refusal::damaged_over_live()),
             };
         };
         match value.decide(&site, context) {
             // Its name says that it is ours.
-            Decision::Leave(Leave::Foreign { .. } | Leave::OthersToken)
+            Decision::Leave(Untouched::Foreign { .. } | Untouched::OthersToken)
             | Decision::Refuse(Refusal {
                 code: Code::Foreign,
                 ..

@@ -3,12 +3,12 @@
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::field::{Field, Origin, State};
+use super::field::{FieldState, Origin, ReviewedField};
 use super::find::find;
-use super::gate::Gate;
 use super::outcome::{Unsealed, finish};
 use super::recent::Recent;
-use super::sealed::Sealed;
+use super::right::UnsealRight;
+use super::sealed::SealedField;
 use super::storable::check_opened;
 use super::subject::Subject;
 use crate::audit::FieldRecord;
@@ -24,30 +24,30 @@ pub(crate) async fn unseal(
     deadline: Instant,
 ) -> Unsealed {
     let left = Left::of(subject.secret);
-    let (origins, states): (Vec<Origin<'_>>, Vec<State<'_>>) =
+    let (origins, states): (Vec<Origin<'_>>, Vec<FieldState<'_>>) =
         find(subject, &left, formats, recent).into_iter().unzip();
-    let (sealed, states): (Vec<Sealed<'_>>, Vec<State<'_>>) = origins
+    let (sealed, states): (Vec<SealedField<'_>>, Vec<FieldState<'_>>) = origins
         .iter()
         .zip(states)
-        .filter_map(|(origin, state)| Some((Sealed::recognize(origin, formats)?, state)))
+        .filter_map(|(origin, state)| Some((SealedField::recognize(origin, formats)?, state)))
         .unzip();
     let mut introduced = 0;
-    let mut fields: Vec<Field<'_>> = sealed
+    let mut fields: Vec<ReviewedField<'_>> = sealed
         .iter()
         .zip(states)
         .map(|(sealed, state)| sealed.decide(state, &mut introduced, subject, context))
         .collect();
-    if fields.iter().any(Field::may_be_new) {
+    if fields.iter().any(ReviewedField::may_be_new) {
         context.registry.note_unknown_kid(subject.namespace);
     }
-    if let Some(gate) = subject.gate {
-        admit(&mut fields, gate, deadline).await;
+    if let Some(right) = subject.right {
+        admit(&mut fields, right, deadline).await;
     }
     let mut others = Vec::new();
-    if !fields.iter().any(Field::is_refused) {
+    if !fields.iter().any(ReviewedField::is_refused) {
         open_all(&mut fields, subject.uid, deadline).await;
     }
-    if !fields.iter().any(Field::is_refused) {
+    if !fields.iter().any(ReviewedField::is_refused) {
         others = check_opened(&mut fields, subject, formats);
     }
     for (field, sealed) in fields.iter().zip(&sealed) {
@@ -63,35 +63,35 @@ pub(crate) async fn unseal(
 }
 
 /// Refuses what the user who submits it may not have opened.
-async fn admit(fields: &mut [Field<'_>], gate: &dyn Gate, deadline: Instant) {
-    let to_open = |field: &Field<'_>| matches!(field.state, State::ToOpen(_));
-    if fields.iter().any(Field::is_refused) || !fields.iter().any(to_open) {
+async fn admit(fields: &mut [ReviewedField<'_>], right: &dyn UnsealRight, deadline: Instant) {
+    let to_open = |field: &ReviewedField<'_>| matches!(field.state, FieldState::ToOpen(_));
+    if fields.iter().any(ReviewedField::is_refused) || !fields.iter().any(to_open) {
         return;
     }
-    if let Err(refused) = gate.may_unseal(deadline).await {
+    if let Err(refused) = right.may_unseal(deadline).await {
         for field in fields.iter_mut().filter(|field| to_open(field)) {
-            field.refuse(refused.again());
+            field.refuse(refused.for_other_field());
         }
     }
 }
 
 /// Opens all at once under one deadline; equal wrapped keys become one call of the key service.
-async fn open_all(fields: &mut [Field<'_>], uid: &str, deadline: Instant) {
+async fn open_all(fields: &mut [ReviewedField<'_>], uid: &str, deadline: Instant) {
     let openings = fields.iter().filter_map(|field| match &field.state {
-        State::ToOpen(opening) => Some(opening.open(deadline.into_std())),
+        FieldState::ToOpen(opening) => Some(opening.open(deadline.into_std())),
         _ => None,
     });
     let results = join_all(openings).await;
     let waiting = fields
         .iter_mut()
-        .filter(|field| matches!(field.state, State::ToOpen(_)));
+        .filter(|field| matches!(field.state, FieldState::ToOpen(_)));
     for (field, result) in waiting.zip(results) {
         match result {
             Ok(OpenedBy { opened, key, kid }) => {
                 field.record.source = Some(opened.source);
                 field.record.key = Some(key);
                 field.record.kid = kid;
-                field.state = State::Opened(opened.plaintext);
+                field.state = FieldState::Opened(opened.plaintext);
             }
             Err(refusal) => {
                 if let Some(key) = &refusal.key {

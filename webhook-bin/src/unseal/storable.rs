@@ -3,10 +3,10 @@
 
 use secret_walker::AdmittedSecret;
 
-use super::field::Field;
+use super::field::ReviewedField;
 use super::outcome::FieldRefusal;
 use super::subject::{Subject, is_sealed};
-use unseal_policy::decide::{Code, Refusal, Reservation};
+use unseal_policy::decide::{Code, Objection, Refusal};
 use unseal_policy::format::SealedFormat;
 use unseal_policy::secret_type;
 
@@ -16,7 +16,7 @@ const LARGEST_SECRET: usize = 1024 * 1024;
 /// What the API server would refuse after us, refused by us first. Returns what is wrong with fields that were
 /// not sealed.
 pub(super) fn check_opened(
-    fields: &mut [Field<'_>],
+    fields: &mut [ReviewedField<'_>],
     subject: &Subject<'_>,
     formats: &[Box<dyn SealedFormat>],
 ) -> Vec<FieldRefusal> {
@@ -49,14 +49,14 @@ pub(super) fn check_opened(
 }
 
 /// Why the value may only be the one that is stored, if so it is.
-fn unless_stored(field: &Field<'_>, immutable: bool) -> Option<Refusal> {
-    match &field.reservation {
-        Some(Reservation::UnlessStored(refusal)) => Some(refusal.clone()),
-        Some(Reservation::Warned(_)) | None => immutable.then(changes_immutable),
+fn unless_stored(field: &ReviewedField<'_>, immutable: bool) -> Option<Refusal> {
+    match &field.objection {
+        Some(Objection::UnlessStored(refusal)) => Some(refusal.clone()),
+        Some(Objection::Warned(_)) | None => immutable.then(changes_immutable),
     }
 }
 
-fn check_type(fields: &mut [Field<'_>], secret: &AdmittedSecret<'_>) -> Vec<FieldRefusal> {
+fn check_type(fields: &mut [ReviewedField<'_>], secret: &AdmittedSecret<'_>) -> Vec<FieldRefusal> {
     let named = |key: &str| {
         fields
             .iter()
@@ -65,8 +65,8 @@ fn check_type(fields: &mut [Field<'_>], secret: &AdmittedSecret<'_>) -> Vec<Fiel
     };
     let faults = secret_type::check_without(
         secret,
-        |key| named(key).into_iter().find_map(Field::written),
-        |key| named(key).into_iter().any(Field::is_removed),
+        |key| named(key).into_iter().find_map(ReviewedField::written),
+        |key| named(key).into_iter().any(ReviewedField::is_removed),
     );
     let mut others = Vec::new();
     for fault in faults {
@@ -93,7 +93,7 @@ fn check_type(fields: &mut [Field<'_>], secret: &AdmittedSecret<'_>) -> Vec<Fiel
     others
 }
 
-fn check_size(fields: &mut [Field<'_>], secret: &AdmittedSecret<'_>) {
+fn check_size(fields: &mut [ReviewedField<'_>], secret: &AdmittedSecret<'_>) {
     let text: usize = secret
         .data()
         .map(|entry| entry.value.map_or(0, str::len))
@@ -101,7 +101,7 @@ fn check_size(fields: &mut [Field<'_>], secret: &AdmittedSecret<'_>) {
     let added: usize = fields
         .iter()
         .filter(|field| field.origin.is_annotation())
-        .filter_map(Field::written)
+        .filter_map(ReviewedField::written)
         .map(<[u8]>::len)
         .sum();
     // An envelope in `data` is longer than what is in it, so this bounds the sum from above.

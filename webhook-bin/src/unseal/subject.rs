@@ -4,7 +4,7 @@ use jwe_envelope::ObjectName;
 use secret_walker::{AdmittedSecret, Entry};
 use zeroize::Zeroizing;
 
-use super::gate::Gate;
+use super::right::UnsealRight;
 use unseal_policy::decide::SubmitterCheck;
 use unseal_policy::format::SealedFormat;
 
@@ -21,7 +21,7 @@ pub(crate) struct Subject<'r> {
     /// Its name, or the beginning of the one that it will get.
     pub(crate) name: ObjectName<'r>,
     /// Whether the user who submits it may have values opened, where that is asked.
-    pub(crate) gate: Option<&'r dyn Gate>,
+    pub(crate) right: Option<&'r dyn UnsealRight>,
     /// Whether the user who submits it may submit values of a key, where that is asked.
     pub(crate) submitter: Option<&'r dyn SubmitterCheck>,
 }
@@ -31,12 +31,12 @@ impl Subject<'_> {
     pub(super) fn is_stored(&self, key: &str, value: &[u8]) -> bool {
         self.stored
             .and_then(|stored| stored.get(key))
-            .is_some_and(|entry| holds(&entry, value))
+            .is_some_and(|entry| equals_stored(&entry, value))
     }
 }
 
 /// Whether an entry has exactly this value.
-pub(super) fn holds(entry: &Entry<'_>, value: &[u8]) -> bool {
+pub(super) fn equals_stored(entry: &Entry<'_>, value: &[u8]) -> bool {
     entry.decoded_len() == value.len()
         && entry
             .decode()

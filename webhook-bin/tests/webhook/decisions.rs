@@ -10,17 +10,18 @@ use serde_json::{Value, json};
 use test_support::reviews::*;
 use tokio::time::Instant;
 use unseal_policy::decide::{
-    Admission, Change, Code, Decision, Foreign, Leave, Policy, Site, Use, decide,
+    Admission, Change, Code, Decision, Foreign, OpeningContext, Policy, Site, Untouched, decide,
 };
 use unseal_policy::open::{OpenRefusal, OpenedBy, attempts};
 
-const ADMISSION: Use<'static> = Use::Admission(Admission::new(Change::Created));
+const ADMISSION: OpeningContext<'static> =
+    OpeningContext::Admission(Admission::new(Change::Created));
 
-fn run_time(service_account: &str) -> Use<'_> {
-    Use::RunTime { service_account }
+fn run_time(service_account: &str) -> OpeningContext<'_> {
+    OpeningContext::RunTime { service_account }
 }
 
-fn site(caller: Use<'_>) -> Site<'_> {
+fn site(caller: OpeningContext<'_>) -> Site<'_> {
     Site {
         namespace: "payments",
         name: ObjectName::Named("db"),
@@ -57,7 +58,7 @@ async fn open_value(
 async fn open_at(
     bench: &Bench,
     value: &[u8],
-    caller: Use<'_>,
+    caller: OpeningContext<'_>,
     now: u64,
 ) -> Result<Vec<u8>, OpenRefusal> {
     let reviewer = &bench.reviewer;
@@ -74,7 +75,7 @@ async fn open_at(
     opened.map(|plaintext| plaintext.expose().to_vec())
 }
 
-async fn open(bench: &Bench, value: &str, caller: Use<'_>) -> Result<Vec<u8>, Code> {
+async fn open(bench: &Bench, value: &str, caller: OpeningContext<'_>) -> Result<Vec<u8>, Code> {
     open_at(bench, value.as_bytes(), caller, NOW)
         .await
         .map_err(|refusal| refusal.code())
@@ -286,15 +287,15 @@ fn each_value_gets_its_answer_in_every_transition() {
         };
         let recognized = recognize(value.as_bytes());
         let registry = reviewer.registry.current();
-        let site = site(Use::Admission(admission));
+        let site = site(OpeningContext::Admission(admission));
         match decide(&recognized, &site, &policy, &registry, NOW) {
-            Decision::Leave(Leave::Plain) => "plain".to_owned(),
-            Decision::Leave(Leave::Asked) => "asked".to_owned(),
-            Decision::Leave(Leave::Foreign { kid }) => {
+            Decision::Leave(Untouched::Plain) => "plain".to_owned(),
+            Decision::Leave(Untouched::Asked) => "asked".to_owned(),
+            Decision::Leave(Untouched::Foreign { kid }) => {
                 format!("left {}", kid.unwrap_or_default())
             }
-            Decision::Leave(Leave::OthersToken) => "others".to_owned(),
-            Decision::Leave(Leave::Stored) => "stored".to_owned(),
+            Decision::Leave(Untouched::OthersToken) => "others".to_owned(),
+            Decision::Leave(Untouched::Stored) => "stored".to_owned(),
             Decision::Refuse(refusal) => refusal.code.to_string(),
             Decision::Unwrap { opening, .. } => opening.first.entry().name().to_owned(),
         }

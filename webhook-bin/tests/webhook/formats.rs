@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use test_support::reviews::*;
-use unseal_policy::decide::{Admission, Code, Decision, Leave, Refusal, Site, Use};
+use unseal_policy::decide::{Admission, Code, Decision, OpeningContext, Refusal, Site, Untouched};
 use unseal_policy::format::{
     BoxFuture, Context, Facts, KeySource, OpenRefusal, Opened, OpenedBy, Opener, Plaintext,
     SealedFormat, SealedValue,
@@ -46,8 +46,8 @@ impl SealedValue for Mirrored<'_> {
     }
 
     fn decide<'o>(&'o self, site: &Site<'_>, _: &Context<'o>) -> Decision<Box<dyn Opener + 'o>> {
-        if let Use::Admission(Admission { leave: true, .. }) = site.caller {
-            return Decision::Leave(Leave::Asked);
+        if let OpeningContext::Admission(Admission { leave: true, .. }) = site.caller {
+            return Decision::Leave(Untouched::Asked);
         }
         if self.namespace != site.namespace {
             return Decision::Refuse(Refusal {
@@ -60,7 +60,7 @@ impl SealedValue for Mirrored<'_> {
         }
         Decision::Unwrap {
             opening: Box::new(Mirrored { ..*self }),
-            reservation: None,
+            objection: None,
             signed: Signed::default(),
         }
     }

@@ -240,7 +240,7 @@ fn judge(
     let name = signing::annotation_of(key);
     let signature = secret
         .annotation(&name)
-        .map(|text| store.signatures().hold(envelope, text.text));
+        .map(|text| store.signatures().verify(envelope, text.text));
     let json = signature.as_ref().map(vouched_json);
     match (misplaced(secret, key, envelope), signature) {
         (Some(problem), _) => (State::Misplaced, problem, json),

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use jwe_envelope::Plaintext;
 use serde::Serialize;
 use tokio::time::Instant;
-use unseal_policy::decide::{Admission, Change, Code, Policy, Site, Use};
+use unseal_policy::decide::{Admission, Change, Code, OpeningContext, Policy, Site};
 use unseal_policy::open::OpenRefusal;
 use zeroize::Zeroizing;
 
@@ -141,8 +141,8 @@ fn attempt(args: &OpenArgs, io: &mut Io<'_>) -> Result<(Plaintext, u64), Refused
         key: place.field,
         signature: None,
         caller: match &args.sa {
-            Some(service_account) => Use::RunTime { service_account },
-            None => Use::Admission(Admission::new(Change::Created)),
+            Some(service_account) => OpeningContext::RunTime { service_account },
+            None => OpeningContext::Admission(Admission::new(Change::Created)),
         },
     };
     let policy = Policy {

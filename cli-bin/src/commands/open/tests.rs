@@ -52,7 +52,7 @@ fn refusal(category: Category) -> Refused {
         name: ObjectName::Named("db"),
         key: "password",
         signature: None,
-        caller: Use::Admission(Admission::new(Change::Created)),
+        caller: OpeningContext::Admission(Admission::new(Change::Created)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -9,7 +9,7 @@ use jwe_envelope::{
 use secret_walker::{Edits, ManifestSecret, Section};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
-use unseal_policy::decide::{Admission, Change, Code, Policy, Site, Use};
+use unseal_policy::decide::{Admission, Change, Code, OpeningContext, Policy, Site};
 use unseal_policy::signatures::{Signatures, Signed};
 
 use crate::failure::Failure;
@@ -215,8 +215,8 @@ impl Bench<'_> {
             key: found.key,
             signature: None,
             caller: match binding.service_account() {
-                Some(service_account) => Use::RunTime { service_account },
-                None => Use::Admission(Admission::new(Change::Created)),
+                Some(service_account) => OpeningContext::RunTime { service_account },
+                None => OpeningContext::Admission(Admission::new(Change::Created)),
             },
         };
         let policy = Policy {
@@ -263,7 +263,7 @@ impl Bench<'_> {
         if signer.has_signed(envelope, old.text) {
             return Ok(Some(signer));
         }
-        let why = match self.signers.hold(envelope, old.text) {
+        let why = match self.signers.verify(envelope, old.text) {
             Signed::By(_) => return Ok(Some(signer)),
             Signed::Unknown(kid) => format!(
                 "it is signed with the key {}, which is none that you compared",

@@ -2,7 +2,7 @@
 
 pub mod rules;
 
-use unseal_policy::config::reader::Field;
+use unseal_policy::config::reader::Setting;
 use unseal_policy::config::{Problems, quoted};
 use unseal_policy::width::Width;
 
@@ -35,7 +35,7 @@ pub struct Allowed {
 }
 
 /// Reads the member.
-pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Option<Settings> {
+pub(super) fn read(field: &Setting<'_>, problems: &mut Problems) -> Option<Settings> {
     let members = field.members(problems, &["widest", "allow"])?;
     let widest = members
         .optional("widest")
@@ -51,7 +51,7 @@ pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Option<Setting
     Some(Settings { widest, allowed })
 }
 
-fn allowed(field: &Field<'_>, problems: &mut Problems) -> Option<Allowed> {
+fn allowed(field: &Setting<'_>, problems: &mut Problems) -> Option<Allowed> {
     let members = field.members(problems, &["rule", "paths", "reason"])?;
     let rule = members
         .required(problems, "rule", LIST_RULES)

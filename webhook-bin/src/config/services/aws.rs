@@ -4,13 +4,13 @@ use kms_backends::aws::{AwsIdentity, StaticCredentials};
 
 use super::Services;
 use crate::config::loader::ServingLoader;
-use unseal_policy::config::reader::Field;
+use unseal_policy::config::reader::Setting;
 
 const KNOWN: &[&str] = &["endpoint", "caFile", "auth", "timeout", "callsPerSecond"];
 const WAYS: &str = "say who we are: `platform` (what EKS injects), `webIdentity` or `environment`";
 
 impl ServingLoader<'_> {
-    pub(super) fn aws(&mut self, field: &Field<'_>, services: &mut Services) {
+    pub(super) fn aws(&mut self, field: &Setting<'_>, services: &mut Services) {
         let Some(members) = field.members(self.rules.problems, KNOWN) else {
             return;
         };
@@ -37,7 +37,7 @@ impl ServingLoader<'_> {
         services.options.aws.identity = identity;
     }
 
-    fn aws_identity(&mut self, field: &Field<'_>) -> Option<AwsIdentity> {
+    fn aws_identity(&mut self, field: &Setting<'_>) -> Option<AwsIdentity> {
         let ways = field.members(
             self.rules.problems,
             &["platform", "webIdentity", "environment"],

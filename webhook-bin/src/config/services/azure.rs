@@ -6,7 +6,7 @@ use super::Services;
 use super::common::is_https;
 use crate::config::loader::ServingLoader;
 use unseal_policy::config::quoted;
-use unseal_policy::config::reader::Field;
+use unseal_policy::config::reader::Setting;
 
 const KNOWN: &[&str] = &[
     "address",
@@ -19,7 +19,7 @@ const KNOWN: &[&str] = &[
 const WAYS: &str = "say who we are: `platform` (the pod's workload identity), `managedIdentity` (the machine's) or `environment`";
 
 impl ServingLoader<'_> {
-    pub(super) fn azure(&mut self, field: &Field<'_>, services: &mut Services) {
+    pub(super) fn azure(&mut self, field: &Setting<'_>, services: &mut Services) {
         let Some(members) = field.members(self.rules.problems, KNOWN) else {
             return;
         };
@@ -57,7 +57,7 @@ impl ServingLoader<'_> {
             .extend(warnings.iter().map(|warning| format!("azure: {warning}")));
     }
 
-    fn azure_identity(&mut self, field: &Field<'_>) -> Option<AzureIdentity> {
+    fn azure_identity(&mut self, field: &Setting<'_>) -> Option<AzureIdentity> {
         let ways = field.members(
             self.rules.problems,
             &["platform", "managedIdentity", "environment"],

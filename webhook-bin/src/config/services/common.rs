@@ -17,7 +17,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use crate::config::loader::ServingLoader;
-use unseal_policy::config::reader::{Field, Members};
+use unseal_policy::config::reader::{Setting, SettingMembers};
 use unseal_policy::config::{bytes_of, quoted};
 
 /// The system's own bundle has a quarter of this.
@@ -25,7 +25,7 @@ const MOST_AUTHORITIES: usize = 1 << 20;
 
 impl ServingLoader<'_> {
     /// `timeout` of one attempt and `callsPerSecond` over all keys.
-    pub(super) fn call_limits(&mut self, members: &Members<'_>, limits: &mut CallLimits) {
+    pub(super) fn call_limits(&mut self, members: &SettingMembers<'_>, limits: &mut CallLimits) {
         if let Some(field) = members.optional("timeout") {
             let range = Duration::from_millis(100)..=Duration::from_secs(20);
             if let Some(timeout) = field.duration(self.rules.problems, range) {
@@ -44,7 +44,7 @@ impl ServingLoader<'_> {
     /// Where a service is: `https://` and a host; plain `http://` to this machine only. `example` is what to write.
     ///
     /// The clients check it again when they are made; here the fault has its line, whether or not a key needs the service.
-    pub(super) fn endpoint(&mut self, field: Option<Field<'_>>, example: &str) -> Option<String> {
+    pub(super) fn endpoint(&mut self, field: Option<Setting<'_>>, example: &str) -> Option<String> {
         let field = field?;
         let text = field.text(self.rules.problems)?;
         let fault = match endpoint_fault(text) {
@@ -59,7 +59,7 @@ impl ServingLoader<'_> {
     }
 
     /// A file of authorities, looked into here and now.
-    pub(super) fn authorities(&mut self, field: Option<Field<'_>>) -> Option<PathBuf> {
+    pub(super) fn authorities(&mut self, field: Option<Setting<'_>>) -> Option<PathBuf> {
         let field = field?;
         let path = self.rules.path(&field)?;
         let fault = match bytes_of(&read_file_bounded, &path, MOST_AUTHORITIES) {
@@ -80,7 +80,7 @@ impl ServingLoader<'_> {
     /// A text that is `legal`, or else what it `must` be.
     pub(super) fn word_like(
         &mut self,
-        field: Option<Field<'_>>,
+        field: Option<Setting<'_>>,
         legal: impl Fn(&str) -> bool,
         must: &str,
     ) -> Option<String> {
@@ -97,7 +97,7 @@ impl ServingLoader<'_> {
     }
 
     /// A text, where it stands.
-    pub(super) fn optional_text(&mut self, field: Option<Field<'_>>) -> Option<String> {
+    pub(super) fn optional_text(&mut self, field: Option<Setting<'_>>) -> Option<String> {
         field.and_then(|field| field.text(self.rules.problems).map(str::to_owned))
     }
 }

@@ -2,12 +2,12 @@
 
 use super::Services;
 use crate::config::loader::ServingLoader;
-use unseal_policy::config::reader::Field;
+use unseal_policy::config::reader::Setting;
 
 const KNOWN: &[&str] = &["endpoint", "timeout", "callsPerSecond"];
 
 impl ServingLoader<'_> {
-    pub(super) fn gcp(&mut self, field: &Field<'_>, services: &mut Services) {
+    pub(super) fn gcp(&mut self, field: &Setting<'_>, services: &mut Services) {
         let Some(members) = field.members(self.rules.problems, KNOWN) else {
             return;
         };

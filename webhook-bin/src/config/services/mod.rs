@@ -20,7 +20,7 @@ use std::time::Duration;
 use kms_backends::KeyServices;
 
 use super::loader::{ServingLoader, how_to_get};
-use unseal_policy::config::reader::Members;
+use unseal_policy::config::reader::SettingMembers;
 
 /// What `keyServices` says.
 pub(super) struct Services {
@@ -52,7 +52,7 @@ const MEMBERS: &[&str] = &[
 ];
 
 impl ServingLoader<'_> {
-    pub(super) fn services(&mut self, members: &Members<'_>) -> Services {
+    pub(super) fn services(&mut self, members: &SettingMembers<'_>) -> Services {
         let mut services = Services {
             options: KeyServices::default(),
             refresh: Duration::from_mins(5),

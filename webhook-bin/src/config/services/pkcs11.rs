@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use super::Services;
 use crate::config::loader::ServingLoader;
 use unseal_policy::config::quoted;
-use unseal_policy::config::reader::Field;
+use unseal_policy::config::reader::Setting;
 
 const KNOWN: &[&str] = &["modules", "sessions", "timeout", "callsPerSecond"];
 
 impl ServingLoader<'_> {
-    pub(super) fn pkcs11(&mut self, field: &Field<'_>, services: &mut Services) {
+    pub(super) fn pkcs11(&mut self, field: &Setting<'_>, services: &mut Services) {
         let Some(members) = field.members(self.rules.problems, KNOWN) else {
             return;
         };
@@ -28,7 +28,7 @@ impl ServingLoader<'_> {
         self.call_limits(&members, &mut options.limits);
     }
     /// Code that runs in this process: named exactly, wherever the configuration lies.
-    fn module(&mut self, field: &Field<'_>) -> Option<PathBuf> {
+    fn module(&mut self, field: &Setting<'_>) -> Option<PathBuf> {
         let path = PathBuf::from(field.text(self.rules.problems)?);
         if path.is_absolute() {
             return Some(path);

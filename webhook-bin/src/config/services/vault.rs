@@ -4,7 +4,7 @@ use kms_backends::vault::VaultAuth;
 
 use super::Services;
 use crate::config::loader::ServingLoader;
-use unseal_policy::config::reader::{Field, Members};
+use unseal_policy::config::reader::{Setting, SettingMembers};
 
 const KNOWN: &[&str] = &[
     "address",
@@ -17,7 +17,7 @@ const KNOWN: &[&str] = &[
 const WAYS: &str = "say how to log in: `kubernetes`, `jwt` or `tokenFile`";
 
 impl ServingLoader<'_> {
-    pub(super) fn vault(&mut self, field: &Field<'_>, services: &mut Services) {
+    pub(super) fn vault(&mut self, field: &Setting<'_>, services: &mut Services) {
         let Some(members) = field.members(self.rules.problems, KNOWN) else {
             return;
         };
@@ -48,7 +48,7 @@ impl ServingLoader<'_> {
         }
     }
 
-    fn vault_auth(&mut self, field: &Field<'_>) -> Option<VaultAuth> {
+    fn vault_auth(&mut self, field: &Setting<'_>) -> Option<VaultAuth> {
         let ways = field.members(self.rules.problems, &["kubernetes", "jwt", "tokenFile"])?;
         let found = (
             ways.optional("kubernetes"),
@@ -99,7 +99,7 @@ impl ServingLoader<'_> {
     }
 
     /// Part of a path, so it is held to the alphabet of mounts.
-    fn vault_mount(&mut self, members: &Members<'_>, default: &str) -> Option<String> {
+    fn vault_mount(&mut self, members: &SettingMembers<'_>, default: &str) -> Option<String> {
         let Some(field) = members.optional("mount") else {
             return Some(default.to_owned());
         };

@@ -88,7 +88,7 @@ impl Follower {
                 }
                 Err(error) => {
                     // Something was heard since the last failure: this is the first of a row.
-                    let heard = self.front_proxy.standing().heard;
+                    let heard = self.front_proxy.watch_health().heard;
                     if failed_at.replace(heard) != Some(heard) {
                         *rest = self.rest;
                     }

@@ -7,7 +7,7 @@
 
 mod config_map;
 mod follow;
-mod standing;
+mod watch_health;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,10 +17,10 @@ use http::HeaderMap;
 
 pub use config_map::{FrontProxyError, RequestHeader};
 pub use follow::{CONFIG_MAP, FetchError, Follower, fetch};
-pub use standing::{Standing, State};
+pub use watch_health::{WatchHealth, WatchState};
 
-use crate::telemetry::rejected::Rejected;
-use standing::Followed;
+use crate::telemetry::rejected::CallerRejected;
+use watch_health::Followed;
 
 /// As whom the API server calls itself.
 const API_SERVER: &str = "system:apiserver";
@@ -50,8 +50,8 @@ impl FrontProxy {
     }
 
     /// How well what is in force is known to be what the API server says.
-    pub fn standing(&self) -> Standing {
-        self.followed.standing()
+    pub fn watch_health(&self) -> WatchHealth {
+        self.followed.watch_health()
     }
 
     /// What the ConfigMap said last that could be used.
@@ -68,11 +68,15 @@ impl FrontProxy {
     ///
     /// # Errors
     /// When its certificate carries another name.
-    pub fn judge_name(&self, common_name: Option<&str>) -> Result<(), Rejected> {
+    pub fn judge_name(&self, common_name: Option<&str>) -> Result<(), CallerRejected> {
         let current = self.current();
         let allowed = current.allowed_names.is_empty()
             || common_name.is_some_and(|name| current.allowed_names.iter().any(|a| a == name));
-        if allowed { Ok(()) } else { Err(Rejected::Name) }
+        if allowed {
+            Ok(())
+        } else {
+            Err(CallerRejected::Name)
+        }
     }
 
     /// Whether a request may be served: `common_name` is that of a certificate which the front-proxy authority
@@ -80,22 +84,26 @@ impl FrontProxy {
     ///
     /// # Errors
     /// Why it may not.
-    pub fn judge(&self, common_name: Option<&str>, headers: &HeaderMap) -> Result<(), Rejected> {
+    pub fn judge(
+        &self,
+        common_name: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Result<(), CallerRejected> {
         self.judge_name(common_name)?;
         let current = self.current();
         if only(headers, &current.username_headers)? != Some(API_SERVER) {
-            return Err(Rejected::Identity);
+            return Err(CallerRejected::Identity);
         }
         let mut groups = values(headers, &current.group_headers);
         if !groups.any(|group| group == MASTERS.as_bytes()) {
-            return Err(Rejected::Identity);
+            return Err(CallerRejected::Identity);
         }
         let sent = only(headers, &current.uid_headers)?.is_some()
             | only(headers, &[UID.to_owned()])?.is_some();
         if sent {
             self.sends_uid.store(true, Ordering::Relaxed);
         } else if self.sends_uid.load(Ordering::Relaxed) {
-            return Err(Rejected::Identity);
+            return Err(CallerRejected::Identity);
         }
         Ok(())
     }
@@ -112,16 +120,19 @@ fn values<'h>(headers: &'h HeaderMap, names: &'h [String]) -> impl Iterator<Item
 
 /// The one value among all headers of these names; none where all are missing or empty. Two are a trick: anyone who
 /// reads the first believes something else than anyone who reads the last.
-fn only<'h>(headers: &'h HeaderMap, names: &'h [String]) -> Result<Option<&'h str>, Rejected> {
+fn only<'h>(
+    headers: &'h HeaderMap,
+    names: &'h [String],
+) -> Result<Option<&'h str>, CallerRejected> {
     let mut values = values(headers, names);
     let first = values.next();
     if values.next().is_some() {
-        return Err(Rejected::Headers);
+        return Err(CallerRejected::Headers);
     }
     match first.map(std::str::from_utf8) {
         None | Some(Ok("")) => Ok(None),
         Some(Ok(value)) => Ok(Some(value)),
-        Some(Err(_)) => Err(Rejected::Headers),
+        Some(Err(_)) => Err(CallerRejected::Headers),
     }
 }
 
@@ -162,48 +173,51 @@ mod tests {
         for (lines, expected) in [
             (&[USER, all, GROUP][..], Ok(())),
             (&[GROUP, USER], Ok(())),
-            (&[], Err(Rejected::Identity)),
-            (&[USER], Err(Rejected::Identity)),
-            (&[GROUP], Err(Rejected::Identity)),
+            (&[], Err(CallerRejected::Identity)),
+            (&[USER], Err(CallerRejected::Identity)),
+            (&[GROUP], Err(CallerRejected::Identity)),
             (
                 &[("x-remote-user", "admin"), GROUP],
-                Err(Rejected::Identity),
+                Err(CallerRejected::Identity),
             ),
             (&[("x-remote-user", "system:apiserver "), GROUP], Ok(())),
             (
                 &[("x-remote-user", "SYSTEM:APISERVER"), GROUP],
-                Err(Rejected::Identity),
+                Err(CallerRejected::Identity),
             ),
             (
                 &[("x-remote-user", "system:apiserver,admin"), GROUP],
-                Err(Rejected::Identity),
+                Err(CallerRejected::Identity),
             ),
             (
                 &[USER, ("x-remote-group", "a,system:masters")],
-                Err(Rejected::Identity),
+                Err(CallerRejected::Identity),
             ),
             (
                 &[USER, ("x-remote-groups", MASTERS)],
-                Err(Rejected::Identity),
+                Err(CallerRejected::Identity),
             ),
             (
                 &[("x_remote_user", API_SERVER), GROUP],
-                Err(Rejected::Identity),
+                Err(CallerRejected::Identity),
             ),
             // Said twice, in any order, in whichever of the names that are believed.
-            (&[USER, USER, GROUP], Err(Rejected::Headers)),
+            (&[USER, USER, GROUP], Err(CallerRejected::Headers)),
             (
                 &[("x-remote-user", "admin"), USER, GROUP],
-                Err(Rejected::Headers),
+                Err(CallerRejected::Headers),
             ),
             (
                 &[USER, ("x-other-user", "admin"), GROUP],
-                Err(Rejected::Headers),
+                Err(CallerRejected::Headers),
             ),
-            (&[USER, ("x-other-user", ""), GROUP], Err(Rejected::Headers)),
+            (
+                &[USER, ("x-other-user", ""), GROUP],
+                Err(CallerRejected::Headers),
+            ),
             (
                 &[USER, GROUP, (UID, "1"), (UID, "2")],
-                Err(Rejected::Headers),
+                Err(CallerRejected::Headers),
             ),
         ] {
             let found = front_proxy(&["front-proxy-client"]).judge(name, &headers(lines));
@@ -220,9 +234,9 @@ mod tests {
         let good = headers(&[USER, GROUP]);
         for (allowed, name, expected) in [
             (&["a", "b"][..], Some("b"), Ok(())),
-            (&["a"], Some("b"), Err(Rejected::Name)),
-            (&["a"], None, Err(Rejected::Name)),
-            (&["a"], Some("A"), Err(Rejected::Name)),
+            (&["a"], Some("b"), Err(CallerRejected::Name)),
+            (&["a"], None, Err(CallerRejected::Name)),
+            (&["a"], Some("A"), Err(CallerRejected::Name)),
             // No list: the authority signs no one else, or it would not have been accepted.
             (&[], Some("b"), Ok(())),
             (&[], None, Ok(())),
@@ -242,9 +256,15 @@ mod tests {
         assert!(front_proxy.judge(None, &stranger).is_err());
         assert_eq!(front_proxy.judge(None, &without), Ok(()));
         assert_eq!(front_proxy.judge(None, &with), Ok(()));
-        assert_eq!(front_proxy.judge(None, &without), Err(Rejected::Identity));
+        assert_eq!(
+            front_proxy.judge(None, &without),
+            Err(CallerRejected::Identity)
+        );
         let empty = headers(&[USER, GROUP, (UID, "")]);
-        assert_eq!(front_proxy.judge(None, &empty), Err(Rejected::Identity));
+        assert_eq!(
+            front_proxy.judge(None, &empty),
+            Err(CallerRejected::Identity)
+        );
         assert_eq!(front_proxy.judge(None, &with), Ok(()));
     }
 }

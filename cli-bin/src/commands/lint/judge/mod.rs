@@ -15,8 +15,8 @@ use jwe_envelope::{
 };
 use secret_walker::ManifestSecret;
 use unseal_policy::decide::{
-    Admission, Attempts, Change, Code, Decision, Leave, Policy, Reservation, Site, Use, decide,
-    system_time,
+    Admission, Attempts, Change, Code, Decision, Objection, OpeningContext, Policy, Site,
+    Untouched, decide, system_time,
 };
 use unseal_policy::filter::{EXEMPT_NAMESPACES, forwards};
 
@@ -137,7 +137,7 @@ impl<'j, 's> Judge<'j, 's> {
                 name: target.name(),
                 key: target.key,
                 signature: target.signature,
-                caller: Use::Admission(Admission {
+                caller: OpeningContext::Admission(Admission {
                     leave: true,
                     openable: is_openable_form(value),
                     ..Admission::new(Change::Created)
@@ -190,7 +190,7 @@ impl<'j, 's> Judge<'j, 's> {
             name: target.name(),
             key: target.key,
             signature: target.signature,
-            caller: Use::Admission(Admission {
+            caller: OpeningContext::Admission(Admission {
                 openable: target.openable,
                 ..Admission::new(Change::Created)
             }),
@@ -204,7 +204,7 @@ impl<'j, 's> Judge<'j, 's> {
         }
         let policy = self.policy(binding, &namespace);
         match decide(recognized, &site, &policy, &setup.registry, setup.now) {
-            Decision::Leave(Leave::Foreign { kid }) => {
+            Decision::Leave(Untouched::Foreign { kid }) => {
                 let kid = kid.map(|kid| format!(" (key {:?})", printable(&kid, 64)));
                 found.push((
                     RuleId::Foreign,
@@ -215,7 +215,9 @@ impl<'j, 's> Judge<'j, 's> {
                     None,
                 ));
             }
-            Decision::Leave(Leave::Asked | Leave::OthersToken | Leave::Plain | Leave::Stored) => {}
+            Decision::Leave(
+                Untouched::Asked | Untouched::OthersToken | Untouched::Plain | Untouched::Stored,
+            ) => {}
             Decision::Refuse(refusal) => {
                 let unknown = refusal.code == Code::UnknownKey;
                 found.push(verdict(refusal));
@@ -224,9 +226,9 @@ impl<'j, 's> Judge<'j, 's> {
                     found.extend(self.without_keys(binding, &site));
                 }
             }
-            Decision::Unwrap { reservation, .. } => {
-                if let Some(Reservation::UnlessStored(refusal) | Reservation::Warned(refusal)) =
-                    reservation
+            Decision::Unwrap { objection, .. } => {
+                if let Some(Objection::UnlessStored(refusal) | Objection::Warned(refusal)) =
+                    objection
                 {
                     found.push(verdict(refusal));
                 }

@@ -43,7 +43,7 @@ impl Judge<'_, '_> {
             .setup
             .policy
             .signatures
-            .hold(envelope, text.text);
+            .verify(envelope, text.text);
         let fault = printable(&signed.fault()?, 200);
         Some((RuleId::WrongSignature, fault, None))
     }

@@ -10,7 +10,7 @@ use super::{MEMBERS, SECTIONS, Services};
 use crate::config::loader::{Overrides, ServingLoader};
 use unseal_policy::config::Problems;
 use unseal_policy::config::document;
-use unseal_policy::config::reader::Field;
+use unseal_policy::config::reader::Setting;
 
 #[cfg(feature = "aws")]
 mod aws;
@@ -39,7 +39,7 @@ fn read_in(folder: &Path, text: &str) -> (Services, Vec<String>) {
     let file = folder.join("webhook.yaml");
     let mut problems = Problems::new(&file);
     let mut loader = ServingLoader::new(&file, Overrides::default(), &mut problems);
-    let members = Field::root(&root)
+    let members = Setting::root(&root)
         .members(loader.rules.problems, &["keyServices"])
         .expect("a mapping");
     let services = loader.services(&members);

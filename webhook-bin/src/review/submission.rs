@@ -6,8 +6,8 @@ use kms_backends::Category;
 use tokio::time::Instant;
 
 use super::request::Request;
-use crate::kube::access_review::{Access, MayUnseal};
-use crate::unseal::gate::Gate;
+use crate::kube::access_review::{MayUnseal, Permission};
+use crate::unseal::right::UnsealRight;
 use unseal_policy::decide::{Code, Refusal, SubmitterCheck};
 use unseal_policy::format::{BoxFuture, OpenRefusal};
 use unseal_policy::refusal::cut;
@@ -41,8 +41,8 @@ impl<'r> Submission<'r> {
         };
         let (user, namespace) = (&self.request.user, self.request.namespace.as_str());
         match access.may_unseal(user.question(namespace), deadline).await {
-            Access::Allowed => Ok(()),
-            Access::Denied => Err(Refusal::new(
+            Permission::Allowed => Ok(()),
+            Permission::Denied => Err(Refusal::new(
                 Code::NotPermitted,
                 format!(
                     "the value is sealed, and user {:?} may not have values opened in namespace {:?}",
@@ -52,7 +52,7 @@ impl<'r> Submission<'r> {
                 "ask the administrator for the verb `unseal` on `secrets` of API group `privyseal.dev`, or have a deployer apply it that has this right",
             )
             .into()),
-            Access::Unknown => {
+            Permission::Unknown => {
                 let mut refused = OpenRefusal::from(Refusal::new(
                     Code::Unavailable,
                     "the API server did not say in time whether the user may have values opened (verb `unseal`)",
@@ -82,7 +82,7 @@ impl SubmitterCheck for Submission<'_> {
     }
 }
 
-impl Gate for Submission<'_> {
+impl UnsealRight for Submission<'_> {
     fn may_unseal(&self, deadline: Instant) -> BoxFuture<'_, Result<(), OpenRefusal>> {
         Box::pin(self.ask(deadline))
     }

@@ -6,7 +6,7 @@ use unseal_policy::format::{BoxFuture, OpenRefusal};
 
 /// Answers for one review. Who may submit values of a key is asked before, without any I/O, by
 /// [`SubmitterCheck`](unseal_policy::decide::SubmitterCheck).
-pub(crate) trait Gate: Sync {
+pub(crate) trait UnsealRight: Sync {
     /// Whether this user may have anything opened in this namespace. Asked once, after everything else that needs
     /// no key.
     fn may_unseal(&self, deadline: Instant) -> BoxFuture<'_, Result<(), OpenRefusal>>;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 /// How well it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum WatchState {
     /// It is watched, and what was said last is in force.
     Current,
     /// The API server does not answer, or ended the watch with an error: a change would go unnoticed.
@@ -14,7 +14,7 @@ pub enum State {
     Unusable,
 }
 
-impl State {
+impl WatchState {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Current, Self::Lost, Self::Unusable];
 
@@ -30,62 +30,62 @@ impl State {
 
 /// What is known of the ConfigMap at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct WatchHealth {
     /// How well.
-    pub state: State,
+    pub state: WatchState,
     /// When the API server last said how it proves itself, or that nothing has changed.
     pub heard: SystemTime,
 }
 
 /// Where the follower leaves it for anyone who asks.
 #[derive(Debug)]
-pub(super) struct Followed(RwLock<Standing>);
+pub(super) struct Followed(RwLock<WatchHealth>);
 
 impl Followed {
     /// It has been read this moment.
     pub(super) fn begin() -> Self {
-        Self(RwLock::new(Standing {
-            state: State::Current,
+        Self(RwLock::new(WatchHealth {
+            state: WatchState::Current,
             heard: SystemTime::now(),
         }))
     }
 
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn watch_health(&self) -> WatchHealth {
         *self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The API server said something about the content.
     pub(super) fn heard(&self, usable: bool) {
-        self.set(|standing| {
-            standing.heard = SystemTime::now();
-            standing.state = if usable {
-                State::Current
+        self.set(|watch_health| {
+            watch_health.heard = SystemTime::now();
+            watch_health.state = if usable {
+                WatchState::Current
             } else {
-                State::Unusable
+                WatchState::Unusable
             };
         });
     }
 
     /// The API server said that all is as it was: nothing that was unusable has become better by that.
     pub(super) fn unchanged(&self) {
-        self.set(|standing| {
-            standing.heard = SystemTime::now();
-            if standing.state == State::Lost {
-                standing.state = State::Current;
+        self.set(|watch_health| {
+            watch_health.heard = SystemTime::now();
+            if watch_health.state == WatchState::Lost {
+                watch_health.state = WatchState::Current;
             }
         });
     }
 
     /// The watch is gone. What cannot be relied on stays the louder fault.
     pub(super) fn lost(&self) {
-        self.set(|standing| {
-            if standing.state == State::Current {
-                standing.state = State::Lost;
+        self.set(|watch_health| {
+            if watch_health.state == WatchState::Current {
+                watch_health.state = WatchState::Lost;
             }
         });
     }
 
-    fn set(&self, change: impl FnOnce(&mut Standing)) {
+    fn set(&self, change: impl FnOnce(&mut WatchHealth)) {
         change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -97,28 +97,28 @@ mod tests {
     #[test]
     fn only_good_content_ends_a_fault_of_the_content() {
         let followed = Followed::begin();
-        let state = || followed.standing().state;
-        assert_eq!(state(), State::Current);
+        let state = || followed.watch_health().state;
+        assert_eq!(state(), WatchState::Current);
         followed.lost();
-        assert_eq!(state(), State::Lost);
+        assert_eq!(state(), WatchState::Lost);
         followed.unchanged();
-        assert_eq!(state(), State::Current);
+        assert_eq!(state(), WatchState::Current);
         followed.heard(false);
         for again in [Followed::lost, Followed::unchanged] {
             again(&followed);
-            assert_eq!(state(), State::Unusable);
+            assert_eq!(state(), WatchState::Unusable);
         }
         followed.heard(true);
-        assert_eq!(state(), State::Current);
+        assert_eq!(state(), WatchState::Current);
     }
 
     #[test]
     fn silence_does_not_pass_for_news() {
         let followed = Followed::begin();
-        let begun = followed.standing().heard;
+        let begun = followed.watch_health().heard;
         followed.lost();
-        assert_eq!(followed.standing().heard, begun);
+        assert_eq!(followed.watch_health().heard, begun);
         followed.unchanged();
-        assert!(followed.standing().heard >= begun);
+        assert!(followed.watch_health().heard >= begun);
     }
 }
