@@ -10,7 +10,7 @@
 //! use jwe_envelope::{Binding, Curve, KeyKind, LocalKey, ObjectName, Place, Sealer, recognize};
 //! use kms_backends::local::LocalBackend;
 //! use kms_backends::{KeyEntry, NamespaceSet, Registry};
-//! use unseal_policy::decide::{Admission, Change, Code, Decision, Policy, Site, Use, decide};
+//! use unseal_policy::decide::{Admission, Change, Code, Decision, OpeningContext, Policy, Site, decide};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,14 +27,14 @@
 //!     name: ObjectName::Named("db"),
 //!     key: "password",
 //!     signature: None,
-//!     caller: Use::Admission(Admission::new(Change::Created)),
+//!     caller: OpeningContext::Admission(Admission::new(Change::Created)),
 //! };
 //! let (value, policy, now) = (recognize(sealed.as_bytes()), Policy::default(), 1_800_000_000);
 //! match decide(&value, &site, &policy, &registry, now) {
 //!     Decision::Leave(_) => {}                              // not for us: it stays as it is
 //!     Decision::Refuse(refusal) => return Err(refusal.into()), // deny the whole request
-//!     Decision::Unwrap { opening: attempts, reservation, .. } => {
-//!         assert!(reservation.is_none()); // otherwise a warning, or opened only to be compared
+//!     Decision::Unwrap { opening: attempts, objection, .. } => {
+//!         assert!(objection.is_none()); // otherwise a warning, or opened only to be compared
 //!         // One or two grants, the proof that `Registry::open` asks for.
 //!         let (first, second) = attempts.in_turn();
 //!         let deadline = tokio::time::Instant::now() + Duration::from_secs(5);

@@ -10,7 +10,7 @@ Examples:
   privy demo --show      prints the opened values instead of their lengths
 
 Needs no cloud, no cluster and no network beyond this machine. Keys and values are made only for the demo.")]
-pub struct Args {
+pub struct DemoArgs {
     /// Print the opened values; without this, only their lengths
     #[arg(long)]
     pub show: bool,

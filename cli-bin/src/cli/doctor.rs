@@ -2,7 +2,7 @@
 use std::path::PathBuf;
 
 use super::format::ReportFormat;
-use super::subject::Subject;
+use super::subject::RightHolder;
 
 /// `privy doctor`.
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ Examples:
 Asks through kubectl, with your own rights; changes nothing; sees no value of any Secret.
 
 Exit codes: 0 no problem; 1 a problem was found; 2 wrong usage, or the cluster cannot be reached; 4 no problem was found, but something could not be known (`unknown`). A check that needs a flag which was not given is `skipped` and changes no exit code.")]
-pub struct Args {
+pub struct DoctorArgs {
     /// The kubectl to ask through
     #[arg(long, value_name = "PROGRAM", default_value = "kubectl")]
     pub kubectl: PathBuf,
@@ -42,15 +42,15 @@ pub struct Args {
     pub encryption_config: Option<PathBuf>,
     /// Make no check; list the namespaces in which NAMESPACE/SERVICE_ACCOUNT (or user:NAME, group:NAME) has the right to
     /// have values opened
-    #[arg(long, value_name = "WHO", value_parser = Subject::parse_who)]
-    pub who: Option<Subject>,
+    #[arg(long, value_name = "WHO", value_parser = RightHolder::parse_who)]
+    pub who: Option<RightHolder>,
     /// Someone who may act as the API server, or have values opened without the right `unseal`, and is trusted with it, as
     /// the report names them; may be given several times
-    #[arg(long, value_name = "KIND:NAME", value_parser = Subject::parse)]
-    pub accept_impersonator: Vec<Subject>,
+    #[arg(long, value_name = "KIND:NAME", value_parser = RightHolder::parse)]
+    pub accept_impersonator: Vec<RightHolder>,
     /// Someone who may have values opened without the right `unseal` and is trusted with it; may be given several times
-    #[arg(long, value_name = "KIND:NAME", value_parser = Subject::parse)]
-    pub accept_unsealer: Vec<Subject>,
+    #[arg(long, value_name = "KIND:NAME", value_parser = RightHolder::parse)]
+    pub accept_unsealer: Vec<RightHolder>,
     /// Another mutating webhook or policy on Secrets that is known and trusted; may be given several times
     #[arg(long, value_name = "NAME")]
     pub accept_webhook: Vec<String>,

@@ -15,7 +15,7 @@ pub enum KeyCommand {
     /// Show a key: its id, its strength and its fingerprints
     Show(ShowArgs),
     /// Sign a key card, so that custodians who trust the signer need not compare its fingerprint
-    Sign(SignArgs),
+    Sign(KeySignArgs),
     /// Compare a key's fingerprint with the key manager once, and remember the key
     Trust(TrustArgs),
     /// List the keys and signers that you trust
@@ -86,7 +86,7 @@ Examples:
       after every change of a card; commit keys/payments.card.json.jws with it
 
 The signature is a compact JWS (RFC 7515) whose payload is the card. A rule of .privy.yaml asks for it with `signer: keys/manager.pub.pem`.")]
-pub struct SignArgs {
+pub struct KeySignArgs {
     /// The key card
     pub card: PathBuf,
     /// The private key to sign with: PKCS#8 PEM of Ed25519, P-256 or RSA
@@ -126,8 +126,8 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "CARD.json")]
     pub card: Option<PathBuf>,
     /// What kind of key
-    #[arg(long, value_enum, default_value_t = Kind::Rsa4096)]
-    pub kind: Kind,
+    #[arg(long, value_enum, default_value_t = LocalKeyKind::Rsa4096)]
+    pub kind: LocalKeyKind,
     #[command(flatten)]
     #[allow(missing_docs, reason = "a group of flags")]
     pub noted: NotedArgs,
@@ -214,7 +214,7 @@ pub struct TrustArgs {
 /// Kinds of local keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs, reason = "named for what they are")]
-pub enum Kind {
+pub enum LocalKeyKind {
     #[value(name = "rsa-4096")]
     Rsa4096,
     #[value(name = "rsa-3072")]

@@ -26,7 +26,8 @@ use clap::{Parser, Subcommand};
 pub use format::{KeyFormat, ReportFormat, ValueFormat};
 pub use inspect::InspectArgs;
 pub use key::{
-    FetchArgs, GenerateArgs, KeyCommand, Kind, RemoveArgs, ShowArgs, SignArgs, TrustArgs, WrapArgs,
+    FetchArgs, GenerateArgs, KeyCommand, KeySignArgs, LocalKeyKind, RemoveArgs, ShowArgs,
+    TrustArgs, WrapArgs,
 };
 pub use open::OpenArgs;
 pub use seal::SealArgs;
@@ -94,12 +95,12 @@ pub enum Command {
     #[command(subcommand)]
     Key(KeyCommand),
     /// Print the manifests that put the webhook into a cluster
-    Render(Box<render::Args>),
+    Render(Box<render::RenderArgs>),
     /// Look at a cluster as its administrator and say what is wrong
-    Doctor(Box<doctor::Args>),
+    Doctor(Box<doctor::DoctorArgs>),
     /// Show the whole journey on this machine: no cloud, no cluster
     #[cfg(feature = "demo")]
-    Demo(demo::Args),
+    Demo(demo::DemoArgs),
     /// Write manual pages into a folder
     #[command(after_help = "For yourself:  privy man ~/.local/share/man/man1")]
     Man {

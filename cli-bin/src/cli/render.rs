@@ -17,10 +17,10 @@ Examples:
 Prints manifests, changes nothing. The order is the order in which to apply them. Never pipe it to `kubectl delete`: that would delete the namespace with the only copy of a key, and the backstop, without which the next sync writes ciphertext over live values. To take the webhook away, delete its registration first, then its APIService, by name:
   kubectl delete mutatingwebhookconfiguration privy-webhook
   kubectl delete apiservice v1.admission.privyseal.dev --ignore-not-found")]
-pub struct Args {
+pub struct RenderArgs {
     /// How the API server proves itself to the webhook
-    #[arg(long, value_enum, default_value_t = CallerMode::Aggregated, value_name = "MODE")]
-    pub callers: CallerMode,
+    #[arg(long, value_enum, default_value_t = CallerChoice::Aggregated, value_name = "MODE")]
+    pub callers: CallerChoice,
     /// The authority (PEM) that signed the webhook's certificate
     #[arg(long, value_name = "FILE", required_unless_present = "only")]
     pub ca: Option<PathBuf>,
@@ -57,7 +57,7 @@ pub struct Args {
     /// Grant a service account the right to have values opened in NAMESPACE; may be given several times. Without
     /// `NAMESPACE=` in the account's own namespace, where anyone who runs pods or creates its tokens may then unseal, too
     #[arg(long, value_name = "[NAMESPACE=]ACCOUNT_NAMESPACE/ACCOUNT", value_parser = grant)]
-    pub unseal: Vec<Grant>,
+    pub unseal: Vec<UnsealGrant>,
     /// Whether a Secret may be filled with a service account's token for someone who may not create tokens of it
     #[arg(long, value_enum, default_value_t = LegacyTokens::Refuse, value_name = "RULE")]
     pub legacy_tokens: LegacyTokens,
@@ -66,12 +66,12 @@ pub struct Args {
     pub subject_access_review: bool,
     /// Print only this part
     #[arg(long, value_enum, value_name = "PART")]
-    pub only: Option<Part>,
+    pub only: Option<ManifestPart>,
 }
 
 /// How the API server proves itself to the webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum CallerMode {
+pub enum CallerChoice {
     /// Through the API server's aggregation layer; on any cluster
     Aggregated,
     /// By a client certificate that the API server is configured with
@@ -91,7 +91,7 @@ pub enum LegacyTokens {
 
 /// The parts that can be printed by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Part {
+pub enum ManifestPart {
     /// The policy that refuses sealed values which were not opened
     Backstop,
     /// The policy against Secrets that ask for a service account's token
@@ -115,7 +115,7 @@ pub enum MustBeSealed {
 
 /// A right to have values opened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Grant {
+pub struct UnsealGrant {
     /// Where.
     pub namespace: String,
     /// The namespace of the service account.
@@ -193,7 +193,7 @@ fn must_be_sealed(text: &str) -> Result<MustBeSealed, String> {
     Ok(MustBeSealed::In(names))
 }
 
-fn grant(text: &str) -> Result<Grant, String> {
+fn grant(text: &str) -> Result<UnsealGrant, String> {
     let wrong = || {
         "must be a namespace, `=`, and a service account with its own namespace, such as `payments=payments-ci/deployer`"
             .to_owned()
@@ -216,7 +216,7 @@ fn grant(text: &str) -> Result<Grant, String> {
             .filter(|text| !text.contains('.'))
             .ok_or_else(wrong)
     };
-    Ok(Grant {
+    Ok(UnsealGrant {
         namespace: label(namespace.unwrap_or(account_namespace))?,
         account_namespace: label(account_namespace)?,
         service_account: name(account).map_err(|_| wrong())?,

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// Who holds a right.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Subject {
+pub enum RightHolder {
     /// Everyone in a group.
     Group(String),
     /// One user.
@@ -19,7 +19,7 @@ pub enum Subject {
     },
 }
 
-impl Subject {
+impl RightHolder {
     /// Reads `group:NAME`, `user:NAME` or `serviceAccount:NAMESPACE/NAME`.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ impl Subject {
         }
     }
 
-    /// Reads what [`Subject::parse`] reads, or `NAMESPACE/SERVICE_ACCOUNT`.
+    /// Reads what [`RightHolder::parse`] reads, or `NAMESPACE/SERVICE_ACCOUNT`.
     ///
     /// # Errors
     /// A sentence with the forms.
@@ -105,7 +105,7 @@ impl Subject {
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for RightHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Group(name) => write!(f, "group:{name}"),

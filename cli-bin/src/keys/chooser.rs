@@ -13,9 +13,9 @@ use crate::cli::groups::{KeyArgs, Layout};
 use crate::failure::Failure;
 use crate::io::{Io, files};
 use crate::keys::pinning;
-use crate::keys::settings::Settings;
-use crate::keys::trust::{Pin, Standing, Store, Voucher};
-use crate::project::{self, Place, Project, Rule};
+use crate::keys::settings::UserSettings;
+use crate::keys::trust::{Pin, Store, TrustState, Voucher};
+use crate::project::{self, Project, ProjectPlace, Rule};
 use crate::text::{Shown as _, printable, shell_path};
 
 /// What stands for the path of a value or manifest that comes from standard input.
@@ -128,7 +128,7 @@ pub struct Chooser {
     /// What is in the folders of files that contain nothing sealed yet, by folder and rule.
     beside: HashMap<(PathBuf, usize), Earlier>,
     read: HashMap<PathBuf, Arc<SealKey>>,
-    places: HashMap<PathBuf, Option<Place>>,
+    places: HashMap<PathBuf, Option<ProjectPlace>>,
     projects: HashMap<PathBuf, Arc<Project>>,
     choices: HashMap<Source, Arc<Choice>>,
     store: Option<Store>,
@@ -384,25 +384,25 @@ impl Chooser {
     /// A key that the user named is used as given, unless its card has the name of another trusted key. One that was never
     /// compared is named, or refused where the user wants that.
     fn given_key(&mut self, path: &Path, io: &mut Io<'_>) -> Result<Arc<SealKey>, Failure> {
-        let required = self.require_trusted || Settings::load(io)?.trust_required;
+        let required = self.require_trusted || UserSettings::load(io)?.trust_required;
         self.key(path, |store, key, bytes| {
             check_end(key, io)?;
-            let (standing, voucher) = match &key.card_name {
+            let (trust_state, voucher) = match &key.card_name {
                 Some(name) => (
-                    store.standing(name, &key.recipient),
+                    store.trust_state(name, &key.recipient),
                     signed::vouch(key, bytes, None, store)?,
                 ),
-                None if store.by_kid(key.recipient.kid()).is_some() => (Standing::Trusted, None),
-                None => (Standing::Unknown, None),
+                None if store.by_kid(key.recipient.kid()).is_some() => (TrustState::Trusted, None),
+                None => (TrustState::Unknown, None),
             };
-            match (standing, voucher) {
-                (Standing::Changed(pin), Some(voucher)) => {
+            match (trust_state, voucher) {
+                (TrustState::Changed(pin), Some(voucher)) => {
                     replaced(key, &pin, &voucher, store, io)
                 }
-                (Standing::Changed(pin), None) => Err(changed(key, &pin)),
-                (Standing::Trusted, _) | (Standing::Unknown, Some(_)) => Ok(()),
-                (Standing::Unknown, None) if required => Err(never_compared(key)),
-                (Standing::Unknown, None) => {
+                (TrustState::Changed(pin), None) => Err(changed(key, &pin)),
+                (TrustState::Trusted, _) | (TrustState::Unknown, Some(_)) => Ok(()),
+                (TrustState::Unknown, None) if required => Err(never_compared(key)),
+                (TrustState::Unknown, None) => {
                     io.say(format_args!(
                         "note: sealing for the key {:?}, fingerprint {}, which you never compared; do it once: {}",
                         printable(&key.name(), 64),
@@ -433,15 +433,17 @@ impl Chooser {
             if let Some(path) = signer_path {
                 say_whose_signature_counts(path, key, store, io);
             }
-            match (store.standing(&key.name(), &key.recipient), voucher) {
-                (Standing::Trusted, None) => Ok(()),
-                (Standing::Trusted, Some(voucher)) => {
+            match (store.trust_state(&key.name(), &key.recipient), voucher) {
+                (TrustState::Trusted, None) => Ok(()),
+                (TrustState::Trusted, Some(voucher)) => {
                     remember(store.note(&key.name(), &voucher), io);
                     Ok(())
                 }
-                (Standing::Changed(pin), Some(voucher)) => replaced(key, &pin, &voucher, store, io),
-                (Standing::Changed(pin), None) => Err(changed(key, &pin)),
-                (Standing::Unknown, Some(voucher)) => {
+                (TrustState::Changed(pin), Some(voucher)) => {
+                    replaced(key, &pin, &voucher, store, io)
+                }
+                (TrustState::Changed(pin), None) => Err(changed(key, &pin)),
+                (TrustState::Unknown, Some(voucher)) => {
                     let pinned = store.pin_signed(&key.name(), &key.recipient, &voucher, io.now);
                     remember(pinned, io);
                     io.say(format_args!(
@@ -451,8 +453,8 @@ impl Chooser {
                     ));
                     Ok(())
                 }
-                (Standing::Unknown, None) if io.can_ask() => pinning::ask_and_pin(key, store, io),
-                (Standing::Unknown, None) => Err(Failure::usage(anyhow!(
+                (TrustState::Unknown, None) if io.can_ask() => pinning::ask_and_pin(key, store, io),
+                (TrustState::Unknown, None) => Err(Failure::usage(anyhow!(
                     "the key {:?} of `{}` is not trusted yet",
                     printable(&key.name(), 64),
                     path.shown()

@@ -14,7 +14,7 @@ const FILE_LIMIT: usize = 64 * 1024;
 
 /// What the user has set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
+pub struct UserSettings {
     /// `trust: required`: values are sealed only for keys that were compared, or that a trusted signer of cards signed.
     pub trust_required: bool,
 }
@@ -38,7 +38,7 @@ const fn first_version() -> u64 {
     1
 }
 
-impl Settings {
+impl UserSettings {
     /// Reads the file; without one, nothing is set.
     ///
     /// # Errors
@@ -59,14 +59,14 @@ impl Settings {
     }
 }
 
-fn parse(bytes: &[u8]) -> anyhow::Result<Settings> {
+fn parse(bytes: &[u8]) -> anyhow::Result<UserSettings> {
     let text = std::str::from_utf8(bytes).context("it is not UTF-8 text")?;
     let options = serde_saphyr::options! { with_snippet: false };
     let document: Document = serde_saphyr::from_str_with_options(text, options)?;
     if document.version != 1 {
         bail!("version {} is not known; 1 is", document.version);
     }
-    Ok(Settings {
+    Ok(UserSettings {
         trust_required: document.trust == Some(Trust::Required),
     })
 }
@@ -77,12 +77,12 @@ mod tests {
 
     #[test]
     fn only_what_is_known_is_accepted() {
-        let required = Settings {
+        let required = UserSettings {
             trust_required: true,
         };
         assert_eq!(parse(b"trust: required\n").unwrap(), required);
         assert_eq!(parse(b"version: 1\ntrust: required\n").unwrap(), required);
-        assert_eq!(parse(b"version: 1\n").unwrap(), Settings::default());
+        assert_eq!(parse(b"version: 1\n").unwrap(), UserSettings::default());
         for text in [
             "trust: Required\n",
             "trust: yes\n",

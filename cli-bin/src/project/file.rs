@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use unseal_policy::config::Problems;
 
-use super::lint::Settings;
+use super::lint::LintSettings;
 use super::reader;
 use super::rules::Rule;
 use crate::failure::Failure;
@@ -19,7 +19,7 @@ const FILE_LIMIT: usize = 256 * 1024;
 pub struct Project {
     file: PathBuf,
     rules: Vec<Rule>,
-    lint: Settings,
+    lint: LintSettings,
 }
 
 /// Why a `.privy.yaml` cannot be used.
@@ -93,7 +93,7 @@ impl Project {
     }
 
     /// What it says to `privy lint`.
-    pub fn lint(&self) -> &Settings {
+    pub fn lint(&self) -> &LintSettings {
         &self.lint
     }
 

@@ -11,7 +11,7 @@ pub const FILE_NAME: &str = ".privy.yaml";
 
 /// Where a `.privy.yaml` was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ProjectPlace {
     /// The `.privy.yaml`.
     pub file: PathBuf,
     /// The folder that it was looked for, as it is really called.
@@ -23,7 +23,7 @@ pub struct Place {
 ///
 /// # Errors
 /// Exit 2 when the folder cannot be read.
-pub fn find(folder: &Path) -> Result<Option<Place>, Failure> {
+pub fn find(folder: &Path) -> Result<Option<ProjectPlace>, Failure> {
     let start = std::fs::canonicalize(folder)
         .with_context(|| format!("cannot read the folder `{}`", folder.shown()))
         .map_err(Failure::usage)?;
@@ -31,11 +31,11 @@ pub fn find(folder: &Path) -> Result<Option<Place>, Failure> {
 }
 
 /// As [`find`], for a folder as it is really called.
-pub fn find_above(folder: PathBuf) -> Option<Place> {
+pub fn find_above(folder: PathBuf) -> Option<ProjectPlace> {
     for above in folder.ancestors() {
         let file = above.join(FILE_NAME);
         if file.is_file() {
-            return Some(Place { file, folder });
+            return Some(ProjectPlace { file, folder });
         }
         if above.join(".git").exists() {
             break;

@@ -14,5 +14,5 @@ pub mod source;
 pub mod walk;
 
 pub use file::{Project, ProjectFault};
-pub use find::{FILE_NAME, Place, find, find_above};
+pub use find::{FILE_NAME, ProjectPlace, find, find_above};
 pub use rules::{Layout, Rule};

@@ -4,7 +4,7 @@ use std::path::Path;
 use unseal_policy::config::reader::{Setting, SettingMembers};
 use unseal_policy::config::{Problems, document_of, quoted};
 
-use super::lint::{self, Settings};
+use super::lint::{self, LintSettings};
 use super::paths::{inside, inside_all, paths_of};
 use super::rules::{Layout, Rule};
 
@@ -31,7 +31,7 @@ const RULE: &[&str] = &[
 ///
 /// # Errors
 /// Every fault, with its line.
-pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<(Vec<Rule>, Settings), Problems> {
+pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<(Vec<Rule>, LintSettings), Problems> {
     let mut problems = Problems::new(file);
     let contents = document_of(file, &|_, _| Ok(Some(bytes.to_vec().into())), &mut problems)
         .and_then(|root| document(&Setting::root(&root), &mut problems));
@@ -40,7 +40,7 @@ pub(super) fn read(file: &Path, bytes: &[u8]) -> Result<(Vec<Rule>, Settings), P
         .ok_or_else(|| problems.sorted())
 }
 
-fn document(root: &Setting<'_>, problems: &mut Problems) -> Option<(Vec<Rule>, Settings)> {
+fn document(root: &Setting<'_>, problems: &mut Problems) -> Option<(Vec<Rule>, LintSettings)> {
     let members = root.members(problems, &["version", "rules", "lint"])?;
     if let Some(version) = members.required(problems, "version", "write `version: 1`") {
         version.integer(problems, 1..=1);
@@ -49,7 +49,7 @@ fn document(root: &Setting<'_>, problems: &mut Problems) -> Option<(Vec<Rule>, S
     let rules = rules.and_then(|field| rules_of(&field, problems));
     let settings = match members.optional("lint") {
         Some(field) if !field.is_nothing() => lint::read(&field, problems),
-        _ => Some(Settings::default()),
+        _ => Some(LintSettings::default()),
     };
     Some((rules?, settings?))
 }

@@ -419,12 +419,12 @@ fn words_of_the_schema_are_those_of_the_code() {
             .map(|word| word.as_str().unwrap().to_owned())
             .collect()
     };
-    let changes: Vec<_> = cli_bin::commands::diff::compare::Change::ALL
+    let changes: Vec<_> = cli_bin::commands::diff::compare::ValueChange::ALL
         .iter()
         .map(|change| change.as_str().to_owned())
         .collect();
     assert_eq!(words(&read("diff")["$defs"]["change"]["enum"]), changes);
-    let standings: Vec<_> = cli_bin::commands::diff::live::Standing::ALL
+    let standings: Vec<_> = cli_bin::commands::diff::live::LiveState::ALL
         .iter()
         .map(|standing| standing.as_str().to_owned())
         .collect();

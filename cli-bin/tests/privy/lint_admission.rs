@@ -15,8 +15,8 @@ use cli_bin::cli::{Cli, Command};
 use cli_bin::commands::lint::check::check;
 use cli_bin::commands::lint::finding::Finding;
 use cli_bin::commands::lint::kustomize::Placement;
-use cli_bin::commands::lint::setup::Setup;
-use cli_bin::commands::lint::subject::Subject;
+use cli_bin::commands::lint::setup::LintSetup;
+use cli_bin::commands::lint::subject::LintSubject;
 use jwe_envelope::{
     Binding, CardKey, Curve, Envelope, KeyCard, KeyKind, LocalKey, LocalSigner, Sealer,
     Serialization,
@@ -265,12 +265,12 @@ impl Keys {
         self.folder.path().join(name).display().to_string()
     }
 
-    fn setup(&self, lenient: bool) -> Setup {
+    fn setup(&self, lenient: bool) -> LintSetup {
         let cli = Cli::try_parse_from(["privy", "lint", "--policy", &self.file(lenient)]).unwrap();
         let Command::Lint(args) = cli.command else {
             panic!("lint was asked for")
         };
-        Setup::new(&args, NOW).unwrap()
+        LintSetup::new(&args, NOW).unwrap()
     }
 
     fn reviewer(&self, lenient: bool) -> Reviewer {
@@ -473,10 +473,10 @@ fn what_lint_passes_is_not_denied() {
                 .collect();
             let (manifest, object) = written(&case, &values, &signatures);
             let setup = &setups[usize::from(case.lenient)];
-            let subject = Subject {
+            let subject = LintSubject {
                 name: "case.json",
                 setup,
-                governing: setup.governing(std::path::Path::new("/case.json")),
+                path_rules: setup.path_rules(std::path::Path::new("/case.json")),
                 placements: vec![Placement::default()],
             };
             let (findings, _) = check(manifest.as_bytes(), &subject);
@@ -585,10 +585,10 @@ fn no_finding_shows_a_value_however_a_file_is_mangled() {
     let mut runner = TestRunner::new_with_rng(config, random);
     runner
         .run(&mangled(), |bytes| {
-            let subject = Subject {
+            let subject = LintSubject {
                 name: "case.yaml",
                 setup: &setup,
-                governing: setup.governing(std::path::Path::new("/case.yaml")),
+                path_rules: setup.path_rules(std::path::Path::new("/case.yaml")),
                 placements: vec![Placement::default()],
             };
             let (findings, _) = check(&bytes, &subject);

@@ -24,13 +24,13 @@ pub(super) struct Authority {
 }
 
 /// What a caller presents.
-pub(super) struct Identity {
+pub(super) struct CallerIdentity {
     /// The certificate.
     pub(super) certificate: CertificateDer<'static>,
     key: Vec<u8>,
 }
 
-impl Identity {
+impl CallerIdentity {
     /// The private key in the form that TLS wants.
     pub(super) fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()))
@@ -69,12 +69,12 @@ impl Authority {
     }
 
     /// Issues a client certificate.
-    pub(super) fn client(&self, name: &str) -> anyhow::Result<Identity> {
+    pub(super) fn client(&self, name: &str) -> anyhow::Result<CallerIdentity> {
         let pair = KeyPair::generate()?;
         let mut params = params(name, &[])?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let issued = params.signed_by(&pair, &self.issuer)?;
-        Ok(Identity {
+        Ok(CallerIdentity {
             certificate: issued.der().clone(),
             key: pair.serialize_der(),
         })

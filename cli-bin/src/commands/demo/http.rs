@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::certificates::{Identity, SERVER_NAME};
+use super::certificates::{CallerIdentity, SERVER_NAME};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 /// More than the largest answer: a patch for a Secret of 1 MiB.
@@ -18,7 +18,7 @@ const ANSWER_LIMIT: u64 = 8 * 1024 * 1024;
 
 /// What came back.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct HttpAnswer {
     /// The HTTP status.
     pub(super) status: u16,
     /// The body.
@@ -26,7 +26,7 @@ pub(super) struct Answer {
 }
 
 /// Asks over plain TCP: the health port.
-pub(super) fn get(address: SocketAddr, path: &str) -> anyhow::Result<Answer> {
+pub(super) fn get(address: SocketAddr, path: &str) -> anyhow::Result<HttpAnswer> {
     let stream = connect(address)?;
     exchange(
         stream,
@@ -46,7 +46,7 @@ impl TlsCaller {
     pub(super) fn new(
         address: SocketAddr,
         authority: CertificateDer<'static>,
-        identity: Option<&Identity>,
+        identity: Option<&CallerIdentity>,
     ) -> anyhow::Result<Self> {
         let mut roots = RootCertStore::empty();
         roots.add(authority)?;
@@ -67,7 +67,7 @@ impl TlsCaller {
     }
 
     /// Posts JSON on a connection of its own, with the user agent and the deadline of an API server.
-    pub(super) fn post(&self, path: &str, body: &[u8]) -> anyhow::Result<Answer> {
+    pub(super) fn post(&self, path: &str, body: &[u8]) -> anyhow::Result<HttpAnswer> {
         let name = ServerName::try_from(SERVER_NAME)?;
         let connection = ClientConnection::new(Arc::clone(&self.config), name)?;
         let stream = StreamOwned::new(connection, connect(self.address)?);
@@ -117,7 +117,7 @@ fn connect(address: SocketAddr) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-fn exchange(mut stream: impl Read + Write, head: &str, body: &[u8]) -> anyhow::Result<Answer> {
+fn exchange(mut stream: impl Read + Write, head: &str, body: &[u8]) -> anyhow::Result<HttpAnswer> {
     stream.write_all(head.as_bytes())?;
     stream.write_all(body)?;
     stream.flush()?;
@@ -133,7 +133,7 @@ fn exchange(mut stream: impl Read + Write, head: &str, body: &[u8]) -> anyhow::R
     }
 }
 
-fn parse(bytes: &[u8]) -> anyhow::Result<Answer> {
+fn parse(bytes: &[u8]) -> anyhow::Result<HttpAnswer> {
     let end = bytes
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
@@ -152,7 +152,7 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Answer> {
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .and_then(|(_, value)| value.trim().parse::<usize>().ok());
     match length {
-        Some(length) if length <= body.len() => Ok(Answer {
+        Some(length) if length <= body.len() => Ok(HttpAnswer {
             status,
             body: body[..length].to_vec(),
         }),

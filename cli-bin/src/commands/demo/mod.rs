@@ -4,27 +4,27 @@
 //! `privy-webhook` as a process of its own, behind TLS 1.3 with client certificates. What is said about each step is
 //! checked first; the first claim that does not hold ends the demo with exit code 1.
 
-mod acts;
-mod api_server;
 mod certificates;
-mod curtain;
+mod cleanup;
 mod files;
 mod http;
 mod people;
-mod screen;
+mod review_sender;
+mod steps;
+mod transcript;
 mod webhook;
 
-use crate::cli::demo::Args;
+use crate::cli::demo::DemoArgs;
 use crate::failure::{Exit, Failure};
 use crate::io::Io;
-use curtain::Curtain;
-use screen::Screen;
+use cleanup::CleanupGuard;
+use transcript::Transcript;
 
 /// Plays the journey.
 ///
 /// # Errors
 /// Exit 2 when the webhook's program is missing, exit 1 when a step differs from what is claimed of it.
-pub fn run(args: &Args, io: &mut Io<'_>) -> Result<Exit, Failure> {
+pub fn run(args: &DemoArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let privy = std::env::current_exe().map_err(Failure::usage)?;
     let program = webhook::locate(&privy, args.webhook.as_deref()).map_err(|error| {
         Failure::usage(error)
@@ -38,23 +38,24 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<Exit, Failure> {
     // On some systems the temporary folder is reached through a link; children print the real path.
     let root = folder.path().canonicalize().map_err(Failure::usage)?;
 
-    let curtain = Curtain::new((!args.keep).then_some(root.as_path())).map_err(Failure::usage)?;
+    let cleanup =
+        CleanupGuard::new((!args.keep).then_some(root.as_path())).map_err(Failure::usage)?;
 
     let color = use_color(args, io);
-    let mut screen = Screen::new(io.stdout, color);
-    let played = acts::play(
-        &mut screen,
-        &acts::Setting {
+    let mut transcript = Transcript::new(io.stdout, color);
+    let ended = steps::run(
+        &mut transcript,
+        &steps::Setting {
             privy: &privy,
             webhook: &program,
             root: &root,
-            curtain: &curtain,
+            cleanup: &cleanup,
             show: args.show,
             keep: args.keep,
         },
     );
     // The webhook is gone by now, and the folder goes with `folder` unless it is to be kept.
-    played.map_err(|error| {
+    ended.map_err(|error| {
         let failure = Failure::refused(error).context("the demo did not go as it says");
         if args.keep {
             failure.hint(format!("look at {}", root.display()))
@@ -65,7 +66,7 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn use_color(args: &Args, io: &Io<'_>) -> bool {
+fn use_color(args: &DemoArgs, io: &Io<'_>) -> bool {
     let is_set = |name: &str| (io.environment)(name).is_some_and(|value| !value.is_empty());
     let dumb = (io.environment)("TERM").is_some_and(|term| term == "dumb");
     io.terminal.stdout && !args.no_color && !is_set("NO_COLOR") && !dumb

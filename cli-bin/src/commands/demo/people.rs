@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::Context as _;
 
-use super::screen::Screen;
+use super::transcript::Transcript;
 
 /// Someone who types commands.
 pub(super) struct Person {
@@ -31,7 +31,7 @@ impl Person {
     /// Shows `privy` with these words and runs exactly them. `stdin` is a file of the working folder.
     pub(super) fn privy(
         &self,
-        screen: &mut Screen<'_>,
+        transcript: &mut Transcript<'_>,
         words: &[&str],
         stdin: Option<&str>,
     ) -> anyhow::Result<Output> {
@@ -50,18 +50,18 @@ impl Person {
             shown.push_str(" < ");
             shown.push_str(file);
         }
-        screen.command(&shown)?;
+        transcript.command(&shown)?;
         self.run(words, stdin)
     }
 
     /// As [`privy`](Self::privy), and the command must succeed.
     pub(super) fn privy_done(
         &self,
-        screen: &mut Screen<'_>,
+        transcript: &mut Transcript<'_>,
         words: &[&str],
         stdin: Option<&str>,
     ) -> anyhow::Result<String> {
-        let output = self.privy(screen, words, stdin)?;
+        let output = self.privy(transcript, words, stdin)?;
         anyhow::ensure!(
             output.status.success(),
             "privy {} ended with {}: {}",

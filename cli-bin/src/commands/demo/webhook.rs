@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use super::curtain::Curtain;
+use super::cleanup::CleanupGuard;
 use super::{files, http};
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -18,7 +18,7 @@ const ATTEMPTS: usize = 3;
 
 /// A webhook that runs.
 pub(super) struct Webhook {
-    curtain: Arc<Curtain>,
+    cleanup: Arc<CleanupGuard>,
     /// Where reviews are answered.
     pub(super) address: SocketAddr,
     /// How long it took from its start until it was ready.
@@ -28,7 +28,7 @@ pub(super) struct Webhook {
 
 impl Drop for Webhook {
     fn drop(&mut self) {
-        self.curtain.end_webhook();
+        self.cleanup.end_webhook();
     }
 }
 
@@ -50,14 +50,14 @@ pub(super) fn locate(privy: &Path, named: Option<&Path>) -> anyhow::Result<PathB
 pub(super) fn start(
     program: &Path,
     folder: &Path,
-    curtain: &Arc<Curtain>,
+    cleanup: &Arc<CleanupGuard>,
     configure: impl Fn(SocketAddr, SocketAddr) -> String,
 ) -> anyhow::Result<Webhook> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
         let (address, health) = free_addresses()?;
         files::write(&folder.join("webhook.yaml"), configure(address, health))?;
-        match start_once(program, folder, curtain, address, health) {
+        match start_once(program, folder, cleanup, address, health) {
             Ok(webhook) => return Ok(webhook),
             Err(error) => last = Some(error),
         }
@@ -68,7 +68,7 @@ pub(super) fn start(
 fn start_once(
     program: &Path,
     folder: &Path,
-    curtain: &Arc<Curtain>,
+    cleanup: &Arc<CleanupGuard>,
     address: SocketAddr,
     health: SocketAddr,
 ) -> anyhow::Result<Webhook> {
@@ -83,17 +83,17 @@ fn start_once(
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
-    curtain
+    cleanup
         .start_webhook(&mut command)
         .with_context(|| format!("failed to start {}", program.display()))?;
     let mut webhook = Webhook {
-        curtain: Arc::clone(curtain),
+        cleanup: Arc::clone(cleanup),
         address,
         ready_after: Duration::ZERO,
         output,
     };
     loop {
-        if let Some(status) = curtain.ended()? {
+        if let Some(status) = cleanup.ended()? {
             bail!("the webhook ended with {status}: {}", webhook.last_words());
         }
         if http::get(health, "/readyz").is_ok_and(|answer| answer.status == 200) {

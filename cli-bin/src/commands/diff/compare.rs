@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use jwe_envelope::EnvelopeDigest;
 
-use super::snapshot::{Item, Sealed, State};
+use super::snapshot::{Item, SealedSnapshot, ValueState};
 
 /// The outcome of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
+pub enum ValueChange {
     /// It was sealed and is open now.
     Opened,
     /// It is there now, open.
@@ -37,7 +37,7 @@ pub enum Change {
     MovedFile,
 }
 
-impl Change {
+impl ValueChange {
     /// Every kind, the worst first.
     pub const ALL: [Self; 13] = [
         Self::Opened,
@@ -79,7 +79,7 @@ impl Change {
 #[derive(Clone, Debug)]
 pub struct Difference {
     /// The outcome of the value.
-    pub change: Change,
+    pub change: ValueChange,
     /// `None` where it goes by the sealer's claim; else why it is sure.
     pub certain: bool,
     /// In words.
@@ -100,9 +100,14 @@ pub fn compare(before: Vec<Item>, after: Vec<Item>) -> Vec<Difference> {
     differences.extend(moved(&mut gone, &mut new));
     differences.extend(new.into_iter().map(|item| {
         let (change, message) = match &item.state {
-            State::Plain(_) => (Change::NewPlain, "new, and not sealed".to_owned()),
-            State::Sealed(sealed) => (Change::New, format!("new, sealed for {}", place(sealed))),
-            State::Damaged | State::Unreadable => (Change::Damaged, "new, and damaged".to_owned()),
+            ValueState::Plain(_) => (ValueChange::NewPlain, "new, and not sealed".to_owned()),
+            ValueState::Sealed(sealed) => (
+                ValueChange::New,
+                format!("new, sealed for {}", place(sealed)),
+            ),
+            ValueState::Damaged | ValueState::Unreadable => {
+                (ValueChange::Damaged, "new, and damaged".to_owned())
+            }
         };
         Difference {
             change,
@@ -113,10 +118,10 @@ pub fn compare(before: Vec<Item>, after: Vec<Item>) -> Vec<Difference> {
         }
     }));
     differences.extend(gone.into_iter().map(|item| Difference {
-        change: Change::Removed,
+        change: ValueChange::Removed,
         certain: true,
         message: match &item.state {
-            State::Plain(_) => {
+            ValueState::Plain(_) => {
                 "removed; it was not sealed, and version control still has it".to_owned()
             }
             _ => "removed".to_owned(),
@@ -127,7 +132,7 @@ pub fn compare(before: Vec<Item>, after: Vec<Item>) -> Vec<Difference> {
     for difference in &mut differences {
         if let (Some(before), Some(after)) = (&difference.before, &difference.after)
             && (before.signed && !after.signed)
-            && matches!(after.state, State::Sealed(_))
+            && matches!(after.state, ValueState::Sealed(_))
         {
             difference.message.push_str("; its signature is gone");
         }
@@ -205,7 +210,7 @@ fn moved(gone: &mut Vec<Item>, new: &mut Vec<Item>) -> Vec<Difference> {
     let mut left: Vec<Option<Item>> = std::mem::take(gone).into_iter().map(Some).collect();
     let mut by_digest: HashMap<EnvelopeDigest, VecDeque<usize>> = HashMap::new();
     for (index, item) in left.iter().enumerate() {
-        if let Some(State::Sealed(sealed)) = item.as_ref().map(|item| &item.state) {
+        if let Some(ValueState::Sealed(sealed)) = item.as_ref().map(|item| &item.state) {
             by_digest.entry(sealed.digest).or_default().push_back(index);
         }
     }
@@ -213,18 +218,18 @@ fn moved(gone: &mut Vec<Item>, new: &mut Vec<Item>) -> Vec<Difference> {
     let mut rest = Vec::new();
     for item in std::mem::take(new) {
         let before = match &item.state {
-            State::Sealed(sealed) => by_digest
+            ValueState::Sealed(sealed) => by_digest
                 .get_mut(&sealed.digest)
                 .and_then(VecDeque::pop_front)
                 .and_then(|index| left[index].take()),
-            State::Plain(_) | State::Damaged | State::Unreadable => None,
+            ValueState::Plain(_) | ValueState::Damaged | ValueState::Unreadable => None,
         };
         let Some(before) = before else {
             rest.push(item);
             continue;
         };
         found.push(Difference {
-            change: Change::MovedFile,
+            change: ValueChange::MovedFile,
             certain: true,
             message: format!(
                 "the same envelope, moved from {} {}",
@@ -242,52 +247,57 @@ fn moved(gone: &mut Vec<Item>, new: &mut Vec<Item>) -> Vec<Difference> {
 fn between(before: Item, after: Item) -> Option<Difference> {
     let moved = before.path != after.path;
     let (change, certain, message) = match (&before.state, &after.state) {
-        (State::Sealed(a), State::Sealed(b)) => match sealed(a, b) {
+        (ValueState::Sealed(a), ValueState::Sealed(b)) => match sealed(a, b) {
             Some(found) => found,
             None if moved => (
-                Change::MovedFile,
+                ValueChange::MovedFile,
                 true,
                 format!("the same envelope, moved from `{}`", before.path),
             ),
             None => return None,
         },
-        (State::Plain(a), State::Plain(b)) if a == b => {
+        (ValueState::Plain(a), ValueState::Plain(b)) if a == b => {
             if !moved {
                 return None;
             }
             (
-                Change::MovedFile,
+                ValueChange::MovedFile,
                 true,
                 format!("the same open value, moved from `{}`", before.path),
             )
         }
-        (State::Plain(_), State::Plain(_)) => (
-            Change::PlainChanged,
+        (ValueState::Plain(_), ValueState::Plain(_)) => (
+            ValueChange::PlainChanged,
             true,
             "another value, and not sealed".to_owned(),
         ),
-        (State::Plain(_), State::Sealed(b)) => (
-            Change::Sealed,
+        (ValueState::Plain(_), ValueState::Sealed(b)) => (
+            ValueChange::Sealed,
             true,
             format!(
                 "sealed now, for {}; version control still has the open value, so it should be changed where it is in use",
                 place(b)
             ),
         ),
-        (_, State::Plain(_)) => (
-            Change::Opened,
+        (_, ValueState::Plain(_)) => (
+            ValueChange::Opened,
             true,
             "it was sealed and is open now".to_owned(),
         ),
-        (State::Damaged, State::Damaged) | (State::Unreadable, State::Unreadable) => return None,
-        (_, State::Damaged) => (
-            Change::Damaged,
+        (ValueState::Damaged, ValueState::Damaged)
+        | (ValueState::Unreadable, ValueState::Unreadable) => return None,
+        (_, ValueState::Damaged) => (
+            ValueChange::Damaged,
             true,
             "its envelope is damaged now".to_owned(),
         ),
-        (_, State::Unreadable) => (Change::Damaged, true, "it cannot be read now".to_owned()),
-        (State::Damaged | State::Unreadable, State::Sealed(b)) => (
-            Change::Changed,
+        (_, ValueState::Unreadable) => (
+            ValueChange::Damaged,
+            true,
+            "it cannot be read now".to_owned(),
+        ),
+        (ValueState::Damaged | ValueState::Unreadable, ValueState::Sealed(b)) => (
+            ValueChange::Changed,
             true,
             format!("it could not be read before; sealed now for {}", place(b)),
         ),
@@ -302,7 +312,7 @@ fn between(before: Item, after: Item) -> Option<Difference> {
 }
 
 /// What can be told of two envelopes without opening either.
-fn sealed(a: &Sealed, b: &Sealed) -> Option<(Change, bool, String)> {
+fn sealed(a: &SealedSnapshot, b: &SealedSnapshot) -> Option<(ValueChange, bool, String)> {
     if a.text == b.text {
         return None;
     }
@@ -314,25 +324,29 @@ fn sealed(a: &Sealed, b: &Sealed) -> Option<(Change, bool, String)> {
             "wrapped or written again; the ciphertext is the same, so the value is"
         };
         let change = if new_key {
-            Change::MovedKey
+            ValueChange::MovedKey
         } else {
-            Change::Rewrapped
+            ValueChange::Rewrapped
         };
         return Some((change, true, message.to_owned()));
     }
     let claimed = "it claims the same moment and author of sealing; whether the value is the same cannot be determined without the key";
     Some(match (a.claims_one_act(b), new_key, new_place) {
         (true, true, false) => (
-            Change::MovedKey,
+            ValueChange::MovedKey,
             false,
             format!("moved to another key: {claimed}"),
         ),
         (true, _, true) => (
-            Change::MovedPlace,
+            ValueChange::MovedPlace,
             false,
             format!("sealed for {} instead of {}: {claimed}", place(b), place(a)),
         ),
-        (true, false, false) => (Change::Resealed, false, format!("sealed again: {claimed}")),
+        (true, false, false) => (
+            ValueChange::Resealed,
+            false,
+            format!("sealed again: {claimed}"),
+        ),
         (false, _, _) => {
             let mut message =
                 "sealed again; without the key it cannot be determined whether the value changed"
@@ -343,12 +357,12 @@ fn sealed(a: &Sealed, b: &Sealed) -> Option<(Change, bool, String)> {
             if new_place {
                 let _ = write!(message, "; for {} instead of {}", place(b), place(a));
             }
-            (Change::Changed, false, message)
+            (ValueChange::Changed, false, message)
         }
     })
 }
 
-fn place(sealed: &Sealed) -> &str {
+fn place(sealed: &SealedSnapshot) -> &str {
     sealed.place.as_deref().unwrap_or("no place")
 }
 

@@ -15,7 +15,7 @@ use crate::text::printable;
 
 /// How a field of a manifest stands to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum LiveState {
     /// The Secret is not there.
     SecretMissing,
     /// The field is not there.
@@ -42,7 +42,7 @@ pub enum Standing {
     Unreadable,
 }
 
-impl Standing {
+impl LiveState {
     /// Every standing.
     pub const ALL: [Self; 12] = [
         Self::SecretMissing,
@@ -126,7 +126,7 @@ pub struct Compared {
     /// Such as `data/password`.
     pub field: String,
     /// How it stands.
-    pub standing: Standing,
+    pub live_state: LiveState,
 }
 
 /// What came of a comparison with a cluster.
@@ -192,16 +192,16 @@ fn one(
         return Ok(());
     };
     let label = format!("{}/{}", printable(namespace, 100), printable(name, 253));
-    let mut add = |field: &str, standing: Standing| {
+    let mut add = |field: &str, live_state: LiveState| {
         live.fields.push(Compared {
             path: path.to_owned(),
             secret: label.clone(),
             field: printable(field, 300),
-            standing,
+            live_state,
         });
     };
     let Some(text) = kubectl::secret(namespace, name, args.context.as_deref())? else {
-        add("", Standing::SecretMissing);
+        add("", LiveState::SecretMissing);
         return Ok(());
     };
     let there = std::str::from_utf8(&text)
@@ -220,12 +220,12 @@ fn one(
             .get(field.key())
             .and_then(|entry| entry.decode().ok())
             .map(Zeroizing::new);
-        let standing = match (field.value(), stored) {
-            (Err(_), _) => Standing::Unreadable,
-            (Ok(_), None) => Standing::Missing,
+        let live_state = match (field.value(), stored) {
+            (Err(_), _) => LiveState::Unreadable,
+            (Ok(_), None) => LiveState::Missing,
             (Ok(here), Some(stored)) => against(&here, &stored, left.contains(field.key())),
         };
-        add(&field.path().to_string(), standing);
+        add(&field.path().to_string(), live_state);
     }
     for (annotation, here) in secret.annotations() {
         let Some(key) = annotation.strip_prefix(ANNOTATION_PREFIX) else {
@@ -236,17 +236,17 @@ fn one(
             let value = entry.decode().ok().map(Zeroizing::new);
             value.is_some_and(|value| is_sealed(&value))
         });
-        let standing = match (there.annotation(annotation), beside) {
-            (Some(stored), _) if stored.trim() != here.text.trim() => Standing::OtherEnvelope,
-            (_, Some(true)) => Standing::StoredSealed,
-            (_, None) => Standing::Missing,
-            (None, Some(false)) => Standing::AnnotationMissing,
-            (Some(_), Some(false)) => Standing::SameEnvelope,
+        let live_state = match (there.annotation(annotation), beside) {
+            (Some(stored), _) if stored.trim() != here.text.trim() => LiveState::OtherEnvelope,
+            (_, Some(true)) => LiveState::StoredSealed,
+            (_, None) => LiveState::Missing,
+            (None, Some(false)) => LiveState::AnnotationMissing,
+            (Some(_), Some(false)) => LiveState::SameEnvelope,
         };
-        add(annotation, standing);
+        add(annotation, live_state);
     }
     for entry in there.data().filter(|entry| !known.contains(entry.key)) {
-        add(&format!("data/{}", entry.key), Standing::Extra);
+        add(&format!("data/{}", entry.key), LiveState::Extra);
     }
     Ok(())
 }
@@ -256,12 +256,12 @@ fn is_sealed(value: &[u8]) -> bool {
     !matches!(recognize(value), Recognized::Plain) || hidden_envelope(value).is_some()
 }
 
-fn against(here: &[u8], stored: &[u8], left: bool) -> Standing {
+fn against(here: &[u8], stored: &[u8], left: bool) -> LiveState {
     match (is_sealed(here), is_sealed(stored)) {
-        (true, true) if left => Standing::Left,
-        (_, true) => Standing::StoredSealed,
-        (true, false) => Standing::Present,
-        (false, false) if here == stored => Standing::Same,
-        (false, false) => Standing::Differs,
+        (true, true) if left => LiveState::Left,
+        (_, true) => LiveState::StoredSealed,
+        (true, false) => LiveState::Present,
+        (false, false) if here == stored => LiveState::Same,
+        (false, false) => LiveState::Differs,
     }
 }

@@ -27,7 +27,7 @@ pub fn run(args: &DiffArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let paint = Paint::for_stdout(io);
     let (text, differs) = if args.live {
         let live = live::compare(args)?;
-        let differs = live.fields.iter().any(|field| field.standing.differs());
+        let differs = live.fields.iter().any(|field| field.live_state.differs());
         let text = match args.output {
             ReportFormat::Text => paint.finish(&report::live_text(&live, paint)),
             ReportFormat::Json => untrusted::json(&report::live_json(&live)).into_owned(),

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::compare::{Change, Difference};
-use super::live::{Live, Standing};
+use super::compare::{Difference, ValueChange};
+use super::live::{Live, LiveState};
 use super::sides::Sides;
-use super::snapshot::{Item, State};
+use super::snapshot::{Item, ValueState};
 use crate::commands::lint::report::Paint;
 use crate::text::one_line;
 use crate::time;
@@ -23,10 +23,11 @@ pub fn text(sides: &Sides, differences: &[Difference], paint: Paint) -> String {
             path = &item.path;
         }
         let word = match difference.change {
-            Change::Opened | Change::NewPlain | Change::PlainChanged | Change::Damaged => {
-                paint.red(difference.change.as_str())
-            }
-            Change::New | Change::Sealed => paint.green(difference.change.as_str()),
+            ValueChange::Opened
+            | ValueChange::NewPlain
+            | ValueChange::PlainChanged
+            | ValueChange::Damaged => paint.red(difference.change.as_str()),
+            ValueChange::New | ValueChange::Sealed => paint.green(difference.change.as_str()),
             _ => paint.yellow(difference.change.as_str()),
         };
         let _ = writeln!(
@@ -37,7 +38,7 @@ pub fn text(sides: &Sides, differences: &[Difference], paint: Paint) -> String {
             one_line(&difference.message)
         );
         for (side, item) in [("was", &difference.before), ("is ", &difference.after)] {
-            if let Some(State::Sealed(sealed)) = item.as_ref().map(|item| &item.state)
+            if let Some(ValueState::Sealed(sealed)) = item.as_ref().map(|item| &item.state)
                 && let Some(at) = sealed.at
             {
                 let by = sealed.by.as_ref().map(|by| format!(" by {by}"));
@@ -110,14 +111,14 @@ fn side(item: Option<&Item>) -> Value {
         return Value::Null;
     };
     let state = match &item.state {
-        State::Damaged => "damaged",
-        State::Plain(_) => "plain",
-        State::Sealed(_) => "sealed",
-        State::Unreadable => "unreadable",
+        ValueState::Damaged => "damaged",
+        ValueState::Plain(_) => "plain",
+        ValueState::Sealed(_) => "sealed",
+        ValueState::Unreadable => "unreadable",
     };
     let mut value =
         json!({ "state": state, "path": item.path, "secret": item.secret, "field": item.field });
-    if let State::Sealed(sealed) = &item.state {
+    if let ValueState::Sealed(sealed) = &item.state {
         value["envelope"] = json!({
             "digest": sealed.digest.to_string(),
             "keys": sealed.kids,
@@ -139,10 +140,10 @@ fn skipped(skipped: &[(String, String)]) -> Value {
 pub fn live_text(live: &Live, paint: Paint) -> String {
     let mut text = String::new();
     for field in &live.fields {
-        let word = field.standing.as_str();
-        let word = match field.standing {
-            Standing::StoredSealed | Standing::Differs => paint.red(word),
-            standing if standing.differs() => paint.yellow(word),
+        let word = field.live_state.as_str();
+        let word = match field.live_state {
+            LiveState::StoredSealed | LiveState::Differs => paint.red(word),
+            live_state if live_state.differs() => paint.yellow(word),
             _ => paint.green(word),
         };
         let subject = if field.field.is_empty() {
@@ -154,13 +155,13 @@ pub fn live_text(live: &Live, paint: Paint) -> String {
             text,
             "{}: {subject}  {word}\n    {}",
             field.path,
-            field.standing.message()
+            field.live_state.message()
         );
     }
     let differ = live
         .fields
         .iter()
-        .filter(|field| field.standing.differs())
+        .filter(|field| field.live_state.differs())
         .count();
     let _ = writeln!(
         text,
@@ -183,9 +184,9 @@ pub fn live_json(live: &Live) -> String {
                 "path": field.path,
                 "secret": field.secret,
                 "field": field.field,
-                "standing": field.standing.as_str(),
-                "differs": field.standing.differs(),
-                "message": field.standing.message(),
+                "standing": field.live_state.as_str(),
+                "differs": field.live_state.differs(),
+                "message": field.live_state.message(),
             })
         })
         .collect();

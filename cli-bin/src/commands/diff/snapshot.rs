@@ -21,25 +21,25 @@ pub struct Item {
     /// The key only: what a field is known by, whichever section it is in.
     pub key: String,
     /// What it is.
-    pub state: State,
+    pub state: ValueState,
     /// Whether a signature is beside it.
     pub signed: bool,
 }
 
 /// What a value is.
 #[derive(Clone)]
-pub enum State {
+pub enum ValueState {
     /// Claims to be an envelope and is damaged.
     Damaged,
     /// As it is. Compared, never shown.
     Plain(Zeroizing<Vec<u8>>),
     /// An envelope.
-    Sealed(Box<Sealed>),
+    Sealed(Box<SealedSnapshot>),
     /// Cannot be read.
     Unreadable,
 }
 
-impl fmt::Debug for State {
+impl fmt::Debug for ValueState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Damaged => "Damaged",
@@ -52,7 +52,7 @@ impl fmt::Debug for State {
 
 /// What an envelope says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed {
+pub struct SealedSnapshot {
     /// Names protected header, ciphertext and tag.
     pub digest: EnvelopeDigest,
     /// The keys, in order.
@@ -71,7 +71,7 @@ pub struct Sealed {
     pub text: Vec<u8>,
 }
 
-impl Sealed {
+impl SealedSnapshot {
     /// Of an envelope.
     pub fn of(envelope: &Envelope<'_>, text: &[u8]) -> Self {
         let claimed = envelope.provenance();
@@ -134,7 +134,7 @@ pub fn items(path: &str, bytes: &[u8]) -> Result<Vec<Item>, String> {
         for field in secret.fields() {
             let state = field
                 .value()
-                .map_or(State::Unreadable, |value| state(&value));
+                .map_or(ValueState::Unreadable, |value| state(&value));
             items.push(Item {
                 path: path.to_owned(),
                 secret: name.clone(),
@@ -161,23 +161,27 @@ pub fn items(path: &str, bytes: &[u8]) -> Result<Vec<Item>, String> {
 }
 
 /// A file that is an envelope and nothing else.
-fn alone(text: &[u8]) -> Option<State> {
+fn alone(text: &[u8]) -> Option<ValueState> {
     if !(text.starts_with(b"eyJ") || text.starts_with(b"{")) {
         return None;
     }
     match recognize(text) {
         Recognized::Plain => None,
-        Recognized::Malformed(_) => Some(State::Damaged),
-        Recognized::Sealed(envelope) => Some(State::Sealed(Box::new(Sealed::of(&envelope, text)))),
+        Recognized::Malformed(_) => Some(ValueState::Damaged),
+        Recognized::Sealed(envelope) => Some(ValueState::Sealed(Box::new(SealedSnapshot::of(
+            &envelope, text,
+        )))),
     }
 }
 
 /// What a value is.
-pub fn state(value: &[u8]) -> State {
+pub fn state(value: &[u8]) -> ValueState {
     match recognize(value) {
-        Recognized::Plain => State::Plain(Zeroizing::new(value.to_vec())),
-        Recognized::Malformed(_) => State::Damaged,
-        Recognized::Sealed(envelope) => State::Sealed(Box::new(Sealed::of(&envelope, value))),
+        Recognized::Plain => ValueState::Plain(Zeroizing::new(value.to_vec())),
+        Recognized::Malformed(_) => ValueState::Damaged,
+        Recognized::Sealed(envelope) => {
+            ValueState::Sealed(Box::new(SealedSnapshot::of(&envelope, value)))
+        }
     }
 }
 

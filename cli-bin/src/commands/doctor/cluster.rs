@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, anyhow};
 use serde_json::{Value, json};
 
-use crate::cli::doctor::Args;
+use crate::cli::doctor::DoctorArgs;
 use crate::failure::Failure;
 
 /// kubectl with the administrator's choice of cluster.
@@ -48,7 +48,7 @@ impl KubectlOutput {
 
 impl Cluster {
     /// Asks for the version, which everyone may ask who can log in.
-    pub(super) fn connect(args: &Args) -> Result<Self, Failure> {
+    pub(super) fn connect(args: &DoctorArgs) -> Result<Self, Failure> {
         let mut arguments = Vec::new();
         for (flag, value) in [
             (

@@ -5,7 +5,7 @@ use crate::text::one_line;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum CheckState {
     Ok,
     Problem,
     /// It was tried, and the answer does not tell.
@@ -14,7 +14,7 @@ pub(super) enum State {
     Skipped,
 }
 
-impl State {
+impl CheckState {
     pub(super) const ALL: [Self; 4] = [Self::Ok, Self::Problem, Self::Unknown, Self::Skipped];
 
     /// The word.
@@ -30,16 +30,16 @@ impl State {
 
 /// What one check found.
 #[derive(Clone, Debug)]
-pub(super) struct Finding {
+pub(super) struct CheckResult {
     pub(super) check: &'static str,
-    pub(super) state: State,
+    pub(super) state: CheckState,
     pub(super) message: String,
     pub(super) details: Vec<String>,
     pub(super) next_step: Option<String>,
 }
 
-impl Finding {
-    fn new(check: &'static str, state: State, message: impl Into<String>) -> Self {
+impl CheckResult {
+    fn new(check: &'static str, state: CheckState, message: impl Into<String>) -> Self {
         Self {
             check,
             state,
@@ -50,7 +50,7 @@ impl Finding {
     }
 
     pub(super) fn ok(check: &'static str, message: impl Into<String>) -> Self {
-        Self::new(check, State::Ok, message)
+        Self::new(check, CheckState::Ok, message)
     }
 
     pub(super) fn problem(
@@ -60,7 +60,7 @@ impl Finding {
     ) -> Self {
         Self {
             next_step: Some(next_step.into()),
-            ..Self::new(check, State::Problem, message)
+            ..Self::new(check, CheckState::Problem, message)
         }
     }
 
@@ -71,7 +71,7 @@ impl Finding {
     ) -> Self {
         Self {
             next_step: Some(next_step.into()),
-            ..Self::new(check, State::Unknown, message)
+            ..Self::new(check, CheckState::Unknown, message)
         }
     }
 
@@ -82,7 +82,7 @@ impl Finding {
     ) -> Self {
         Self {
             next_step: Some(next_step.into()),
-            ..Self::new(check, State::Skipped, message)
+            ..Self::new(check, CheckState::Skipped, message)
         }
     }
 
@@ -103,8 +103,8 @@ impl Finding {
 }
 
 /// What cannot be known because kubectl refused to say.
-pub(super) fn unreadable(check: &'static str, what: &str, output: &KubectlOutput) -> Finding {
-    Finding::unknown(
+pub(super) fn unreadable(check: &'static str, what: &str, output: &KubectlOutput) -> CheckResult {
+    CheckResult::unknown(
         check,
         format!("{what} cannot be read: {}", output.error()),
         "run it again with the rights of a cluster administrator",

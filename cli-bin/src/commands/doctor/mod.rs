@@ -4,23 +4,23 @@
 //! way of logging in the administrator's kubeconfig has. No value of a Secret reaches this process whole: what can be an
 //! envelope is picked out within kubectl by its first letters, and its beginning is printed.
 
+mod check_rights;
 mod checks;
 mod cluster;
 mod compare;
 mod finding;
 mod rbac;
-mod who;
 
 use std::fmt::Write as _;
 
-pub use crate::cli::doctor::Args;
+pub use crate::cli::doctor::DoctorArgs;
 
 use crate::cli::ReportFormat;
 use crate::failure::{Exit, Failure};
 use crate::io::Io;
 use crate::text::one_line;
 use cluster::Cluster;
-use finding::{Finding, State};
+use finding::{CheckResult, CheckState};
 
 /// Lines of one check that the table shows.
 const MOST_DETAILS: usize = 50;
@@ -29,10 +29,10 @@ const MOST_DETAILS: usize = 50;
 ///
 /// # Errors
 /// Exit 2 when kubectl cannot be run or does not reach the cluster, or a file cannot be read.
-pub fn run(args: &Args, io: &mut Io<'_>) -> Result<Exit, Failure> {
+pub fn run(args: &DoctorArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let cluster = Cluster::connect(args)?;
     if let Some(subject) = &args.who {
-        return who::run(subject, args, &cluster, io);
+        return check_rights::run(subject, args, &cluster, io);
     }
     let findings = checks::all(args, &cluster, io.now)?;
     let text = match args.output {
@@ -41,16 +41,16 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<Exit, Failure> {
     };
     io.report(&text, args.output == ReportFormat::Json)?;
     let any = |state| findings.iter().any(|finding| finding.state == state);
-    Ok(if any(State::Problem) {
+    Ok(if any(CheckState::Problem) {
         Exit::Refused
-    } else if any(State::Unknown) {
+    } else if any(CheckState::Unknown) {
         Exit::Unknown
     } else {
         Exit::Done
     })
 }
 
-fn table(findings: &[Finding]) -> String {
+fn table(findings: &[CheckResult]) -> String {
     let mut text = String::new();
     for finding in findings {
         let _ = writeln!(
@@ -81,17 +81,17 @@ fn table(findings: &[Finding]) -> String {
             .filter(|finding| finding.state == state)
             .count()
     };
-    let totals = State::ALL.map(|state| match (state, count(state)) {
-        (State::Problem, 1) => "1 problem".to_owned(),
-        (State::Problem, count) => format!("{count} problems"),
+    let totals = CheckState::ALL.map(|state| match (state, count(state)) {
+        (CheckState::Problem, 1) => "1 problem".to_owned(),
+        (CheckState::Problem, count) => format!("{count} problems"),
         (state, count) => format!("{count} {}", state.as_str()),
     });
     let _ = writeln!(text, "\n{}", totals.join(", "));
     text
 }
 
-fn json(findings: &[Finding]) -> String {
-    let checks: Vec<_> = findings.iter().map(Finding::to_json).collect();
+fn json(findings: &[CheckResult]) -> String {
+    let checks: Vec<_> = findings.iter().map(CheckResult::to_json).collect();
     let mut text = serde_json::json!({ "version": 1, "checks": checks }).to_string();
     text.push('\n');
     text

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::cluster::{Cluster, KubectlOutput};
-use crate::cli::subject::Subject;
+use crate::cli::subject::RightHolder;
 
 /// Which objects a question is about.
 #[derive(Clone, Copy, Debug)]
@@ -76,8 +76,8 @@ impl Rule {
 
 /// What one subject of one binding may do.
 #[derive(Clone, Debug)]
-pub(super) struct Grant {
-    pub(super) subject: Subject,
+pub(super) struct RbacGrant {
+    pub(super) subject: RightHolder,
     /// Where; `None` is everywhere.
     pub(super) namespace: Option<String>,
     /// The binding, for people: `RoleBinding payments/deployer`.
@@ -87,7 +87,7 @@ pub(super) struct Grant {
     rules: Arc<Vec<Rule>>,
 }
 
-impl Grant {
+impl RbacGrant {
     pub(super) fn allows(&self, ask: &Ask<'_>) -> bool {
         self.rules.iter().any(|rule| rule.allows(ask))
     }
@@ -131,20 +131,20 @@ impl ObjectKind {
 /// Every binding, resolved.
 #[derive(Debug, Default)]
 pub(super) struct Rbac {
-    pub(super) grants: Vec<Grant>,
+    pub(super) grants: Vec<RbacGrant>,
     /// The objects as the API server shows them, by kind.
     objects: [Vec<Value>; 4],
 }
 
 /// A list that could not be read.
 #[derive(Debug)]
-pub(super) struct Unreadable {
+pub(super) struct UnreadableList {
     pub(super) what: &'static str,
     pub(super) output: KubectlOutput,
 }
 
 impl Rbac {
-    pub(super) fn read(cluster: &Cluster) -> anyhow::Result<Result<Self, Unreadable>> {
+    pub(super) fn read(cluster: &Cluster) -> anyhow::Result<Result<Self, UnreadableList>> {
         const LISTS: [(&str, &str); 4] = [
             ("clusterroles", "cluster roles"),
             ("roles", "roles"),
@@ -156,7 +156,7 @@ impl Rbac {
             let path = format!("/apis/rbac.authorization.k8s.io/v1/{resource}");
             match cluster.list(&path)? {
                 Ok(items) => *list = items,
-                Err(output) => return Ok(Err(Unreadable { what, output })),
+                Err(output) => return Ok(Err(UnreadableList { what, output })),
             }
         }
         let mut granted = HashMap::new();
@@ -186,8 +186,8 @@ impl Rbac {
                 continue;
             };
             for subject in binding["subjects"].as_array().into_iter().flatten() {
-                grants.push(Grant {
-                    subject: Subject::of_binding(subject),
+                grants.push(RbacGrant {
+                    subject: RightHolder::of_binding(subject),
                     namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
                     binding: if namespace.is_empty() {
                         format!("ClusterRoleBinding {name}")
@@ -225,7 +225,7 @@ fn text(value: &Value) -> &str {
 mod tests {
     use serde_json::json;
 
-    use super::{Ask, Named, Rule, Subject};
+    use super::{Ask, Named, RightHolder, Rule};
 
     #[test]
     fn rules_hold_as_the_api_server_reads_them() {
@@ -283,12 +283,12 @@ mod tests {
             "serviceAccount:ci/proxy",
             "group:oidc:team a",
         ] {
-            assert_eq!(Subject::parse(text).unwrap().to_string(), text);
+            assert_eq!(RightHolder::parse(text).unwrap().to_string(), text);
         }
-        let account = Subject::parse("user:system:serviceaccount:ci:proxy").unwrap();
+        let account = RightHolder::parse("user:system:serviceaccount:ci:proxy").unwrap();
         assert_eq!(account.to_string(), "serviceAccount:ci/proxy");
         for wrong in ["", "ops", "group:", "serviceAccount:ci", "role:x"] {
-            Subject::parse(wrong).unwrap_err();
+            RightHolder::parse(wrong).unwrap_err();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `privy edit`: a manifest in one's own editor. What is new is sealed, what is old was never opened.
 
-mod cover;
-mod workshop;
+mod placeholders;
+mod session;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use jwe_envelope::{FoundPlace, Recognized, recognize};
 use secret_walker::{ANNOTATION_PREFIX, Field, Manifest, ManifestSecret};
 use zeroize::Zeroizing;
 
-use self::cover::Cover;
-use self::workshop::Workshop;
+use self::placeholders::Placeholders;
+use self::session::EditorSession;
 use crate::cli::edit::EditArgs;
 use crate::failure::{Exit, Failure, fault};
 use crate::io::Io;
@@ -52,14 +52,14 @@ pub fn run(args: &EditArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     }
     let sealing = sealing(args, &choice, target.as_ref(), &limits, &manner);
 
-    let (cover, covered) = Cover::over(&manifest, text);
+    let (placeholders, covered) = Placeholders::over(&manifest, text);
     let known = Known::of(&manifest);
-    let workshop = Workshop::new(&args.file, io)?;
+    let session = EditorSession::new(&args.file, io)?;
     let mut shown = covered.clone();
     let done = loop {
-        workshop.write(&shown)?;
-        let at_once = workshop.edit(io)?;
-        let edited = workshop.read()?;
+        session.write(&shown)?;
+        let at_once = session.edit(io)?;
+        let edited = session.read()?;
         if *edited == *covered {
             io.say(format_args!("{}: not changed", args.file.shown()));
             if at_once {
@@ -76,7 +76,7 @@ pub fn run(args: &EditArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
             ))
             .hint("if you do not need the file any more, delete the file itself"));
         }
-        match finish(&edited, &cover, &known, &sealing) {
+        match finish(&edited, &placeholders, &known, &sealing) {
             Ok(done) => {
                 confirm_removal(&done.removed, &args.file, io)?;
                 break done;
@@ -85,7 +85,7 @@ pub fn run(args: &EditArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         }
         shown = edited;
     };
-    drop(workshop);
+    drop(session);
     save(&args.file, &before, &done.text)?;
     for warning in &done.warnings {
         io.say(format_args!("warning: {warning}"));
@@ -258,11 +258,11 @@ struct Done {
 
 fn finish(
     edited: &str,
-    cover: &Cover,
+    placeholders: &Placeholders,
     known: &Known,
     sealing: &Sealing<'_>,
 ) -> Result<Done, Failure> {
-    let text = cover.lift(edited)?;
+    let text = placeholders.lift(edited)?;
     let manifest = Manifest::parse(text.as_bytes()).map_err(fault)?;
     for secret in manifest.secrets() {
         check_moved(secret, known)?;
@@ -281,7 +281,7 @@ fn finish(
                 plain.set(plain.get() + 1);
                 return false;
             }
-            if cover.is_remnant(value) {
+            if placeholders.is_remnant(value) {
                 remnant.set(Some(field.line()));
             }
             let mut wider = wider.borrow_mut();
@@ -291,7 +291,7 @@ fn finish(
         sealed += seal_plain_values(secret, sealing, &mut edits, &mut warnings, &wanted)?;
     }
     if let Some(line) = remnant.get() {
-        return Err(cover::altered(line));
+        return Err(placeholders::altered(line));
     }
     warnings.extend(wider.into_inner());
     Ok(Done {

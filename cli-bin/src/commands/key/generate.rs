@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::anyhow;
 use jwe_envelope::{Curve, KeyKind, LocalKey, LocalSigner};
 
-use crate::cli::{GenerateArgs, Kind};
+use crate::cli::{GenerateArgs, LocalKeyKind};
 use crate::failure::{Exit, Failure};
 use crate::io::Io;
 use crate::io::files::{self, Audience, Existing};
@@ -85,16 +85,16 @@ fn check_files(args: &GenerateArgs) -> Result<(), Failure> {
 }
 
 /// The kind of a key that is sealed for.
-const fn kind(kind: Kind) -> Option<KeyKind> {
+const fn kind(kind: LocalKeyKind) -> Option<KeyKind> {
     Some(match kind {
-        Kind::Rsa4096 => KeyKind::Rsa(4096),
-        Kind::Rsa3072 => KeyKind::Rsa(3072),
-        Kind::Rsa2048 => KeyKind::Rsa(2048),
-        Kind::P256 => KeyKind::Ec(Curve::P256),
-        Kind::P384 => KeyKind::Ec(Curve::P384),
-        Kind::P521 => KeyKind::Ec(Curve::P521),
-        Kind::X25519 => KeyKind::Ec(Curve::X25519),
-        Kind::Ed25519 => return None,
+        LocalKeyKind::Rsa4096 => KeyKind::Rsa(4096),
+        LocalKeyKind::Rsa3072 => KeyKind::Rsa(3072),
+        LocalKeyKind::Rsa2048 => KeyKind::Rsa(2048),
+        LocalKeyKind::P256 => KeyKind::Ec(Curve::P256),
+        LocalKeyKind::P384 => KeyKind::Ec(Curve::P384),
+        LocalKeyKind::P521 => KeyKind::Ec(Curve::P521),
+        LocalKeyKind::X25519 => KeyKind::Ec(Curve::X25519),
+        LocalKeyKind::Ed25519 => return None,
     })
 }
 

@@ -1,7 +1,7 @@
 //! `privy key sign`: the key manager vouches for a card.
 use jwe_envelope::{KeyCard, LocalSigner};
 
-use crate::cli::SignArgs;
+use crate::cli::KeySignArgs;
 use crate::failure::{Exit, Failure};
 use crate::io::Io;
 use crate::io::files::{self, Audience, Existing};
@@ -13,7 +13,7 @@ use crate::text::{Shown as _, printable, shell_path};
 ///
 /// # Errors
 /// Exit 2 when the card is none, or the key cannot sign. The old signature, if there was one, is then as before.
-pub fn run(args: &SignArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
+pub fn run(args: &KeySignArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let card = files::read(&args.card, KEY_FILE_LIMIT)?;
     let parsed = KeyCard::parse(&card).map_err(|error| {
         let context = format!("`{}` is no key card, and is not signed", args.card.shown());

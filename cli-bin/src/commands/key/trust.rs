@@ -13,7 +13,7 @@ use crate::keys::pinning::{
     compare_card_signer, list_of,
 };
 use crate::keys::signed::{changed_signer, read_signer};
-use crate::keys::trust::{CardSigner, Pin, Role, Standing, Store, ValueSigner};
+use crate::keys::trust::{CardSigner, Pin, Role, Store, TrustState, ValueSigner};
 use crate::keys::{SealKey, changed, name_of_file};
 use crate::text::{Shown as _, printable, shell_path, shell_word};
 
@@ -36,16 +36,18 @@ pub fn run(args: &TrustArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
         return value_signer(path, args, &mut store, io);
     }
     let key = SealKey::read(path)?;
-    match store.standing(&key.name(), &key.recipient) {
-        Standing::Changed(pin) if !args.replace => return Err(changed(&key, &pin)),
-        Standing::Trusted if args.fingerprint.is_none() && store.by_name(&key.name()).is_some() => {
+    match store.trust_state(&key.name(), &key.recipient) {
+        TrustState::Changed(pin) if !args.replace => return Err(changed(&key, &pin)),
+        TrustState::Trusted
+            if args.fingerprint.is_none() && store.by_name(&key.name()).is_some() =>
+        {
             io.say(format_args!(
                 "the key {:?} is trusted already",
                 printable(&key.name(), 64)
             ));
             return Ok(Exit::Done);
         }
-        Standing::Changed(_) | Standing::Trusted | Standing::Unknown => {}
+        TrustState::Changed(_) | TrustState::Trusted | TrustState::Unknown => {}
     }
     match &args.fingerprint {
         Some(heard) => compare_and_pin(&key, heard, &mut store, io)?,

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 
-use super::finding::{Finding, Outcome};
+use super::finding::{Finding, LintOutcome};
 use crate::cli::lint::LintArgs;
 use crate::failure::{Exit, Failure};
 use crate::io::Io;
@@ -53,7 +53,7 @@ impl Entry {
 ///
 /// # Errors
 /// Exit 2 when the file cannot be written.
-pub(super) fn write(file: &Path, outcome: &Outcome, io: &mut Io<'_>) -> Result<Exit, Failure> {
+pub(super) fn write(file: &Path, outcome: &LintOutcome, io: &mut Io<'_>) -> Result<Exit, Failure> {
     let mut counts: HashMap<Entry, usize> = HashMap::new();
     for finding in outcome.findings.iter().filter(|finding| finding.counts()) {
         *counts.entry(Entry::of(finding)).or_default() += 1;
@@ -84,7 +84,11 @@ pub(super) fn write(file: &Path, outcome: &Outcome, io: &mut Io<'_>) -> Result<E
 ///
 /// # Errors
 /// Exit 2 when it cannot be read.
-pub(super) fn apply(file: &Path, args: &LintArgs, outcome: &mut Outcome) -> Result<(), Failure> {
+pub(super) fn apply(
+    file: &Path,
+    args: &LintArgs,
+    outcome: &mut LintOutcome,
+) -> Result<(), Failure> {
     let bytes = files::read(file, LIMIT)?;
     let unusable = |error: anyhow::Error| {
         Failure::usage(error.context(format!("cannot use the baseline `{}`", file.shown())))

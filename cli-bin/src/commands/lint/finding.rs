@@ -97,7 +97,7 @@ impl std::ops::AddAssign for Tally {
 
 /// Everything that one run found.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct LintOutcome {
     /// By path, line and column.
     pub findings: Vec<Finding>,
     /// How much was looked at.
@@ -108,7 +108,7 @@ pub struct Outcome {
     pub unused: Vec<String>,
 }
 
-impl Outcome {
+impl LintOutcome {
     /// How many unsuppressed findings there are of a level.
     pub fn count(&self, level: Level) -> usize {
         self.findings
@@ -128,13 +128,13 @@ impl Outcome {
 
 /// The lines of a file, found once for all of its findings.
 #[derive(Clone, Debug)]
-pub struct Lines<'s> {
+pub struct LineIndex<'s> {
     source: &'s str,
     /// Where each line begins.
     starts: Vec<usize>,
 }
 
-impl<'s> Lines<'s> {
+impl<'s> LineIndex<'s> {
     /// Of what is before a value on its line no more is looked at, so that one long line costs no more than many.
     const LOOKED_AT: usize = 400;
 
@@ -194,7 +194,7 @@ fn is_key_alone(before: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Lines;
+    use super::LineIndex;
 
     #[test]
     fn shows_the_key_and_never_a_value() {
@@ -206,14 +206,14 @@ mod tests {
             ("  - password: x", 15, ("  - password: …", 14)),
             ("hunter2 hunter2: hunter2", 18, ("… …", 2)),
         ] {
-            let (line, caret) = Lines::new(source).excerpt(1, column).unwrap();
+            let (line, caret) = LineIndex::new(source).excerpt(1, column).unwrap();
             assert_eq!((line.as_str(), caret), expected, "{source}");
         }
     }
 
     #[test]
     fn lines_are_found_by_their_number() {
-        let lines = Lines::new("\u{feff}a: b\r\n\nc: \r\n  d: e");
+        let lines = LineIndex::new("\u{feff}a: b\r\n\nc: \r\n  d: e");
         for (line, column, expected) in [
             (1, 4, Some(("a: …", 3))),
             (2, 1, Some(("", 0))),
@@ -227,6 +227,6 @@ mod tests {
         }
         let long = format!("{{{}", "a: hunter2, ".repeat(100));
         let expected = Some(("… …".to_owned(), 2));
-        assert_eq!(Lines::new(&long).excerpt(1, 1_000), expected);
+        assert_eq!(LineIndex::new(&long).excerpt(1, 1_000), expected);
     }
 }

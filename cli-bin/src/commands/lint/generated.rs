@@ -5,10 +5,10 @@ use std::path::Path;
 use jwe_envelope::{Recognized, hidden_envelope, is_openable_form, recognize};
 
 use super::finding::{Finding, Tally};
-use super::judge::{Judge, Target};
-use super::kustomize::{Generated, Source, Value};
+use super::kustomize::{Generated, GeneratedSource, GeneratorValue};
+use super::policy_check::{ClusterPlace, PolicyCheck};
 use super::setup::GENERATOR_BYTES;
-use super::subject::Subject;
+use super::subject::LintSubject;
 use crate::project::lint::rules::RuleId;
 use crate::text::printable;
 
@@ -16,7 +16,7 @@ use crate::text::printable;
 const LIMIT: usize = 2 * 1024 * 1024;
 
 /// Checks one generator.
-pub fn check(generated: &Generated, subject: &Subject<'_>) -> (Vec<Finding>, Tally) {
+pub fn check(generated: &Generated, subject: &LintSubject<'_>) -> (Vec<Finding>, Tally) {
     let mut check = GeneratorCheck {
         generated,
         subject,
@@ -31,7 +31,7 @@ pub fn check(generated: &Generated, subject: &Subject<'_>) -> (Vec<Finding>, Tal
     let mut files_of_lines = HashSet::new();
     for source in &generated.sources {
         // Naming one file of lines again adds nothing to the Secret, however often that is done.
-        if let Value::Lines(path) = &source.value
+        if let GeneratorValue::Lines(path) = &source.value
             && !files_of_lines.insert(path)
         {
             continue;
@@ -43,7 +43,7 @@ pub fn check(generated: &Generated, subject: &Subject<'_>) -> (Vec<Finding>, Tal
 
 struct GeneratorCheck<'c, 's> {
     generated: &'c Generated,
-    subject: &'c Subject<'s>,
+    subject: &'c LintSubject<'s>,
     findings: Vec<Finding>,
     known: HashSet<Finding>,
     /// Why findings of a rule do not count here, by rules that were asked about.
@@ -52,21 +52,21 @@ struct GeneratorCheck<'c, 's> {
 }
 
 impl GeneratorCheck<'_, '_> {
-    fn source(&mut self, source: &Source) {
+    fn source(&mut self, source: &GeneratedSource) {
         match &source.value {
-            Value::Literal(literal) => {
+            GeneratorValue::Literal(literal) => {
                 let (key, value) = literal.split_once('=').unwrap_or((literal, ""));
                 // Kustomize takes one pair of quotation marks away.
                 let value = unquoted(value);
                 self.value(key, value.as_bytes(), source, "the literal");
             }
-            Value::File(key, path) => {
+            GeneratorValue::File(key, path) => {
                 if let Some(bytes) = self.read(path, source) {
                     self.value(key, &bytes, source, &format!("the file `{}`", name(path)));
                 }
             }
-            Value::Patched(key, value) => self.value(key, value, source, "the value"),
-            Value::Lines(path) => {
+            GeneratorValue::Patched(key, value) => self.value(key, value, source, "the value"),
+            GeneratorValue::Lines(path) => {
                 let Some(bytes) = self.read(path, source) else {
                     return;
                 };
@@ -96,7 +96,11 @@ impl GeneratorCheck<'_, '_> {
         }
     }
 
-    fn read(&mut self, path: &Path, source: &Source) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+    fn read(
+        &mut self,
+        path: &Path,
+        source: &GeneratedSource,
+    ) -> Option<zeroize::Zeroizing<Vec<u8>>> {
         match self.subject.setup.contents.read(path, LIMIT) {
             Ok(bytes) if self.subject.setup.take_generator_bytes(bytes.len()) => Some(bytes),
             Ok(_) => {
@@ -121,10 +125,10 @@ impl GeneratorCheck<'_, '_> {
         }
     }
 
-    fn value(&mut self, key: &str, value: &[u8], source: &Source, from: &str) {
+    fn value(&mut self, key: &str, value: &[u8], source: &GeneratedSource, from: &str) {
         self.tally.values += 1;
         let maker = match source.value {
-            Value::Patched(..) => "patch",
+            GeneratorValue::Patched(..) => "patch",
             _ => "secretGenerator",
         };
         let recognized = recognize(value);
@@ -146,7 +150,7 @@ impl GeneratorCheck<'_, '_> {
             Recognized::Plain => {
                 let message = format!("{from} of a {maker} is not sealed");
                 let next = match source.value {
-                    Value::Patched(..) => {
+                    GeneratorValue::Patched(..) => {
                         "put an envelope in its place: privy seal --for NAMESPACE/NAME/FIELD"
                     }
                     _ => "seal the value and name the file with the envelope under `files:`",
@@ -160,16 +164,16 @@ impl GeneratorCheck<'_, '_> {
             }
             Recognized::Sealed(envelope) => {
                 self.tally.sealed += 1;
-                let judge = Judge::new(self.subject);
-                let mut found = judge.keys(envelope);
-                found.extend(judge.filter(envelope, value, false));
-                found.extend(judge.width(envelope));
+                let policy_check = PolicyCheck::new(self.subject);
+                let mut found = policy_check.keys(envelope);
+                found.extend(policy_check.filter(envelope, value, false));
+                found.extend(policy_check.width(envelope));
                 for placement in &self.generated.placements {
                     let name = format!(
                         "{}{}{}",
                         placement.prefix, self.generated.name, placement.suffix
                     );
-                    let target = Target {
+                    let target = ClusterPlace {
                         namespace: placement
                             .namespace
                             .clone()
@@ -186,7 +190,7 @@ impl GeneratorCheck<'_, '_> {
                         through: placement.through.as_deref(),
                         openable: is_openable_form(value),
                     };
-                    found.extend(judge.target_verdicts(&recognized, &target));
+                    found.extend(policy_check.issues_in_place(&recognized, &target));
                 }
                 for (rule, message, next) in found {
                     let next = if rule == RuleId::WrongPlace && self.generated.hashed {
@@ -209,7 +213,7 @@ impl GeneratorCheck<'_, '_> {
         key: Option<&str>,
         message: String,
         next: Option<String>,
-        source: &Source,
+        source: &GeneratedSource,
     ) {
         if !self.subject.setup.checks(rule) {
             return;
@@ -222,11 +226,11 @@ impl GeneratorCheck<'_, '_> {
         finding.column = source.column;
         finding.secret = Some(printable(&self.generated.name, 100));
         finding.field = key.map(|key| format!("data/{}", printable(key, 100)));
-        let governing = &self.subject.governing;
+        let path_rules = &self.subject.path_rules;
         let reason = self
             .suppressed
             .entry(rule)
-            .or_insert_with(|| governing.reason_for(rule).map(str::to_owned));
+            .or_insert_with(|| path_rules.reason_for(rule).map(str::to_owned));
         finding.suppressed.clone_from(reason);
         if self.known.insert(finding.clone()) {
             self.findings.push(finding);

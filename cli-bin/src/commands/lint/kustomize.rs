@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::find::{normal, shown};
 use super::finding::Finding;
-use super::patches::{self, LIMIT, PatchedValue, Text};
+use super::patches::{self, LIMIT, PatchText, PatchedValue};
 use crate::project::contents::Contents;
 use crate::project::lint::rules::RuleId;
 
@@ -51,25 +51,25 @@ pub struct Generated {
     /// Whether a hash is put behind its name.
     pub hashed: bool,
     /// Keys and where their values come from.
-    pub sources: Vec<Source>,
+    pub sources: Vec<GeneratedSource>,
     /// Where it goes.
     pub placements: Vec<Placement>,
 }
 
 /// One value of a generated Secret.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct GeneratedSource {
     /// Counted from 1, in the kustomization.
     pub line: usize,
     /// Counted from 1.
     pub column: usize,
     /// Where the value is.
-    pub value: Value,
+    pub value: GeneratorValue,
 }
 
 /// Where a generator takes values from.
 #[derive(Clone)]
-pub enum Value {
+pub enum GeneratorValue {
     /// `key=value`, in the kustomization itself.
     Literal(String),
     /// A file, under this key.
@@ -80,7 +80,7 @@ pub enum Value {
     Patched(String, Zeroizing<Vec<u8>>),
 }
 
-impl std::fmt::Debug for Value {
+impl std::fmt::Debug for GeneratorValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("<redacted>")
     }
@@ -260,7 +260,7 @@ impl Kustomizations {
             namespace: None,
             secret_type: None,
             hashed: false,
-            sources: values.into_iter().map(Source::from).collect(),
+            sources: values.into_iter().map(GeneratedSource::from).collect(),
             // A patch does not say where the Secret goes that it changes.
             placements: Vec::new(),
         });
@@ -364,26 +364,32 @@ impl Visit<'_> {
             .or(document.generator_options.as_ref())
             .is_some_and(|options| options.disable_name_suffix_hash);
         let mut sources = Vec::new();
-        let mut add = |written: &Spanned<String>, value: Value| {
+        let mut add = |written: &Spanned<String>, value: GeneratorValue| {
             let (line, column) = position(written);
-            sources.push(Source {
+            sources.push(GeneratedSource {
                 line,
                 column,
                 value,
             });
         };
         for literal in &generator.literals {
-            add(literal, Value::Literal(literal.value.clone()));
+            add(literal, GeneratorValue::Literal(literal.value.clone()));
         }
         for written in &generator.files {
             let (key, path) = match written.value.split_once('=') {
                 Some((key, path)) => (key.to_owned(), path),
                 None => (base_name(&written.value), written.value.as_str()),
             };
-            add(written, Value::File(key, normal(&folder.join(path))));
+            add(
+                written,
+                GeneratorValue::File(key, normal(&folder.join(path))),
+            );
         }
         for written in generator.envs.iter().chain(&generator.env) {
-            add(written, Value::Lines(normal(&folder.join(&written.value))));
+            add(
+                written,
+                GeneratorValue::Lines(normal(&folder.join(&written.value))),
+            );
         }
         let file = id.0.clone();
         self.generators.insert(id, self.found.generated.len());
@@ -401,12 +407,12 @@ impl Visit<'_> {
     }
 }
 
-impl From<PatchedValue> for Source {
+impl From<PatchedValue> for GeneratedSource {
     fn from(patched: PatchedValue) -> Self {
         Self {
             line: patched.line,
             column: 1,
-            value: Value::Patched(patched.key, patched.value),
+            value: GeneratorValue::Patched(patched.key, patched.value),
         }
     }
 }
@@ -451,14 +457,14 @@ impl Document {
             let kind = patch.target.as_ref().map(|target| target.kind.clone());
             if let Some(text) = &patch.inline {
                 all.push(patches::Patch {
-                    text: Text::Inline(text.value.clone()),
+                    text: PatchText::Inline(text.value.clone()),
                     kind: kind.clone(),
                     line: position(text).0,
                 });
             }
             if let Some(path) = &patch.path {
                 all.push(patches::Patch {
-                    text: Text::File(path.clone()),
+                    text: PatchText::File(path.clone()),
                     kind,
                     line: 1,
                 });
@@ -469,7 +475,7 @@ impl Document {
             inline
                 .filter(|entry| patches::is_inline(&entry.value))
                 .map(|entry| patches::Patch {
-                    text: Text::Inline(entry.value.clone()),
+                    text: PatchText::Inline(entry.value.clone()),
                     kind: None,
                     line: position(entry).0,
                 }),

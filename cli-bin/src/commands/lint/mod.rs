@@ -12,9 +12,9 @@ pub mod check;
 pub mod find;
 pub mod finding;
 pub mod generated;
-pub mod judge;
 pub mod kustomize;
 mod patches;
+pub mod policy_check;
 pub mod private_key;
 pub mod report;
 pub mod setup;
@@ -28,10 +28,10 @@ use jwe_envelope::untrusted;
 use secret_walker::{Manifest, may_hold_secret};
 
 use self::find::Found;
-use self::finding::{Finding, Outcome, Tally};
+use self::finding::{Finding, LintOutcome, Tally};
 use self::kustomize::Kustomizations;
-use self::setup::Setup;
-use self::subject::Subject;
+use self::setup::LintSetup;
+use self::subject::LintSubject;
 use crate::cli::lint::{LintArgs, LintFormat};
 use crate::failure::{Exit, Failure};
 use crate::io::parallel;
@@ -77,11 +77,11 @@ pub fn run(args: &LintArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
+pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<LintOutcome, Failure> {
     let here = std::env::current_dir().map_err(|error| {
         Failure::usage(anyhow::Error::new(error).context("cannot tell the current folder"))
     })?;
-    let mut setup = Setup::new(args, io.now)?;
+    let mut setup = LintSetup::new(args, io.now)?;
     setup.trust(Store::load(io)?.signatures());
     let mut found = find::find(args, &setup.contents, io)?;
     let kustomizations = Kustomizations::read(&found.kustomizations, &setup.contents, &here);
@@ -91,7 +91,7 @@ pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
     }
     setup.finish()?;
 
-    let mut outcome = Outcome::default();
+    let mut outcome = LintOutcome::default();
     if found.stdin {
         let (findings, tally) = from_stdin(io, &setup, &here)?;
         outcome.findings.extend(findings);
@@ -122,10 +122,10 @@ pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
         .iter()
         .filter(|made| found.is_asked(&made.path))
     {
-        let subject = Subject {
+        let subject = LintSubject {
             name: &generated.file,
             setup: &setup,
-            governing: setup.governing(&generated.path),
+            path_rules: setup.path_rules(&generated.path),
             placements: generated.placements.clone(),
         };
         let (findings, tally) = generated::check(generated, &subject);
@@ -170,10 +170,10 @@ pub fn lint(args: &LintArgs, io: &mut Io<'_>) -> Result<Outcome, Failure> {
 /// Allowances without a finding are out of date: the next value in the same file would be allowed by them in silence.
 fn unused_allowances(
     args: &LintArgs,
-    setup: &Setup,
+    setup: &LintSetup,
     found: &Found,
     here: &Path,
-    outcome: &mut Outcome,
+    outcome: &mut LintOutcome,
 ) {
     let whole = !args.staged && args.since.is_none() && args.rule.is_empty();
     if !whole {
@@ -253,7 +253,7 @@ fn folders(
 
 fn from_stdin(
     io: &mut Io<'_>,
-    setup: &Setup,
+    setup: &LintSetup,
     here: &Path,
 ) -> Result<(Vec<Finding>, Tally), Failure> {
     let bytes = read_bounded(io.stdin, files::MANIFEST_LIMIT)
@@ -261,10 +261,10 @@ fn from_stdin(
             Failure::usage(anyhow::Error::new(error).context("cannot read standard input"))
         })?
         .ok_or_else(|| Failure::refused(anyhow!("standard input is larger than any manifest")))?;
-    let subject = Subject {
+    let subject = LintSubject {
         name: "<stdin>",
         setup,
-        governing: setup.governing(&here.join("-")),
+        path_rules: setup.path_rules(&here.join("-")),
         placements: vec![kustomize::Placement::default()],
     };
     Ok(check::check(&bytes, &subject))
@@ -274,7 +274,7 @@ fn from_stdin(
 fn secrets_of_kustomization(
     path: &Path,
     here: &Path,
-    setup: &Setup,
+    setup: &LintSetup,
     kustomizations: &Kustomizations,
 ) -> (Vec<Finding>, Tally) {
     let holds = |bytes: &[u8]| {
@@ -293,21 +293,21 @@ fn secrets_of_kustomization(
 fn one_file(
     path: &Path,
     name: &str,
-    setup: &Setup,
+    setup: &LintSetup,
     kustomizations: &Kustomizations,
 ) -> (Vec<Finding>, Tally) {
     let bytes = match read(path, &setup.contents) {
         Ok(bytes) => bytes,
         Err((rule, message)) => {
             let mut finding = Finding::new(rule, name, message);
-            finding.suppressed = setup.governing(path).reason_for(rule).map(str::to_owned);
+            finding.suppressed = setup.path_rules(path).reason_for(rule).map(str::to_owned);
             return (vec![finding], Tally::default());
         }
     };
-    let subject = Subject {
+    let subject = LintSubject {
         name,
         setup,
-        governing: setup.governing(path),
+        path_rules: setup.path_rules(path),
         placements: kustomizations.placements(path),
     };
     let (mut findings, tally) = check::check(&bytes, &subject);
@@ -347,7 +347,7 @@ fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
     parallel::map(items, parallel::workers(None), &mut |_| {}, work)
 }
 
-fn not_checked(setup: &Setup, outcome: &Outcome) -> Vec<String> {
+fn not_checked(setup: &LintSetup, outcome: &LintOutcome) -> Vec<String> {
     let mut list = Vec::new();
     if !setup.knows_keys() {
         list.push(

@@ -28,7 +28,7 @@ pub(super) struct PatchedValue {
 #[derive(Debug)]
 pub(super) struct Patch {
     /// Inline text or the name of a file.
-    pub(super) text: Text,
+    pub(super) text: PatchText,
     /// The kind of its target, which may be a pattern; `None` where the patch itself names what it changes.
     pub(super) kind: Option<String>,
     /// Counted from 1, in the kustomization.
@@ -36,12 +36,12 @@ pub(super) struct Patch {
 }
 
 /// Where a patch is.
-pub(super) enum Text {
+pub(super) enum PatchText {
     Inline(String),
     File(String),
 }
 
-impl std::fmt::Debug for Text {
+impl std::fmt::Debug for PatchText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("<redacted>")
     }
@@ -90,8 +90,8 @@ pub(super) fn of_transformer(document: &Json, line: usize) -> Vec<Patch> {
     let files = document["paths"].as_array().into_iter().flatten();
     let files = files.filter_map(Json::as_str).chain(text("path"));
     inline
-        .map(|text| Text::Inline(text.to_owned()))
-        .chain(files.map(|path| Text::File(path.to_owned())))
+        .map(|text| PatchText::Inline(text.to_owned()))
+        .chain(files.map(|path| PatchText::File(path.to_owned())))
         .map(|text| Patch {
             text,
             kind: kind.clone(),
@@ -114,8 +114,8 @@ pub(super) fn values(
     for patch in patches {
         let targets_secret = patch.kind.as_deref().map(may_be_secret);
         let (documents, is_file) = match &patch.text {
-            Text::Inline(text) => (parse(text), false),
-            Text::File(name) => {
+            PatchText::Inline(text) => (parse(text), false),
+            PatchText::File(name) => {
                 let path = normal(&folder.join(name));
                 // A file that many patches name is read once.
                 if !read_already.insert((path.clone(), targets_secret == Some(true))) {

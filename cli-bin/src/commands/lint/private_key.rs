@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::finding::Finding;
-use super::setup::Setup;
+use super::setup::LintSetup;
 use crate::keys::KEY_FILE_LIMIT;
 use crate::project::lint::rules::RuleId;
 
@@ -24,19 +24,19 @@ pub fn may_hold(length: u64) -> bool {
 }
 
 /// Looks into a file that is no manifest. One that cannot be read now holds nothing that Git would take.
-pub fn look_into(path: &Path, name: &str, setup: &Setup) -> Option<Finding> {
+pub fn look_into(path: &Path, name: &str, setup: &LintSetup) -> Option<Finding> {
     let bytes = setup.contents.read(path, KEY_FILE_LIMIT).ok()?;
     finding(&bytes, path, name, setup)
 }
 
 /// The finding of a file with this content.
-pub fn finding(bytes: &[u8], path: &Path, name: &str, setup: &Setup) -> Option<Finding> {
+pub fn finding(bytes: &[u8], path: &Path, name: &str, setup: &LintSetup) -> Option<Finding> {
     let found = find(bytes)?;
     let message = format!("{} is in a file of the repository", found.what);
     let mut finding = Finding::new(RuleId::PrivateKey, name, message);
     finding.line = found.line;
     finding.suppressed = setup
-        .governing(path)
+        .path_rules(path)
         .reason_for(RuleId::PrivateKey)
         .map(str::to_owned);
     Some(finding)

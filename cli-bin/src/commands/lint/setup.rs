@@ -23,13 +23,13 @@ use crate::keys::{is_card, is_private, name_of_file, read_key_file};
 use crate::project::contents::Contents;
 use crate::project::glob;
 use crate::project::lint::rules::RuleId;
-use crate::project::lint::{self, Settings};
-use crate::project::{Place, Project, ProjectFault, Rule, find_above};
+use crate::project::lint::{self, LintSettings};
+use crate::project::{Project, ProjectFault, ProjectPlace, Rule, find_above};
 use crate::text::Shown as _;
 
 /// Everything that does not depend on the file.
 #[derive(Debug)]
-pub struct Setup {
+pub struct LintSetup {
     /// The keys, as the webhook would have them. No one is asked to unwrap.
     pub registry: Registry,
     /// The webhook's policy, or its defaults.
@@ -82,19 +82,19 @@ type Kids = Vec<Arc<HashSet<String>>>;
 struct Repository {
     /// Each rule with the `kid` of its keys.
     rules: Vec<(Rule, Kids)>,
-    settings: Settings,
+    settings: LintSettings,
 }
 
 /// What governs one file.
 #[derive(Clone, Debug)]
-pub struct Governing<'s> {
+pub struct PathRules<'s> {
     /// The first rule that fits, with its keys.
     pub rule: Option<(&'s Rule, &'s [Arc<HashSet<String>>])>,
-    settings: Option<&'s Settings>,
+    settings: Option<&'s LintSettings>,
     relative: String,
 }
 
-impl Governing<'_> {
+impl PathRules<'_> {
     /// The widest binding that is no finding.
     pub fn widest(&self) -> Width {
         self.settings
@@ -108,7 +108,7 @@ impl Governing<'_> {
     }
 }
 
-impl Setup {
+impl LintSetup {
     /// Reads keys and policy.
     ///
     /// # Errors
@@ -182,7 +182,7 @@ impl Setup {
         // A folder that is reached through a link is governed where it really is, as it is for `privy seal`.
         let real = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
         let mut governed = None;
-        if let Some(Place { file, folder: real }) = find_above(real)
+        if let Some(ProjectPlace { file, folder: real }) = find_above(real)
             && !self.broken.contains_key(&file)
         {
             let above = file.parent().unwrap_or(Path::new("/"));
@@ -263,7 +263,7 @@ impl Setup {
     }
 
     /// What governs a file of a folder that was entered.
-    pub fn governing(&self, path: &Path) -> Governing<'_> {
+    pub fn path_rules(&self, path: &Path) -> PathRules<'_> {
         let governed = path
             .parent()
             .and_then(|folder| self.folders.get(folder))
@@ -271,7 +271,7 @@ impl Setup {
         let (Some((repository, folder)), Some(name)) =
             (governed, path.file_name().and_then(|name| name.to_str()))
         else {
-            return Governing {
+            return PathRules {
                 rule: None,
                 settings: None,
                 relative: String::new(),
@@ -287,7 +287,7 @@ impl Setup {
                 .iter()
                 .any(|pattern| glob::matches(pattern, &relative))
         });
-        Governing {
+        PathRules {
             // Keys that are given by hand are those of every path.
             rule: rule
                 .map(|(rule, kids)| (rule, if self.given { &[][..] } else { kids.as_slice() })),

@@ -1,23 +1,23 @@
 //! What a file is checked against, and what is found sealed in it.
 use super::kustomize::Placement;
-use super::setup::{Governing, Setup};
+use super::setup::{LintSetup, PathRules};
 
 /// What a file is checked against.
 #[derive(Clone, Debug)]
-pub struct Subject<'s> {
+pub struct LintSubject<'s> {
     /// As people know it.
     pub name: &'s str,
     /// Keys and policy.
-    pub setup: &'s Setup,
+    pub setup: &'s LintSetup,
     /// The rule that fits.
-    pub governing: Governing<'s>,
+    pub path_rules: PathRules<'s>,
     /// Where Kustomize puts it.
     pub placements: Vec<Placement>,
 }
 
 /// A sealed value that the webhook would open.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedValue {
     /// Its key.
     pub key: String,
     /// The most bytes that it can have.

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use serde_json::Value;
 use unseal_policy::config::Rules;
 
-use crate::cli::render::{Args, CallerMode, MustBeSealed, Part};
+use crate::cli::render::{CallerChoice, ManifestPart, MustBeSealed, RenderArgs};
 use crate::failure::Failure;
 use crate::text::Shown as _;
 
@@ -22,7 +22,7 @@ const PORTS: [(&str, &str, u16); 2] = [
 ];
 
 /// Refuses flags that contradict each other or change nothing.
-pub(super) fn contradictions(args: &Args) -> Result<(), Failure> {
+pub(super) fn contradictions(args: &RenderArgs) -> Result<(), Failure> {
     let refused = |message: String, hint: &str| Err(Failure::usage(anyhow!(message)).hint(hint));
     if SYSTEM.contains(&args.namespace.as_str()) {
         return refused(
@@ -34,19 +34,19 @@ pub(super) fn contradictions(args: &Args) -> Result<(), Failure> {
         );
     }
     match (args.callers, &args.url) {
-        (CallerMode::Aggregated, Some(_)) => {
+        (CallerChoice::Aggregated, Some(_)) => {
             return refused(
                 "aggregated callers reach the webhook through a Service, not at a URL".to_owned(),
                 "name the host with `--external-name HOST --port PORT`, or choose `--callers mtls`",
             );
         }
-        (CallerMode::Loopback, None) => {
+        (CallerChoice::Loopback, None) => {
             return refused(
                 "with loopback callers the webhook runs on the API server's host, not in a Deployment".to_owned(),
                 "say where: `--url https://127.0.0.1:10250`",
             );
         }
-        (CallerMode::Loopback, Some(url)) if !is_loopback(url) => {
+        (CallerChoice::Loopback, Some(url)) if !is_loopback(url) => {
             return refused(
                 format!(
                     "with loopback callers the webhook answers on a loopback address only, and `{url}` is none"
@@ -91,7 +91,7 @@ pub(super) fn contradictions(args: &Args) -> Result<(), Failure> {
             );
         }
     }
-    if args.only == Some(Part::Rights) && args.unseal.is_empty() {
+    if args.only == Some(ManifestPart::Rights) && args.unseal.is_empty() {
         return refused(
             "--unseal is missing: no rights were named".to_owned(),
             "say who may have values opened: --unseal payments=payments-ci/deployer",
@@ -113,7 +113,7 @@ fn is_loopback(url: &str) -> bool {
 }
 
 /// Refuses a configuration that the webhook of these manifests would not start with. `files` are those of the ConfigMap.
-pub(super) fn configuration(args: &Args, path: &Path, files: &Files) -> Result<(), Failure> {
+pub(super) fn configuration(args: &RenderArgs, path: &Path, files: &Files) -> Result<(), Failure> {
     let refused = |message: String, hint: &str| {
         Err(Failure::usage(anyhow!("`{}`: {message}", path.shown())).hint(hint.to_owned()))
     };
@@ -133,9 +133,9 @@ pub(super) fn configuration(args: &Args, path: &Path, files: &Files) -> Result<(
         .flat_map(|modes| modes.keys().map(String::as_str))
         .collect();
     let wanted = match args.callers {
-        CallerMode::Aggregated => "aggregated",
-        CallerMode::Mtls => "mtls",
-        CallerMode::Loopback => "loopback",
+        CallerChoice::Aggregated => "aggregated",
+        CallerChoice::Mtls => "mtls",
+        CallerChoice::Loopback => "loopback",
     };
     if modes != [wanted] {
         return refused(

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use jwe_envelope::KeyCard;
 
 use super::checks::Files;
-use crate::cli::render::{Args, CallerMode, Part};
+use crate::cli::render::{CallerChoice, ManifestPart, RenderArgs};
 use crate::failure::Failure;
 use crate::io::files;
 use crate::keys::signed::read_signer;
@@ -25,7 +25,7 @@ pub(super) struct Inputs {
 
 impl Inputs {
     /// Reads and checks what `args` name.
-    pub(super) fn read(args: &Args) -> Result<Self, Failure> {
+    pub(super) fn read(args: &RenderArgs) -> Result<Self, Failure> {
         let authority = match &args.ca {
             Some(path) => Some(authority(path)?),
             None => None,
@@ -33,7 +33,7 @@ impl Inputs {
         if authority.is_none()
             && !matches!(
                 args.only,
-                Some(Part::Backstop | Part::Rights | Part::LegacyTokens)
+                Some(ManifestPart::Backstop | ManifestPart::Rights | ManifestPart::LegacyTokens)
             )
         {
             return Err(Failure::usage(anyhow!("--ca is missing"))
@@ -69,7 +69,7 @@ fn authority(path: &Path) -> Result<String, Failure> {
 }
 
 /// The ConfigMap's files; `None` when the operator brings the ConfigMap.
-fn configuration(args: &Args) -> Result<Option<Files>, Failure> {
+fn configuration(args: &RenderArgs) -> Result<Option<Files>, Failure> {
     let mut found = Vec::new();
     let mut keys = String::new();
     for path in &args.card {
@@ -169,11 +169,11 @@ fn key_entries(card: &KeyCard, file: &str, path: &Path) -> Result<String, Failur
     Ok(entries)
 }
 
-fn default_configuration(args: &Args, keys: &str) -> String {
+fn default_configuration(args: &RenderArgs, keys: &str) -> String {
     let callers = match args.callers {
-        CallerMode::Aggregated => "{ aggregated: {} }",
-        CallerMode::Loopback => "{ loopback: {} }",
-        CallerMode::Mtls => {
+        CallerChoice::Aggregated => "{ aggregated: {} }",
+        CallerChoice::Loopback => "{ loopback: {} }",
+        CallerChoice::Mtls => {
             "{ mtls: { clientCa: ../tls/client-ca.crt, allowedNames: [kube-apiserver] } }"
         }
     };

@@ -10,7 +10,7 @@ mod template;
 
 use std::fmt::Write as _;
 
-pub use crate::cli::render::{Args, CallerMode, LegacyTokens, Part};
+pub use crate::cli::render::{CallerChoice, LegacyTokens, ManifestPart, RenderArgs};
 
 use crate::failure::{Exit, Failure};
 use crate::io::Io;
@@ -21,7 +21,7 @@ use template::Template;
 ///
 /// # Errors
 /// Exit 2 for files that cannot be read and flags that contradict each other.
-pub fn run(args: &Args, io: &mut Io<'_>) -> Result<Exit, Failure> {
+pub fn run(args: &RenderArgs, io: &mut Io<'_>) -> Result<Exit, Failure> {
     checks::contradictions(args)?;
     let inputs = Inputs::read(args)?;
     for grant in args
@@ -34,7 +34,7 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<Exit, Failure> {
             grant.namespace, grant.service_account
         ));
     }
-    let needs_configuration = args.only.is_none_or(|only| only == Part::Webhook)
+    let needs_configuration = args.only.is_none_or(|only| only == ManifestPart::Webhook)
         && args.url.is_none()
         && args.external_name.is_none();
     if needs_configuration && inputs.configuration.is_none() {
@@ -53,24 +53,24 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> Result<Exit, Failure> {
 }
 
 /// Every manifest that `args` ask for: its file's name and its text.
-fn manifests(args: &Args, inputs: &Inputs) -> Vec<(&'static str, String)> {
-    let wanted = |part: Part| args.only.is_none_or(|only| only == part);
+fn manifests(args: &RenderArgs, inputs: &Inputs) -> Vec<(&'static str, String)> {
+    let wanted = |part: ManifestPart| args.only.is_none_or(|only| only == part);
     let in_cluster = args.url.is_none() && args.external_name.is_none();
     let port = args.port.unwrap_or(443);
     let mut all = Vec::new();
-    if wanted(Part::Backstop) {
+    if wanted(ManifestPart::Backstop) {
         all.push(Template::BACKSTOP.render());
     }
-    if wanted(Part::LegacyTokens) && args.legacy_tokens == LegacyTokens::Refuse {
+    if wanted(ManifestPart::LegacyTokens) && args.legacy_tokens == LegacyTokens::Refuse {
         all.push(Template::LEGACY_TOKENS.render());
     }
-    if wanted(Part::Webhook) {
+    if wanted(ManifestPart::Webhook) {
         if args.url.is_none() {
             all.push(Template::NAMESPACE.namespace(&args.namespace).render());
         }
         if in_cluster {
             all.push(Template::IDENTITY.namespace(&args.namespace).render());
-            if args.callers == CallerMode::Aggregated {
+            if args.callers == CallerChoice::Aggregated {
                 all.push(
                     Template::AGGREGATED_IDENTITY
                         .namespace(&args.namespace)
@@ -88,7 +88,7 @@ fn manifests(args: &Args, inputs: &Inputs) -> Vec<(&'static str, String)> {
                 .configuration
                 .as_ref()
                 .map(|files| template::configuration(&args.namespace, files));
-            let token = args.callers == CallerMode::Aggregated || args.subject_access_review;
+            let token = args.callers == CallerChoice::Aggregated || args.subject_access_review;
             let deployment = Template::DEPLOYMENT
                 .namespace(&args.namespace)
                 .image(args.image.as_deref())
@@ -114,7 +114,7 @@ fn manifests(args: &Args, inputs: &Inputs) -> Vec<(&'static str, String)> {
                     .render(),
             );
         }
-        if args.callers == CallerMode::Aggregated {
+        if args.callers == CallerChoice::Aggregated {
             all.push(
                 Template::API_SERVICE
                     .namespace(&args.namespace)
@@ -124,28 +124,28 @@ fn manifests(args: &Args, inputs: &Inputs) -> Vec<(&'static str, String)> {
             );
         }
     }
-    if wanted(Part::Webhook) || wanted(Part::Registration) {
+    if wanted(ManifestPart::Webhook) || wanted(ManifestPart::Registration) {
         all.push(registration(args, inputs));
     }
     let mut grants: Vec<_> = args.unseal.iter().collect();
     let mut seen = std::collections::HashSet::new();
     grants.retain(|grant| seen.insert(*grant));
     for grant in grants {
-        if wanted(Part::Webhook) || wanted(Part::Rights) {
+        if wanted(ManifestPart::Webhook) || wanted(ManifestPart::Rights) {
             all.push(Template::RIGHTS.grant(grant).render());
         }
     }
     all
 }
 
-fn registration(args: &Args, inputs: &Inputs) -> (&'static str, String) {
+fn registration(args: &RenderArgs, inputs: &Inputs) -> (&'static str, String) {
     let mut template = Template::REGISTRATION;
     if let Some(must) = &args.must_be_sealed {
         template = template.must_be_sealed(must);
     }
     template = template.exempt(&args.namespace, &args.exempt);
     let (name, text) = match (args.callers, &args.url) {
-        (CallerMode::Aggregated, _) => template.through_the_api_server(),
+        (CallerChoice::Aggregated, _) => template.through_the_api_server(),
         (_, Some(url)) => template.at(url).authority(inputs.authority()),
         (_, None) => template
             .namespace(&args.namespace)

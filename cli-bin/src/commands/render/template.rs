@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::checks::Files;
-use crate::cli::render::{Grant, MustBeSealed};
+use crate::cli::render::{MustBeSealed, UnsealGrant};
 
 /// One file of `deploy/manifests/`, with what was put into it so far.
 #[derive(Clone, Debug)]
@@ -169,7 +169,7 @@ impl Template {
         )
     }
 
-    pub(super) fn grant(self, grant: &Grant) -> Self {
+    pub(super) fn grant(self, grant: &UnsealGrant) -> Self {
         // Several grants of one namespace are beside each other. No namespace contains a dot.
         let name = format!(
             "name: privy-unseal-{}.{}",

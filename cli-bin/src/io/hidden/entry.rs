@@ -37,7 +37,7 @@ enum State {
 }
 
 /// A value that is being entered. Wiped when dropped.
-pub(super) struct Entry {
+pub(super) struct HiddenEntry {
     value: Zeroizing<Vec<u8>>,
     state: State,
     /// Whether Enter is a newline.
@@ -47,7 +47,7 @@ pub(super) struct Entry {
     pasted_lines: usize,
 }
 
-impl Entry {
+impl HiddenEntry {
     pub(super) fn new() -> Self {
         Self {
             value: Zeroizing::new(Vec::with_capacity(4096)),
@@ -211,7 +211,7 @@ mod tests {
 
     /// The steps that are not [`Step::More`], and the value.
     fn fed(bytes: &[u8]) -> (Vec<Step>, Vec<u8>) {
-        let mut entry = Entry::new();
+        let mut entry = HiddenEntry::new();
         let steps = bytes.iter().map(|byte| entry.feed(*byte));
         let steps = steps.filter(|step| *step != Step::More).collect();
         (steps, entry.into_value().to_vec())
@@ -263,7 +263,7 @@ mod tests {
             b"\x1b[200~a\r",
             b"\x1b[200~\x1b[20",
         ] {
-            let mut entry = Entry::new();
+            let mut entry = HiddenEntry::new();
             for byte in before {
                 entry.feed(*byte);
             }
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn several_lines_end_at_ctrl_d() {
-        let mut entry = Entry::new();
+        let mut entry = HiddenEntry::new();
         for byte in b"a" {
             entry.feed(*byte);
         }
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn nothing_grows_beyond_the_bound() {
-        let mut entry = Entry::new();
+        let mut entry = HiddenEntry::new();
         for _ in 0..LONGEST {
             assert_eq!(entry.feed(b'x'), Step::More);
         }

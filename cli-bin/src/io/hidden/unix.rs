@@ -13,7 +13,7 @@ use rustix::termios::{
 use signal_hook::consts::{SIGINT, SIGQUIT};
 use zeroize::Zeroizing;
 
-use super::entry::{Entry, Step};
+use super::entry::{HiddenEntry, Step};
 use crate::io::signals::{catch_terminating, end_by};
 
 /// Input that arrives this soon after a newline was not typed by a person.
@@ -34,7 +34,7 @@ static WATCHED: OnceLock<()> = OnceLock::new();
 pub(in crate::io) fn ask(question: &str) -> io::Result<Zeroizing<String>> {
     let terminal = Hidden::begin()?;
     terminal.say(question)?;
-    let mut entry = Entry::new();
+    let mut entry = HiddenEntry::new();
     let ended = read(&terminal, &mut entry);
     let _ = terminal.say("\n");
     drop(terminal);
@@ -64,7 +64,7 @@ enum Ended {
     TooLong,
 }
 
-fn read(terminal: &Hidden, entry: &mut Entry) -> io::Result<Ended> {
+fn read(terminal: &Hidden, entry: &mut HiddenEntry) -> io::Result<Ended> {
     let mut chunk = Zeroizing::new([0; 4096]);
     loop {
         let length = match (&terminal.0.terminal).read(&mut *chunk) {

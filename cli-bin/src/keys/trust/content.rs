@@ -177,7 +177,7 @@ fn signer_key(name: &str, kid: &str, public_key: &str, role: Role) -> Result<Sig
 
 /// All of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Content {
+pub(super) struct TrustContent {
     pub(super) keys: Vec<Pin>,
     pub(super) card_signers: Vec<CardSigner>,
     pub(super) value_signers: Vec<ValueSigner>,

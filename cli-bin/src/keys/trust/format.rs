@@ -7,15 +7,15 @@
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-use super::content::{CardSigner, Content, Pin, ValueSigner};
+use super::content::{CardSigner, Pin, TrustContent, ValueSigner};
 
 /// The version that is written.
 const VERSION: u64 = 2;
 
 /// What was read, and from which version.
 #[derive(Debug)]
-pub(super) struct Stored {
-    pub(super) content: Content,
+pub(super) struct StoredTrust {
+    pub(super) content: TrustContent,
     /// Whether the file is of an older version, and must be written again.
     pub(super) old: bool,
 }
@@ -88,12 +88,12 @@ impl From<Pin1> for Pin {
 ///
 /// # Errors
 /// A sentence that says what is wrong: nothing of a damaged file is trusted.
-pub(super) fn parse(bytes: &[u8]) -> anyhow::Result<Stored> {
+pub(super) fn parse(bytes: &[u8]) -> anyhow::Result<StoredTrust> {
     let Version { version } = serde_json::from_slice(bytes)?;
     let (content, old) = match version {
         1 => {
             let read: Version1 = serde_json::from_slice(bytes)?;
-            let content = Content {
+            let content = TrustContent {
                 keys: read.keys.into_iter().map(Pin::from).collect(),
                 card_signers: Vec::new(),
                 value_signers: read.signers,
@@ -102,7 +102,7 @@ pub(super) fn parse(bytes: &[u8]) -> anyhow::Result<Stored> {
         }
         VERSION => {
             let read: Version2 = serde_json::from_slice(bytes)?;
-            let content = Content {
+            let content = TrustContent {
                 keys: read.keys,
                 card_signers: read.card_signers,
                 value_signers: read.value_signers,
@@ -120,14 +120,14 @@ pub(super) fn parse(bytes: &[u8]) -> anyhow::Result<Stored> {
     unique("key", keys.collect())?;
     unique("signer of cards", cards.collect())?;
     unique("signer of values", values.collect())?;
-    Ok(Stored { content, old })
+    Ok(StoredTrust { content, old })
 }
 
 /// Writes the file.
 ///
 /// # Errors
 /// Never for what was read by [`parse`].
-pub(super) fn print(content: &Content) -> anyhow::Result<Vec<u8>> {
+pub(super) fn print(content: &TrustContent) -> anyhow::Result<Vec<u8>> {
     let document = Version2 {
         version: VERSION,
         newer: true,
@@ -202,7 +202,7 @@ mod tests {
     /// What the program of version 1 reads, which is all that it can say of a newer file.
     #[test]
     fn a_program_of_version_1_refuses_version_2_with_a_sentence() {
-        let text = print(&Content::default()).unwrap();
+        let text = print(&TrustContent::default()).unwrap();
         let error = serde_json::from_slice::<Version1>(&text).err().unwrap();
         let sentence = "unknown field `written by a newer version of privy: update this program`";
         assert!(error.to_string().starts_with(sentence), "{error}");

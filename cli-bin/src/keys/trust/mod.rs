@@ -13,7 +13,7 @@ use anyhow::{Context as _, anyhow};
 use jwe_envelope::{RecipientKey, SignerKey};
 use unseal_policy::signatures::{Signatures, Signer as VerifiedSigner};
 
-use self::content::Content;
+use self::content::TrustContent;
 pub use self::content::{CardSigner, ComparedCard, Pin, Role, ValueSigner};
 use crate::failure::Failure;
 use crate::io::Io;
@@ -38,7 +38,7 @@ pub struct Voucher {
 
 /// What the user's configuration says of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum TrustState {
     /// The name is pinned to another key.
     Changed(Pin),
     /// The key is pinned.
@@ -52,7 +52,7 @@ pub enum Standing {
 pub struct Store {
     /// `None` where the environment names no folder: nothing is trusted then, and nothing can be.
     path: Option<PathBuf>,
-    content: Content,
+    content: TrustContent,
 }
 
 impl Store {
@@ -65,7 +65,7 @@ impl Store {
         let Some(path) = path.as_ref().filter(|path| path.exists()) else {
             return Ok(Self {
                 path,
-                content: Content::default(),
+                content: TrustContent::default(),
             });
         };
         let bytes = files::read(path, STORE_LIMIT)?;
@@ -109,21 +109,21 @@ impl Store {
     pub fn nowhere() -> Self {
         Self {
             path: None,
-            content: Content::default(),
+            content: TrustContent::default(),
         }
     }
 
     /// What it says of this key under this name.
-    pub fn standing(&self, name: &str, key: &RecipientKey) -> Standing {
+    pub fn trust_state(&self, name: &str, key: &RecipientKey) -> TrustState {
         if let Some(pin) = self.by_name(name)
             && pin.kid != key.kid()
         {
-            return Standing::Changed(pin.clone());
+            return TrustState::Changed(pin.clone());
         }
         if self.by_kid(key.kid()).is_some() {
-            Standing::Trusted
+            TrustState::Trusted
         } else {
-            Standing::Unknown
+            TrustState::Unknown
         }
     }
 

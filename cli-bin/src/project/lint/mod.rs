@@ -17,7 +17,7 @@ pub const WIDEST: Width = Width::Secret;
 
 /// What a repository says to `privy lint`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
+pub struct LintSettings {
     /// The widest binding that is no finding; [`WIDEST`] without it.
     pub widest: Option<Width>,
     allowed: Vec<Allowed>,
@@ -35,7 +35,7 @@ pub struct Allowed {
 }
 
 /// Reads the member.
-pub(super) fn read(field: &Setting<'_>, problems: &mut Problems) -> Option<Settings> {
+pub(super) fn read(field: &Setting<'_>, problems: &mut Problems) -> Option<LintSettings> {
     let members = field.members(problems, &["widest", "allow"])?;
     let widest = members
         .optional("widest")
@@ -48,7 +48,7 @@ pub(super) fn read(field: &Setting<'_>, problems: &mut Problems) -> Option<Setti
         .iter()
         .filter_map(|field| allowed(field, problems))
         .collect();
-    Some(Settings { widest, allowed })
+    Some(LintSettings { widest, allowed })
 }
 
 fn allowed(field: &Setting<'_>, problems: &mut Problems) -> Option<Allowed> {
@@ -86,7 +86,7 @@ fn allowed(field: &Setting<'_>, problems: &mut Problems) -> Option<Allowed> {
     })
 }
 
-impl Settings {
+impl LintSettings {
     /// What does not count.
     pub fn allowed(&self) -> &[Allowed] {
         &self.allowed

@@ -28,7 +28,7 @@ impl Level {
 
 /// What is said of a rule.
 #[derive(Debug)]
-pub struct Rule {
+pub struct LintRule {
     /// The stable word.
     pub id: &'static str,
     /// How bad.
@@ -53,9 +53,9 @@ macro_rules! rules {
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             /// What is said of it.
-            pub const fn rule(self) -> &'static Rule {
+            pub const fn rule(self) -> &'static LintRule {
                 match self {
-                    $(Self::$variant => &Rule {
+                    $(Self::$variant => &LintRule {
                         id: $id, level: Level::$level, title: $title, why: $why, next: $next,
                     }),*
                 }

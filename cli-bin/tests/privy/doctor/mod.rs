@@ -1,8 +1,8 @@
 //! `privy doctor` against a kubectl that answers from files: each fault is found and its next step named.
 mod cluster;
+mod dry_run;
 mod files;
 mod rights;
-mod way;
 
 use std::os::unix::fs::PermissionsExt as _;
 

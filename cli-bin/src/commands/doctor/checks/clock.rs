@@ -5,8 +5,8 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::super::cluster::Cluster;
-use super::super::finding::{Finding, unreadable};
-use crate::cli::doctor::Args;
+use super::super::finding::{CheckResult, unreadable};
+use crate::cli::doctor::DoctorArgs;
 use crate::time;
 
 /// Half of the leeway that the webhook gives to time limits.
@@ -14,11 +14,11 @@ const TOLERANCE: u64 = 30;
 
 /// `now` is this machine's time at `begun`.
 pub(super) fn check_clock(
-    args: &Args,
+    args: &DoctorArgs,
     cluster: &Cluster,
     now: u64,
     begun: Instant,
-) -> anyhow::Result<Finding> {
+) -> anyhow::Result<CheckResult> {
     const CHECK: &str = "clock";
     // No webhook of ours is asked about ConfigMaps.
     let object = json!({
@@ -33,7 +33,7 @@ pub(super) fn check_clock(
     let after = now + begun.elapsed().as_secs() + 1;
     let stamp = stored["metadata"]["creationTimestamp"].as_str();
     let Some(theirs) = stamp.and_then(|stamp| time::parse(stamp, now).ok()) else {
-        return Ok(Finding::unknown(
+        return Ok(CheckResult::unknown(
             CHECK,
             "the API server did not say when it would have created a ConfigMap",
             "compare the clocks by hand: `date -u` here and on the control plane",
@@ -44,14 +44,14 @@ pub(super) fn check_clock(
         .saturating_sub(theirs)
         .max(theirs.saturating_sub(after));
     Ok(if apart <= TOLERANCE {
-        Finding::ok(CHECK, "the API server's clock and this machine's agree")
+        CheckResult::ok(CHECK, "the API server's clock and this machine's agree")
     } else {
         let direction = if theirs < before {
             "behind"
         } else {
             "ahead of"
         };
-        Finding::problem(
+        CheckResult::problem(
             CHECK,
             format!(
                 "the API server's clock is {apart} s {direction} this machine's: values with a time limit may be accepted or rejected at the wrong time"

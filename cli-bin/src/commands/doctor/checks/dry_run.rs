@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use unseal_policy::decide::Code;
 
 use super::super::cluster::{Cluster, KubectlOutput};
-use super::super::finding::Finding;
+use super::super::finding::CheckResult;
 use super::registered::Callers;
-use crate::cli::doctor::Args;
+use crate::cli::doctor::DoctorArgs;
 use crate::failure::Failure;
 use crate::io::files;
 use crate::text::Shown as _;
@@ -22,7 +22,7 @@ const NAME: &str = "privy-doctor";
 /// An envelope that is damaged in itself: anyone who reads it says so, without asking a key.
 const DAMAGED: &str = "eyJlbmMiOiJBMjU2R0NNIn0.damaged.damaged.damaged.damaged";
 
-fn secret(args: &Args, value: &str) -> Value {
+fn secret(args: &DoctorArgs, value: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Secret",
         "metadata": { "namespace": args.test_namespace, "name": NAME },
@@ -89,9 +89,9 @@ pub(super) fn code_in(output: &KubectlOutput) -> Option<Code> {
 /// Someone who may not create Secrets there, or not unseal: then no webhook is asked.
 fn lacking_right(
     check: &'static str,
-    args: &Args,
+    args: &DoctorArgs,
     cluster: &Cluster,
-) -> anyhow::Result<Option<Finding>> {
+) -> anyhow::Result<Option<CheckResult>> {
     let namespace = &args.test_namespace;
     let creates = cluster.can_i("create", "secrets", &format!("--namespace={namespace}"))?;
     let message = if creates.is_ok_and(|may| !may) {
@@ -101,7 +101,7 @@ fn lacking_right(
     } else {
         return Ok(None);
     };
-    Ok(Some(Finding::unknown(
+    Ok(Some(CheckResult::unknown(
         check,
         message,
         "run it as someone who may, or name another namespace with --test-namespace",
@@ -110,13 +110,13 @@ fn lacking_right(
 
 /// A damaged envelope in a dry run: the webhook's own refusal shows that it was reached.
 pub(super) fn check_path(
-    args: &Args,
+    args: &DoctorArgs,
     cluster: &Cluster,
     callers: Callers,
-) -> anyhow::Result<Finding> {
+) -> anyhow::Result<CheckResult> {
     const CHECK: &str = "network path";
     if callers == Callers::None {
-        return Ok(Finding::unknown(
+        return Ok(CheckResult::unknown(
             CHECK,
             "nothing is registered, so nothing is called",
             "register the webhook first",
@@ -126,7 +126,7 @@ pub(super) fn check_path(
         return Ok(finding);
     }
     let Err(output) = cluster.create_dry(&secret(args, DAMAGED))? else {
-        return Ok(Finding::problem(
+        return Ok(CheckResult::problem(
             CHECK,
             format!(
                 "a damaged envelope was accepted in namespace {}",
@@ -136,11 +136,11 @@ pub(super) fn check_path(
         ));
     };
     Ok(match Refusal::of(&output) {
-        Refusal::Webhook(Code::Damaged) => Finding::ok(
+        Refusal::Webhook(Code::Damaged) => CheckResult::ok(
             CHECK,
             "the API server calls the webhook, and the webhook answers",
         ),
-        Refusal::Webhook(code) => Finding::unknown(
+        Refusal::Webhook(code) => CheckResult::unknown(
             CHECK,
             format!(
                 "the webhook answered `{code}` to a damaged envelope: {}",
@@ -149,7 +149,7 @@ pub(super) fn check_path(
             "look whether the webhook is of the same version as this `privy`",
         ),
         Refusal::CallFailed => call_failed(CHECK, callers, &output),
-        Refusal::Backstop => Finding::problem(
+        Refusal::Backstop => CheckResult::problem(
             CHECK,
             format!(
                 "only the backstop noticed a sealed value in namespace {}",
@@ -157,7 +157,7 @@ pub(super) fn check_path(
             ),
             "look at the registration's `namespaceSelector` and `matchConditions`, or name a namespace that is not exempt with --test-namespace",
         ),
-        Refusal::Other => Finding::unknown(
+        Refusal::Other => CheckResult::unknown(
             CHECK,
             format!(
                 "unexpected answer{}: {}",
@@ -174,7 +174,7 @@ pub(super) fn check_path(
 
 /// Why the API server could not call the webhook. The webhook's own refusal has a code; the rest is prose of kubectl's, of
 /// which any part may come from someone else, so it is shown and nothing is concluded from it.
-fn call_failed(check: &'static str, callers: Callers, output: &KubectlOutput) -> Finding {
+fn call_failed(check: &'static str, callers: Callers, output: &KubectlOutput) -> CheckResult {
     const CLIENT: &str = "give the API server its client certificate (--admission-control-config-file; the user's name there is host and port), or use aggregated callers";
     let bundle = if callers == Callers::Aggregated {
         "the APIService's `caBundle`"
@@ -182,7 +182,7 @@ fn call_failed(check: &'static str, callers: Callers, output: &KubectlOutput) ->
         "the registration's `caBundle`"
     };
     if output.err.contains("[caller-not-allowed]") {
-        return Finding::problem(
+        return CheckResult::problem(
             check,
             format!(
                 "the webhook does not accept the API server as a caller: {}",
@@ -196,7 +196,7 @@ fn call_failed(check: &'static str, callers: Callers, output: &KubectlOutput) ->
     } else {
         format!("; if the webhook asks for a client certificate, {CLIENT}")
     };
-    Finding::problem(
+    CheckResult::problem(
         check,
         format!(
             "the API server cannot call the webhook; kubectl said: {}",
@@ -209,7 +209,7 @@ fn call_failed(check: &'static str, callers: Callers, output: &KubectlOutput) ->
 }
 
 /// The key card of `--card`.
-pub(super) fn card(args: &Args) -> Result<Option<KeyCard>, Failure> {
+pub(super) fn card(args: &DoctorArgs) -> Result<Option<KeyCard>, Failure> {
     let Some(path) = &args.card else {
         return Ok(None);
     };
@@ -238,7 +238,7 @@ pub(super) enum Tried {
 
 /// Seals a value for the key, for these minutes, and sends it in a dry run.
 pub(super) fn try_key(
-    args: &Args,
+    args: &DoctorArgs,
     cluster: &Cluster,
     key: &CardKey,
     now: u64,
@@ -274,14 +274,14 @@ pub(super) fn try_key(
 /// A value sealed for the card's key: opening it shows that the key service is reached, that it has this version of
 /// the key, and that the webhook's clock is right.
 pub(super) fn check_opening(
-    args: &Args,
+    args: &DoctorArgs,
     cluster: &Cluster,
     card: Option<&KeyCard>,
     now: u64,
-) -> Result<Finding, Failure> {
+) -> Result<CheckResult, Failure> {
     const CHECK: &str = "opening";
     let Some(key) = card.and_then(KeyCard::active) else {
-        return Ok(Finding::skipped(
+        return Ok(CheckResult::skipped(
             CHECK,
             "key service, key version and the webhook's clock were not tried",
             "name a key card: --card FILE --test-namespace NAMESPACE",
@@ -292,13 +292,13 @@ pub(super) fn check_opening(
     }
     let output = match try_key(args, cluster, key, now)? {
         Tried::Opened => {
-            return Ok(Finding::ok(
+            return Ok(CheckResult::ok(
                 CHECK,
                 "a value sealed now was opened: key service, key version and clock are right",
             ));
         }
         Tried::Sealed => {
-            return Ok(Finding::problem(
+            return Ok(CheckResult::problem(
                 CHECK,
                 "a sealed value came back sealed",
                 "look at the other checks: the webhook was not called, or another webhook answered",
@@ -340,7 +340,7 @@ pub(super) fn check_opening(
             "look at the webhook's log for this moment",
         ),
     };
-    Ok(Finding::problem(
+    Ok(CheckResult::problem(
         CHECK,
         format!("{message}: {}", output.error()),
         next_step,

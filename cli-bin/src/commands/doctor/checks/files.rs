@@ -3,8 +3,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::super::finding::Finding;
-use crate::cli::doctor::Args;
+use super::super::finding::CheckResult;
+use crate::cli::doctor::DoctorArgs;
 use crate::failure::Failure;
 use crate::io::files;
 use crate::text::Shown as _;
@@ -21,10 +21,10 @@ fn yaml(path: &Path) -> Result<Value, Failure> {
 }
 
 /// At `Request` and above, the audit log holds our patch: the plaintext.
-pub(super) fn audit_policy(args: &Args) -> Result<Finding, Failure> {
+pub(super) fn audit_policy(args: &DoctorArgs) -> Result<CheckResult, Failure> {
     const CHECK: &str = "audit policy";
     let Some(path) = &args.audit_policy else {
-        return Ok(Finding::skipped(
+        return Ok(CheckResult::skipped(
             CHECK,
             "whether the API server's audit log holds opened values cannot be seen from here",
             "name the file of --audit-policy-file: --audit-policy FILE",
@@ -43,7 +43,7 @@ pub(super) fn audit_policy(args: &Args) -> Result<Finding, Failure> {
         }
         let level = rule["level"].as_str().unwrap_or_default();
         if matches!(level, "Request" | "RequestResponse") {
-            return Ok(Finding::problem(
+            return Ok(CheckResult::problem(
                 CHECK,
                 format!(
                     "rule {} logs writes of Secrets at level {level}: with them, every value that is opened",
@@ -69,7 +69,7 @@ pub(super) fn audit_policy(args: &Args) -> Result<Finding, Failure> {
             break;
         }
     }
-    Ok(Finding::ok(
+    Ok(CheckResult::ok(
         CHECK,
         "writes of Secrets are logged without their content",
     ))
@@ -101,10 +101,10 @@ fn covers_secrets(rule: &Value) -> bool {
 }
 
 /// Stored Secrets are plain in etcd unless the API server encrypts them.
-pub(super) fn encryption(args: &Args) -> Result<Finding, Failure> {
+pub(super) fn encryption(args: &DoctorArgs) -> Result<CheckResult, Failure> {
     const CHECK: &str = "encryption at rest";
     let Some(path) = &args.encryption_config else {
-        return Ok(Finding::skipped(
+        return Ok(CheckResult::skipped(
             CHECK,
             "whether Secrets are encrypted in etcd cannot be seen from here",
             "name the file of --encryption-provider-config: --encryption-config FILE; on a managed cluster, ask its provider",
@@ -131,10 +131,10 @@ pub(super) fn encryption(args: &Args) -> Result<Finding, Failure> {
         .and_then(|provider| provider.keys().next());
     Ok(match first.map(String::as_str) {
         Some("identity") | None => {
-            Finding::problem(CHECK, "Secrets are written to etcd as they are", step)
+            CheckResult::problem(CHECK, "Secrets are written to etcd as they are", step)
         }
-        Some("kms") => Finding::ok(CHECK, "Secrets are encrypted with a key service"),
-        Some(other) => Finding::ok(
+        Some("kms") => CheckResult::ok(CHECK, "Secrets are encrypted with a key service"),
+        Some(other) => CheckResult::ok(
             CHECK,
             format!("Secrets are encrypted ({other}); the key lies in a file beside etcd"),
         ),

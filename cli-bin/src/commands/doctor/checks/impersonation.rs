@@ -2,15 +2,15 @@
 //! `system:masters` has values opened for any namespace.
 use std::collections::BTreeSet;
 
-use super::super::finding::Finding;
-use super::super::rbac::{Ask, Grant, Named, Rbac};
+use super::super::finding::CheckResult;
+use super::super::rbac::{Ask, Named, Rbac, RbacGrant};
 use super::unsealers::impersonates;
-use crate::cli::doctor::Args;
-use crate::cli::subject::Subject;
+use crate::cli::doctor::DoctorArgs;
+use crate::cli::subject::RightHolder;
 
-pub(super) fn check_impersonators(args: &Args, rbac: &Rbac) -> Finding {
+pub(super) fn check_impersonators(args: &DoctorArgs, rbac: &Rbac) -> CheckResult {
     const CHECK: &str = "impersonation";
-    let granted = |wanted: &dyn Fn(&Grant) -> bool| -> BTreeSet<&Subject> {
+    let granted = |wanted: &dyn Fn(&RbacGrant) -> bool| -> BTreeSet<&RightHolder> {
         rbac.grants
             .iter()
             .filter(|grant| wanted(grant))
@@ -32,15 +32,15 @@ pub(super) fn check_impersonators(args: &Args, rbac: &Rbac) -> Finding {
         })
     };
     let uids = further("uids");
-    let both: Vec<&Subject> = users.intersection(&groups).copied().collect();
+    let both: Vec<&RightHolder> = users.intersection(&groups).copied().collect();
     // Members of system:masters are root without a role.
-    let masters = Subject::Group("system:masters".to_owned());
-    let (accepted, others): (Vec<&Subject>, Vec<&Subject>) = both
+    let masters = RightHolder::Group("system:masters".to_owned());
+    let (accepted, others): (Vec<&RightHolder>, Vec<&RightHolder>) = both
         .into_iter()
         .filter(|subject| **subject != masters)
         .partition(|subject| args.accept_impersonator.contains(subject));
     if others.is_empty() {
-        return Finding::ok(
+        return CheckResult::ok(
             CHECK,
             if accepted.is_empty() {
                 "only system:masters may act as the API server"
@@ -60,7 +60,7 @@ pub(super) fn check_impersonators(args: &Args, rbac: &Rbac) -> Finding {
             format!("{subject}{uid}")
         })
         .collect();
-    Finding::problem(
+    CheckResult::problem(
         CHECK,
         format!(
             "{} may act as the API server, and so have any value opened",

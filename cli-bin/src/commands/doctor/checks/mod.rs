@@ -15,15 +15,19 @@ mod versions;
 use std::time::Instant;
 
 use super::cluster::Cluster;
-use super::finding::{Finding, unreadable};
+use super::finding::{CheckResult, unreadable};
 use super::rbac::Rbac;
-use crate::cli::doctor::Args;
+use crate::cli::doctor::DoctorArgs;
 use crate::failure::Failure;
-use stored::Stored;
-use unsealers::Question;
+use stored::StoredSecrets;
+use unsealers::RightsQuestion;
 
 /// Makes all of them.
-pub(super) fn all(args: &Args, cluster: &Cluster, now: u64) -> Result<Vec<Finding>, Failure> {
+pub(super) fn all(
+    args: &DoctorArgs,
+    cluster: &Cluster,
+    now: u64,
+) -> Result<Vec<CheckResult>, Failure> {
     let begun = Instant::now();
     let card = dry_run::card(args)?;
     let card = card.as_ref();
@@ -43,14 +47,14 @@ pub(super) fn all(args: &Args, cluster: &Cluster, now: u64) -> Result<Vec<Findin
     found.push(clock::check_clock(args, cluster, now, begun).map_err(usage)?);
     found.push(dry_run::check_opening(args, cluster, card, current())?);
     found.push(versions::check_versions(args, cluster, card, current())?);
-    let stored = Stored::read(cluster).map_err(usage)?;
+    let stored = StoredSecrets::read(cluster).map_err(usage)?;
     found.push(match &stored {
         Ok(stored) => stored.check_sealed(),
         Err(output) => unreadable("stored sealed", "Secrets", output),
     });
     match Rbac::read(cluster).map_err(usage)? {
         Ok(rbac) => {
-            let question = Question {
+            let question = RightsQuestion {
                 rbac: &rbac,
                 stored: stored.as_ref().ok(),
                 tokens_are_guarded,
@@ -78,15 +82,15 @@ pub(super) fn all(args: &Args, cluster: &Cluster, now: u64) -> Result<Vec<Findin
     Ok(found)
 }
 
-fn version(cluster: &Cluster) -> Finding {
+fn version(cluster: &Cluster) -> CheckResult {
     let (name, major, minor) = &cluster.version;
     if (*major, *minor) >= (1, 30) {
-        Finding::ok(
+        CheckResult::ok(
             "kubernetes",
             format!("{name}: matchConditions and policies are there"),
         )
     } else {
-        Finding::problem(
+        CheckResult::problem(
             "kubernetes",
             format!(
                 "{name} is older than 1.30: it may drop `matchConditions`, and then values are opened for everyone"

@@ -1,7 +1,7 @@
 //! Whether the person who runs it may read what the other checks look at: what they cannot see, they cannot find.
 use super::super::cluster::Cluster;
-use super::super::finding::Finding;
-use crate::cli::doctor::Args;
+use super::super::finding::CheckResult;
+use crate::cli::doctor::DoctorArgs;
 
 /// Verb and resource, as `kubectl auth can-i` takes them, and what goes unseen without the right.
 const CLUSTER_WIDE: [(&str, &str, &str); 10] = [
@@ -62,7 +62,7 @@ const DRY_RUNS: [(&str, &str, &str); 2] = [
     ("create", "configmaps", "the API server's clock"),
 ];
 
-pub(super) fn check_rights(args: &Args, cluster: &Cluster) -> anyhow::Result<Finding> {
+pub(super) fn check_rights(args: &DoctorArgs, cluster: &Cluster) -> anyhow::Result<CheckResult> {
     const CHECK: &str = "rights";
     let namespace = args.test_namespace.as_str();
     let everywhere = CLUSTER_WIDE.map(|right| {
@@ -81,7 +81,7 @@ pub(super) fn check_rights(args: &Args, cluster: &Cluster) -> anyhow::Result<Fin
             Ok(true) => {}
             Ok(false) => lacking.push(format!("{verb} {resource}{place}: {what}")),
             Err(output) => {
-                return Ok(Finding::unknown(
+                return Ok(CheckResult::unknown(
                     CHECK,
                     format!("kubectl does not say what you may: {}", output.error()),
                     "look at each check below: what could not be read says so",
@@ -90,9 +90,9 @@ pub(super) fn check_rights(args: &Args, cluster: &Cluster) -> anyhow::Result<Fin
         }
     }
     Ok(if lacking.is_empty() {
-        Finding::ok(CHECK, "you may read everything that is looked at")
+        CheckResult::ok(CHECK, "you may read everything that is looked at")
     } else {
-        Finding::unknown(
+        CheckResult::unknown(
             CHECK,
             format!(
                 "you lack {} of the rights that it takes, so that this cannot be seen:",

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::super::cluster::Cluster;
 use super::super::compare::differences;
-use super::super::finding::{Finding, State, unreadable};
-use crate::cli::doctor::Args;
+use super::super::finding::{CheckResult, CheckState, unreadable};
+use crate::cli::doctor::DoctorArgs;
 
 /// A policy with its binding, as this version renders them.
 struct Policy {
@@ -32,25 +32,25 @@ const LEGACY_TOKENS: Policy = Policy {
     apply: "privy render --only legacy-tokens | kubectl apply -f -",
 };
 
-pub(super) fn check_backstop(cluster: &Cluster) -> anyhow::Result<Finding> {
+pub(super) fn check_backstop(cluster: &Cluster) -> anyhow::Result<CheckResult> {
     check(cluster, &BACKSTOP)
 }
 
 /// The finding, and whether the policy is in force.
 pub(super) fn check_legacy_tokens(
-    args: &Args,
+    args: &DoctorArgs,
     cluster: &Cluster,
-) -> anyhow::Result<(Finding, bool)> {
+) -> anyhow::Result<(CheckResult, bool)> {
     let finding = check(cluster, &LEGACY_TOKENS)?;
-    let in_force = finding.state == State::Ok;
-    if finding.state == State::Problem && args.accept_legacy_tokens {
+    let in_force = finding.state == CheckState::Ok;
+    if finding.state == CheckState::Problem && args.accept_legacy_tokens {
         let message = "their policy is not in force, which is accepted";
-        return Ok((Finding::ok(LEGACY_TOKENS.check, message), false));
+        return Ok((CheckResult::ok(LEGACY_TOKENS.check, message), false));
     }
     Ok((finding, in_force))
 }
 
-fn check(cluster: &Cluster, policy: &Policy) -> anyhow::Result<Finding> {
+fn check(cluster: &Cluster, policy: &Policy) -> anyhow::Result<CheckResult> {
     let check = policy.check;
     let mut documents = policy.manifest.split("\n---\n").map(|text| {
         serde_saphyr::from_str::<Value>(text).context("a manifest of this version is damaged")
@@ -66,7 +66,7 @@ fn check(cluster: &Cluster, policy: &Policy) -> anyhow::Result<Finding> {
     let live = match cluster.get(&format!("{base}/validatingadmissionpolicies/{name}"))? {
         Ok(live) => live,
         Err(output) if output.is_missing() => {
-            return Ok(Finding::problem(check, policy.missing, policy.apply));
+            return Ok(CheckResult::problem(check, policy.missing, policy.apply));
         }
         Err(output) => return Ok(unreadable(check, "the policy", &output)),
     };
@@ -76,7 +76,7 @@ fn check(cluster: &Cluster, policy: &Policy) -> anyhow::Result<Finding> {
     };
     let changed = differences("spec", &expected["spec"], &live["spec"]);
     if !changed.is_empty() {
-        return Ok(Finding::problem(
+        return Ok(CheckResult::problem(
             check,
             "the policy was changed, or is another version's",
             policy.apply,
@@ -97,8 +97,8 @@ fn check(cluster: &Cluster, policy: &Policy) -> anyhow::Result<Finding> {
         }
     }
     Ok(match closest {
-        Some(changed) if changed.is_empty() => Finding::ok(check, policy.in_force),
-        changed => Finding::problem(
+        Some(changed) if changed.is_empty() => CheckResult::ok(check, policy.in_force),
+        changed => CheckResult::problem(
             check,
             "the policy is not bound with `Deny` for all namespaces",
             policy.apply,

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::super::cluster::Cluster;
 use super::super::compare::differences;
-use super::super::finding::{Finding, unreadable};
+use super::super::finding::{CheckResult, unreadable};
 use super::super::rbac::{Ask, Named, Rbac};
-use crate::cli::doctor::Args;
-use crate::cli::subject::Subject;
+use crate::cli::doctor::DoctorArgs;
+use crate::cli::subject::RightHolder;
 
 const REGISTRATION: &str = include_str!("../../../../../deploy/manifests/70-webhook.yaml");
 const MUST_BE_SEALED: &str = include_str!("../../../../../deploy/manifests/75-must-be-sealed.yaml");
@@ -64,7 +64,7 @@ fn expected_webhook(name: &str) -> anyhow::Result<Option<Value>> {
         .cloned())
 }
 
-pub(super) fn check_registration(cluster: &Cluster) -> anyhow::Result<(Finding, Registered)> {
+pub(super) fn check_registration(cluster: &Cluster) -> anyhow::Result<(CheckResult, Registered)> {
     const CHECK: &str = "registration";
     let state = |callers| Registered {
         callers,
@@ -90,7 +90,7 @@ pub(super) fn check_registration(cluster: &Cluster) -> anyhow::Result<(Finding, 
     let webhooks = match ours[..] {
         [configuration] => configuration["webhooks"].as_array(),
         [] => {
-            let finding = Finding::problem(
+            let finding = CheckResult::problem(
                 CHECK,
                 "the webhook is not registered: nothing sealed is opened",
                 "privy render --help shows how to register it",
@@ -102,7 +102,7 @@ pub(super) fn check_registration(cluster: &Cluster) -> anyhow::Result<(Finding, 
                 .iter()
                 .filter_map(|configuration| configuration["metadata"]["name"].as_str())
                 .collect();
-            let finding = Finding::problem(
+            let finding = CheckResult::problem(
                 CHECK,
                 format!(
                     "the webhook is registered more than once: {}",
@@ -149,7 +149,7 @@ pub(super) fn check_registration(cluster: &Cluster) -> anyhow::Result<(Finding, 
                 "directly; it must ask for the API server's client certificate"
             }
         };
-        Finding::ok(
+        CheckResult::ok(
             CHECK,
             format!(
                 "the webhook is called {how}, for all namespaces except {}",
@@ -157,7 +157,7 @@ pub(super) fn check_registration(cluster: &Cluster) -> anyhow::Result<(Finding, 
             ),
         )
     } else {
-        Finding::problem(
+        CheckResult::problem(
             CHECK,
             "the registration was changed, or is another version's",
             "apply it again, with the flags of the installation: privy render --only registration --ca FILE | kubectl apply -f -",
@@ -264,7 +264,10 @@ fn webhook_differences(
 }
 
 /// Whether other webhooks and policies change Secrets, or see them once they are open.
-pub(super) fn check_neighbours(args: &Args, cluster: &Cluster) -> anyhow::Result<Finding> {
+pub(super) fn check_neighbours(
+    args: &DoctorArgs,
+    cluster: &Cluster,
+) -> anyhow::Result<CheckResult> {
     const CHECK: &str = "other webhooks";
     let mut changing = Vec::new();
     let mut seeing = Vec::new();
@@ -314,9 +317,9 @@ pub(super) fn check_neighbours(args: &Args, cluster: &Cluster) -> anyhow::Result
             .map(|name| format!("{name}: is shown opened Secrets")),
     );
     Ok(if changing.is_empty() {
-        Finding::ok(CHECK, "no other webhook or policy changes Secrets")
+        CheckResult::ok(CHECK, "no other webhook or policy changes Secrets")
     } else {
-        Finding::problem(
+        CheckResult::problem(
             CHECK,
             "other webhooks or policies change Secrets: what they plant is opened when someone else writes the Secret, and they may see the opened values",
             "limit their rules to what they need, or name those that are trusted with --accept-webhook NAME",
@@ -343,19 +346,19 @@ fn on_secrets(rules: &Value) -> bool {
 pub(super) fn check_api_service(
     cluster: &Cluster,
     registered: &mut Registered,
-) -> anyhow::Result<Finding> {
+) -> anyhow::Result<CheckResult> {
     const CHECK: &str = "aggregation";
     match registered.callers {
         Callers::Aggregated => {}
         Callers::Unknown => {
-            return Ok(Finding::unknown(
+            return Ok(CheckResult::unknown(
                 CHECK,
                 "the registration, which cannot be read, says whether it is used",
                 "run it again with the rights of a cluster administrator",
             ));
         }
         Callers::Direct | Callers::Loopback | Callers::None => {
-            return Ok(Finding::ok(CHECK, "not used"));
+            return Ok(CheckResult::ok(CHECK, "not used"));
         }
     }
     let apply = "privy render --only webhook --ca FILE | kubectl apply -f -";
@@ -378,7 +381,7 @@ pub(super) fn check_api_service(
             }
             let changed = differences("spec", &expected, &live);
             if !changed.is_empty() {
-                return Ok(Finding::problem(
+                return Ok(CheckResult::problem(
                     CHECK,
                     "the APIService was changed, or is another version's",
                     apply,
@@ -392,17 +395,17 @@ pub(super) fn check_api_service(
                 .find(|condition| condition["type"] == "Available");
             Ok(match available {
                 Some(condition) if condition["status"] == "True" => {
-                    Finding::ok(CHECK, "the APIService is available")
+                    CheckResult::ok(CHECK, "the APIService is available")
                 }
                 Some(condition) => unavailable(condition),
-                None => Finding::unknown(
+                None => CheckResult::unknown(
                     CHECK,
                     "the APIService has no state yet",
                     "run it again in a moment",
                 ),
             })
         }
-        Err(output) if output.is_missing() => Ok(Finding::problem(
+        Err(output) if output.is_missing() => Ok(CheckResult::problem(
             CHECK,
             "the registration calls through an APIService that does not exist",
             apply,
@@ -412,11 +415,11 @@ pub(super) fn check_api_service(
 }
 
 /// `condition` is `Available`, and not true.
-fn unavailable(condition: &Value) -> Finding {
+fn unavailable(condition: &Value) -> CheckResult {
     let why = condition["message"].as_str().unwrap_or("no reason given");
     let why: String = why.chars().take(400).collect();
     let next_step = "look at the webhook's pods, and whether the APIService's `caBundle` is the authority of the webhook's certificate (privy render --ca FILE); when it cannot be brought back soon, delete the registration, then the APIService, never the backstop: kubectl delete mutatingwebhookconfiguration privy-webhook && kubectl delete apiservice v1.admission.privyseal.dev";
-    Finding::problem(
+    CheckResult::problem(
         "aggregation",
         format!(
             "the APIService is not available (the API server said: {why}): discovery and the deletion of namespaces suffer everywhere"
@@ -426,16 +429,16 @@ fn unavailable(condition: &Value) -> Finding {
 }
 
 /// Whether the webhook's service account has the rights that it needs, and no others.
-pub(super) fn check_webhook_rights(registered: &Registered, rbac: &Rbac) -> Finding {
+pub(super) fn check_webhook_rights(registered: &Registered, rbac: &Rbac) -> CheckResult {
     const CHECK: &str = "webhook rights";
     let Some(namespace) = registered.pods_namespace() else {
-        return Finding::ok(
+        return CheckResult::ok(
             CHECK,
             "the webhook runs outside the cluster, without a service account",
         );
     };
-    let account = Subject::service_account(namespace, "privy-webhook");
-    let own_groups = [Subject::Group(format!(
+    let account = RightHolder::service_account(namespace, "privy-webhook");
+    let own_groups = [RightHolder::Group(format!(
         "system:serviceaccounts:{namespace}"
     ))];
     let needed = [
@@ -463,9 +466,9 @@ pub(super) fn check_webhook_rights(registered: &Registered, rbac: &Rbac) -> Find
         .map(|grant| format!("{} ({})", grant.binding, grant.role))
         .collect();
     if more.is_empty() {
-        Finding::ok(CHECK, "the webhook has no right that it does not need")
+        CheckResult::ok(CHECK, "the webhook has no right that it does not need")
     } else {
-        Finding::problem(
+        CheckResult::problem(
             CHECK,
             "the webhook has rights that it does not need",
             "delete these bindings; the webhook reads one ConfigMap and asks who may unseal, nothing else",

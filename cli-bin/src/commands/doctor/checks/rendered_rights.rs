@@ -3,7 +3,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::super::compare::differences;
-use super::super::finding::Finding;
+use super::super::finding::CheckResult;
 use super::super::rbac::{ObjectKind, Rbac};
 use super::registered::{Callers, Registered};
 
@@ -17,7 +17,7 @@ const MEMBERS: [&str; 4] = ["rules", "aggregationRule", "roleRef", "subjects"];
 
 /// Compares every member of the webhook's own roles and bindings, and of the roles called `privy-unseal`. Who is bound to
 /// those is the administrator's choice; the check "unseal right" lists them.
-pub(super) fn check(registered: &Registered, rbac: &Rbac) -> anyhow::Result<Finding> {
+pub(super) fn check(registered: &Registered, rbac: &Rbac) -> anyhow::Result<CheckResult> {
     let mut wrong = Vec::new();
     if let Some(namespace) = registered.pods_namespace() {
         let reader = documents(READER, Some(namespace))?;
@@ -46,9 +46,9 @@ pub(super) fn check(registered: &Registered, rbac: &Rbac) -> anyhow::Result<Find
         }
     }
     Ok(if wrong.is_empty() {
-        Finding::ok(CHECK, "roles and bindings say what this version renders")
+        CheckResult::ok(CHECK, "roles and bindings say what this version renders")
     } else {
-        Finding::problem(
+        CheckResult::problem(
             CHECK,
             "roles or bindings were changed, or are another version's",
             "apply them again, with the flags of the installation: privy render --only webhook --ca FILE | kubectl apply -f -",

@@ -12,7 +12,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jwe_envelope::{Recognized, hidden_envelope, is_openable_form, recognize};
 
 use super::super::cluster::{Cluster, KubectlOutput};
-use super::super::finding::Finding;
+use super::super::finding::CheckResult;
 
 /// What may stand before an envelope: nothing, or what a careless editor or shell adds.
 const BEFORE: [&str; 10] = [
@@ -53,7 +53,7 @@ pub(super) struct TokenSecret {
 
 /// What is stored.
 #[derive(Debug, Default)]
-pub(super) struct Stored {
+pub(super) struct StoredSecrets {
     /// Fields with an envelope, and annotations without their field: namespace, Secret, what is there.
     sealed: BTreeMap<(String, String), Vec<String>>,
     /// Fields with an envelope that `privyseal.dev/leave` names.
@@ -118,7 +118,7 @@ fn template() -> String {
     )
 }
 
-impl Stored {
+impl StoredSecrets {
     pub(super) fn read(cluster: &Cluster) -> anyhow::Result<Result<Self, KubectlOutput>> {
         let template = format!("go-template={}", template());
         let output = cluster.run(&["get", "secrets", "--all-namespaces", "-o", &template], "")?;
@@ -186,10 +186,10 @@ impl Stored {
     }
 
     /// Values that were stored as they were sealed.
-    pub(super) fn check_sealed(&self) -> Finding {
+    pub(super) fn check_sealed(&self) -> CheckResult {
         const CHECK: &str = "stored sealed";
         if self.sealed.is_empty() {
-            let finding = Finding::ok(
+            let finding = CheckResult::ok(
                 CHECK,
                 if self.left.is_empty() {
                     "no Secret contains an envelope that was not opened".to_owned()
@@ -218,7 +218,7 @@ impl Stored {
                 .iter()
                 .map(|field| format!("{field}: left sealed, as `privyseal.dev/leave` says")),
         );
-        Finding::problem(
+        CheckResult::problem(
             CHECK,
             format!(
                 "{} stored as sealed: applications read ciphertext",

@@ -5,11 +5,11 @@
 //! those who can become those.
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::super::finding::Finding;
-use super::super::rbac::{Ask, Grant, Named, Rbac};
-use super::stored::Stored;
-use crate::cli::doctor::Args;
-use crate::cli::subject::Subject;
+use super::super::finding::CheckResult;
+use super::super::rbac::{Ask, Named, Rbac, RbacGrant};
+use super::stored::StoredSecrets;
+use crate::cli::doctor::DoctorArgs;
+use crate::cli::subject::RightHolder;
 
 /// How someone gets what another one may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,9 +73,9 @@ const STEERING: [(&str, &str); 5] = [
 const MOST_PLACES: usize = 5;
 
 /// What is looked at.
-pub(super) struct Question<'q> {
+pub(super) struct RightsQuestion<'q> {
     pub(super) rbac: &'q Rbac,
-    pub(super) stored: Option<&'q Stored>,
+    pub(super) stored: Option<&'q StoredSecrets>,
     /// Whether the policy against legacy tokens is in force.
     pub(super) tokens_are_guarded: bool,
 }
@@ -88,8 +88,8 @@ type Scope<'s> = Option<&'s str>;
 struct Line {
     /// Narrower ones sort later.
     narrow: bool,
-    subject: Subject,
-    target: Option<Subject>,
+    subject: RightHolder,
+    target: Option<RightHolder>,
     ways: BTreeSet<Way>,
     binding: String,
 }
@@ -97,7 +97,7 @@ struct Line {
 /// Lines and where each holds.
 type Lines = BTreeMap<Line, BTreeSet<Option<String>>>;
 
-fn unseals(grant: &Grant) -> bool {
+fn unseals(grant: &RbacGrant) -> bool {
     grant.allows(&Ask {
         verbs: &["unseal"],
         group: "privyseal.dev",
@@ -106,7 +106,7 @@ fn unseals(grant: &Grant) -> bool {
     })
 }
 
-impl Question<'_> {
+impl RightsQuestion<'_> {
     /// Everywhere, and each namespace where someone has the right.
     fn scopes(&self) -> Vec<Scope<'_>> {
         let mut namespaces: Vec<&str> = self
@@ -123,7 +123,7 @@ impl Question<'_> {
             .collect()
     }
 
-    fn holders(&self, scope: Scope<'_>) -> impl Iterator<Item = &Grant> {
+    fn holders(&self, scope: Scope<'_>) -> impl Iterator<Item = &RbacGrant> {
         self.rbac
             .grants
             .iter()
@@ -131,7 +131,7 @@ impl Question<'_> {
     }
 
     /// Who has the right itself.
-    pub(super) fn directly(&self) -> Finding {
+    pub(super) fn directly(&self) -> CheckResult {
         const CHECK: &str = "unseal right";
         let mut lines = Lines::new();
         for scope in self.scopes() {
@@ -150,16 +150,16 @@ impl Question<'_> {
             }
         }
         let broad = lines.keys().filter(|line| !line.narrow).count();
-        let subjects: BTreeSet<&Subject> = lines.keys().map(|line| &line.subject).collect();
+        let subjects: BTreeSet<&RightHolder> = lines.keys().map(|line| &line.subject).collect();
         let count = subjects.len();
         let finding = if broad > 0 {
-            Finding::problem(
+            CheckResult::problem(
                 CHECK,
                 "everyone, or every pod, of a whole group has the right `unseal`",
                 "bind the role to the service account of the deployer, and delete the binding to the group: `kubectl delete` with the binding named below",
             )
         } else {
-            Finding::ok(
+            CheckResult::ok(
                 CHECK,
                 format!("{} may have values opened", subjects_in_words(count)),
             )
@@ -168,10 +168,10 @@ impl Question<'_> {
     }
 
     /// Who gets there without the right.
-    pub(super) fn indirectly(&self, args: &Args) -> Finding {
+    pub(super) fn indirectly(&self, args: &DoctorArgs) -> CheckResult {
         const CHECK: &str = "unseal otherwise";
         let everywhere = self.reach(None, &HashSet::new());
-        let mut known: HashSet<Subject> =
+        let mut known: HashSet<RightHolder> =
             everywhere.iter().map(|line| line.subject.clone()).collect();
         known.extend(self.holders(None).map(|grant| grant.subject.clone()));
         let mut lines = Lines::new();
@@ -200,7 +200,7 @@ impl Question<'_> {
         };
         if lines.is_empty() {
             return if unseen.is_empty() {
-                Finding::ok(
+                CheckResult::ok(
                     CHECK,
                     if total == 0 {
                         "no one else can become one of those who may unseal"
@@ -209,14 +209,14 @@ impl Question<'_> {
                     },
                 )
             } else {
-                Finding::unknown(
+                CheckResult::unknown(
                     CHECK,
                     unseen,
                     "run it again with the rights of a cluster administrator",
                 )
             };
         }
-        let subjects: BTreeSet<&Subject> = lines.keys().map(|line| &line.subject).collect();
+        let subjects: BTreeSet<&RightHolder> = lines.keys().map(|line| &line.subject).collect();
         let message = format!(
             "{} may have values opened without the right `unseal`",
             subjects_in_words(subjects.len())
@@ -225,7 +225,7 @@ impl Question<'_> {
         if !unseen.is_empty() {
             details.push(unseen.to_owned());
         }
-        Finding::problem(
+        CheckResult::problem(
             CHECK,
             message,
             "move the deployer to a namespace of its own in which no one else has rights, or take these rights away; name those who are trusted with --accept-unsealer KIND:NAME",
@@ -234,13 +234,14 @@ impl Question<'_> {
     }
 
     /// Everyone who can become one of those with the right in this scope, and is not known already.
-    fn reach(&self, scope: Scope<'_>, known: &HashSet<Subject>) -> Vec<Line> {
-        let direct: Vec<&Grant> = self.holders(scope).collect();
-        let mut targets: Vec<Subject> = direct.iter().map(|grant| grant.subject.clone()).collect();
-        let mut seen: HashSet<Subject> = targets.iter().cloned().collect();
+    fn reach(&self, scope: Scope<'_>, known: &HashSet<RightHolder>) -> Vec<Line> {
+        let direct: Vec<&RbacGrant> = self.holders(scope).collect();
+        let mut targets: Vec<RightHolder> =
+            direct.iter().map(|grant| grant.subject.clone()).collect();
+        let mut seen: HashSet<RightHolder> = targets.iter().cloned().collect();
         // Anyone who applies everything, and so whatever others tell it to.
         let controllers = direct.iter().any(|grant| {
-            matches!(grant.subject, Subject::ServiceAccount { .. })
+            matches!(grant.subject, RightHolder::ServiceAccount { .. })
                 && !grant.subject.is_control_plane()
                 && grant.allows(&Ask {
                     verbs: &["any verb"],
@@ -254,14 +255,14 @@ impl Question<'_> {
         if targets.is_empty() {
             return lines;
         }
-        let skipped = |subject: &Subject, seen: &HashSet<Subject>| {
+        let skipped = |subject: &RightHolder, seen: &HashSet<RightHolder>| {
             known.contains(subject) || seen.contains(subject)
         };
-        let mut add = |grant: &Grant,
-                       target: Option<&Subject>,
+        let mut add = |grant: &RbacGrant,
+                       target: Option<&RightHolder>,
                        ways: BTreeSet<Way>,
-                       targets: &mut Vec<Subject>,
-                       joined: &mut HashSet<Subject>| {
+                       targets: &mut Vec<RightHolder>,
+                       joined: &mut HashSet<RightHolder>| {
             lines.push(Line {
                 narrow: !grant.subject.is_broad(),
                 subject: grant.subject.clone(),
@@ -307,16 +308,16 @@ impl Question<'_> {
     }
 
     /// How the holder of this grant becomes `target`.
-    fn ways_to(&self, target: &Subject, grant: &Grant) -> BTreeSet<Way> {
+    fn ways_to(&self, target: &RightHolder, grant: &RbacGrant) -> BTreeSet<Way> {
         let mut ways = BTreeSet::new();
         let (namespace, name) = match target {
-            Subject::User(name) => {
+            RightHolder::User(name) => {
                 if impersonates(grant, "users", name) {
                     ways.insert(Way::Impersonation);
                 }
                 return ways;
             }
-            Subject::Group(name) => {
+            RightHolder::Group(name) => {
                 if !target.is_broad() && impersonates(grant, "groups", name) {
                     ways.insert(Way::Impersonation);
                 }
@@ -326,7 +327,9 @@ impl Question<'_> {
                     None => return ways,
                 }
             }
-            Subject::ServiceAccount { namespace, name } => (namespace.as_str(), Named::As(name)),
+            RightHolder::ServiceAccount { namespace, name } => {
+                (namespace.as_str(), Named::As(name))
+            }
         };
         if !grant.holds_in(namespace) {
             return ways;
@@ -381,14 +384,19 @@ impl Question<'_> {
     }
 
     /// Whether the holder may write Helm's releases where those of the namespace, or of its deployers, are stored.
-    fn writes_releases(&self, grant: &Grant, scope: Scope<'_>, targets: &[Subject]) -> bool {
+    fn writes_releases(
+        &self,
+        grant: &RbacGrant,
+        scope: Scope<'_>,
+        targets: &[RightHolder],
+    ) -> bool {
         let Some(stored) = self.stored else {
             return false;
         };
         stored.releases.iter().any(|namespace| {
             let concerns = scope.is_none_or(|scope| scope == namespace)
                 || targets.iter().any(
-                    |target| matches!(target, Subject::ServiceAccount { namespace: home, .. } if home == namespace),
+                    |target| matches!(target, RightHolder::ServiceAccount { namespace: home, .. } if home == namespace),
                 );
             concerns
                 && grant.holds_in(namespace)
@@ -405,7 +413,7 @@ const IMPERSONATE: [&str; 3] = [
 ];
 
 /// Whether the holder may act as this user or group.
-pub(super) fn impersonates(grant: &Grant, resource: &str, name: &str) -> bool {
+pub(super) fn impersonates(grant: &RbacGrant, resource: &str, name: &str) -> bool {
     grant.namespace.is_none()
         && ["", "authentication.k8s.io"].iter().any(|group| {
             grant.allows(&Ask {
@@ -418,7 +426,7 @@ pub(super) fn impersonates(grant: &Grant, resource: &str, name: &str) -> bool {
 }
 
 /// Ways that need no one to become: to change what the API server does, or who may what.
-fn general_ways(grant: &Grant, scope: Scope<'_>) -> BTreeSet<Way> {
+fn general_ways(grant: &RbacGrant, scope: Scope<'_>) -> BTreeSet<Way> {
     let mut ways = BTreeSet::new();
     let everywhere = grant.namespace.is_none();
     let ask = |verbs, group, resource| {
@@ -450,7 +458,7 @@ fn general_ways(grant: &Grant, scope: Scope<'_>) -> BTreeSet<Way> {
     ways
 }
 
-fn steers(grant: &Grant) -> bool {
+fn steers(grant: &RbacGrant) -> bool {
     STEERING.iter().any(|(group, resource)| {
         grant.allows(&Ask {
             verbs: &WRITE,

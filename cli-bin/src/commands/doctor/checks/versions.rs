@@ -3,9 +3,9 @@ use jwe_envelope::{CardKey, KeyCard};
 use unseal_policy::decide::Code;
 
 use super::super::cluster::Cluster;
-use super::super::finding::Finding;
+use super::super::finding::CheckResult;
 use super::dry_run::{Tried, code_in, try_key};
-use crate::cli::doctor::Args;
+use crate::cli::doctor::DoctorArgs;
 
 use crate::failure::Failure;
 use crate::time;
@@ -14,14 +14,14 @@ use crate::time;
 const SOON: u64 = 14 * 24 * 60 * 60;
 
 pub(super) fn check_versions(
-    args: &Args,
+    args: &DoctorArgs,
     cluster: &Cluster,
     card: Option<&KeyCard>,
     now: u64,
-) -> Result<Finding, Failure> {
+) -> Result<CheckResult, Failure> {
     const CHECK: &str = "key versions";
     let Some((card, active)) = card.and_then(|card| Some((card, card.active()?))) else {
-        return Ok(Finding::skipped(
+        return Ok(CheckResult::skipped(
             CHECK,
             "whether a key is due for rotation, and whether its older versions are still opened, was not tried",
             "name a key card: --card FILE --test-namespace NAMESPACE",
@@ -52,12 +52,12 @@ pub(super) fn check_versions(
         });
     }
     let finding = match (older.len(), closed) {
-        (0, _) => Finding::ok(CHECK, "the card names one version, and it is not due"),
-        (count, 0) => Finding::ok(
+        (0, _) => CheckResult::ok(CHECK, "the card names one version, and it is not due"),
+        (count, 0) => CheckResult::ok(
             CHECK,
             format!("what was sealed for the {count} older versions of the card is still opened"),
         ),
-        (count, closed) => Finding::unknown(
+        (count, closed) => CheckResult::unknown(
             CHECK,
             format!(
                 "{closed} of the {count} older versions of the card are not opened; whether a manifest still hangs on one cannot be seen from here"
@@ -69,7 +69,7 @@ pub(super) fn check_versions(
 }
 
 /// Whether the key is to be followed by another one.
-fn due(check: &'static str, active: &CardKey, now: u64) -> Option<Finding> {
+fn due(check: &'static str, active: &CardKey, now: u64) -> Option<CheckResult> {
     let not_after = active.not_after?;
     let moment = time::format(not_after);
     let message = if now >= not_after {
@@ -79,7 +79,7 @@ fn due(check: &'static str, active: &CardKey, now: u64) -> Option<Finding> {
     } else {
         return None;
     };
-    Some(Finding::problem(
+    Some(CheckResult::problem(
         check,
         message,
         "rotate: a new version in the key service and in the webhook's configuration, then on the card in front of this one",

@@ -1,6 +1,6 @@
 //! One file: the Secrets in it, and what is wrong with them.
+mod findings;
 mod plain;
-mod say;
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,11 +10,11 @@ use secret_walker::{
     Section, may_hold_secret, validate_key,
 };
 
+use self::findings::{FileCheck, Spot, label, quoted, spot};
 pub use self::plain::{hidden_words, is_public};
-use self::say::{FileCheck, Spot, label, quoted, spot};
-use super::finding::{Finding, Lines, Tally};
-use super::judge::{Judge, Seat};
-use super::subject::{Opened, Subject};
+use super::finding::{Finding, LineIndex, Tally};
+use super::policy_check::{ManifestField, PolicyCheck};
+use super::subject::{LintSubject, OpenedValue};
 use crate::project::lint::rules::RuleId;
 use crate::sealing::layout::{LONGEST_KEY, MOST_ANNOTATIONS};
 use crate::sealing::manifest::{left_fields, repeated_values};
@@ -26,10 +26,10 @@ const LARGEST_SECRET: usize = 1024 * 1024;
 const MOST_ENVELOPES: usize = 1024;
 
 /// Checks a whole file.
-pub fn check(bytes: &[u8], subject: &Subject<'_>) -> (Vec<Finding>, Tally) {
+pub fn check(bytes: &[u8], subject: &LintSubject<'_>) -> (Vec<Finding>, Tally) {
     let mut file = FileCheck {
         subject,
-        lines: Lines::new(std::str::from_utf8(bytes).unwrap_or_default()),
+        lines: LineIndex::new(std::str::from_utf8(bytes).unwrap_or_default()),
         findings: Vec::new(),
         known: HashSet::new(),
         suppressed: HashMap::new(),
@@ -71,8 +71,8 @@ impl FileCheck<'_, '_> {
             Recognized::Sealed(envelope) => {
                 self.tally.values += 1;
                 self.tally.sealed += 1;
-                let judge = Judge::new(self.subject);
-                for (rule, message, next) in judge.keys(&envelope) {
+                let policy_check = PolicyCheck::new(self.subject);
+                for (rule, message, next) in policy_check.keys(&envelope) {
                     self.add(rule, message, next, spot);
                 }
             }
@@ -150,8 +150,8 @@ impl FileCheck<'_, '_> {
             let message = format!("the Secret holds more than {MOST_ENVELOPES} envelopes");
             self.add(RuleId::Oversize, message, None, whole);
         }
-        let judge = Judge::new(self.subject);
-        for (rule, message) in judge.secret(secret, &sealed) {
+        let policy_check = PolicyCheck::new(self.subject);
+        for (rule, message) in policy_check.secret(secret, &sealed) {
             self.add(rule, message, None, whole);
         }
     }
@@ -163,7 +163,7 @@ impl FileCheck<'_, '_> {
         label: &str,
         field: &Field<'_>,
         leave: bool,
-        sealed: &mut Vec<Opened>,
+        sealed: &mut Vec<OpenedValue>,
     ) -> usize {
         let path = field.path().to_string();
         let spot = spot(label, field, &path);
@@ -178,22 +178,28 @@ impl FileCheck<'_, '_> {
             }
             (Ok(_), Ok(value)) => value,
         };
-        let seat = Seat {
+        let manifest_field = ManifestField {
             secret,
             key: field.key(),
             leave,
             annotation: false,
         };
-        self.value(&value, field.section() == Section::Data, seat, spot, sealed)
+        self.value(
+            &value,
+            field.section() == Section::Data,
+            manifest_field,
+            spot,
+            sealed,
+        )
     }
 
     fn value(
         &mut self,
         value: &[u8],
         in_data: bool,
-        seat: Seat<'_, '_>,
+        manifest_field: ManifestField<'_, '_>,
         spot: Spot<'_>,
-        sealed: &mut Vec<Opened>,
+        sealed: &mut Vec<OpenedValue>,
     ) -> usize {
         let recognized = recognize(value);
         match &recognized {
@@ -207,19 +213,19 @@ impl FileCheck<'_, '_> {
             }
             Recognized::Sealed(envelope) => {
                 self.tally.sealed += 1;
-                let judge = Judge::new(self.subject);
-                let mut found = judge.keys(envelope);
-                found.extend(judge.place(&recognized, value, &seat));
+                let policy_check = PolicyCheck::new(self.subject);
+                let mut found = policy_check.keys(envelope);
+                found.extend(policy_check.place(&recognized, value, &manifest_field));
                 let refused = found.iter().any(|(rule, _, _)| !is_remark(*rule));
                 for (rule, message, next) in found {
                     self.add(rule, message, next, spot);
                 }
-                if refused || judge.stays_closed(&recognized, value, &seat) {
+                if refused || policy_check.stays_closed(&recognized, value, &manifest_field) {
                     return value.len();
                 }
                 let most = opened_len(envelope);
-                sealed.push(Opened {
-                    key: seat.key.to_owned(),
+                sealed.push(OpenedValue {
+                    key: manifest_field.key.to_owned(),
                     most,
                 });
                 most
@@ -233,7 +239,7 @@ impl FileCheck<'_, '_> {
         secret: &ManifestSecret<'_>,
         label: &str,
         left: &HashSet<&str>,
-        sealed: &mut Vec<Opened>,
+        sealed: &mut Vec<OpenedValue>,
     ) -> usize {
         let total: usize = secret
             .annotations()
@@ -284,13 +290,13 @@ impl FileCheck<'_, '_> {
                     spot,
                 );
             }
-            let seat = Seat {
+            let manifest_field = ManifestField {
                 secret,
                 key,
                 leave: left.contains(key),
                 annotation: true,
             };
-            most += self.value(value.text.as_bytes(), false, seat, spot, sealed);
+            most += self.value(value.text.as_bytes(), false, manifest_field, spot, sealed);
         }
         most
     }

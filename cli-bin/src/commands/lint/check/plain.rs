@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use jwe_envelope::{HiddenEnvelope, ParseError, Recognized, hidden_envelope, recognize};
 use secret_walker::WalkError;
 
-use super::say::{FileCheck, Spot};
-use crate::commands::lint::judge::rewrite_command;
+use super::findings::{FileCheck, Spot};
+use crate::commands::lint::policy_check::rewrite_command;
 use crate::project::lint::rules::RuleId;
 use crate::sealing::other_tools::OtherTool;
 use crate::text::printable;

@@ -1,12 +1,12 @@
 //! Findings for the log of a GitHub job: workflow commands, which are shown beside the lines of a pull request.
 use std::fmt::Write as _;
 
-use crate::commands::lint::finding::Outcome;
+use crate::commands::lint::finding::LintOutcome;
 use crate::project::lint::rules::Level;
 use crate::text::one_line;
 
 /// One command a line. What does not count is not in it.
-pub fn print(outcome: &Outcome) -> String {
+pub fn print(outcome: &LintOutcome) -> String {
     let mut text = String::new();
     let shown = outcome
         .findings

@@ -3,12 +3,12 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::commands::lint::finding::Outcome;
+use crate::commands::lint::finding::LintOutcome;
 use crate::project::lint::rules::Level;
 use crate::text::one_line;
 
 /// One list. What does not count is not in it.
-pub fn print(outcome: &Outcome) -> String {
+pub fn print(outcome: &LintOutcome) -> String {
     // Two issues with one fingerprint would be shown as one.
     let mut known: HashMap<String, usize> = HashMap::new();
     let issues: Vec<Value> = outcome

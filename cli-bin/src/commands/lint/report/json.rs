@@ -1,12 +1,12 @@
 //! Findings for programs; `schemas/cli/lint.schema.json` describes them.
 use serde_json::{Value, json};
 
-use crate::commands::lint::finding::{Finding, Outcome};
+use crate::commands::lint::finding::{Finding, LintOutcome};
 use crate::project::lint::rules::Level;
 use crate::text::one_line;
 
 /// One JSON object.
-pub fn print(outcome: &Outcome) -> String {
+pub fn print(outcome: &LintOutcome) -> String {
     let findings: Vec<Value> = outcome.findings.iter().map(one).collect();
     let report = json!({
         "version": 1,

@@ -1,8 +1,8 @@
 //! Findings for code scanning: SARIF 2.1.0, <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
 use serde_json::{Value, json};
 
-use crate::commands::lint::finding::{Finding, Outcome};
-use crate::project::lint::rules::{Level, Rule, RuleId};
+use crate::commands::lint::finding::{Finding, LintOutcome};
+use crate::project::lint::rules::{Level, LintRule, RuleId};
 use crate::text::one_line;
 
 const HELP: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/lint.md");
@@ -11,7 +11,7 @@ const HELP: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/lint.m
 const MOST_RESULTS: usize = 25_000;
 
 /// One log with one run. Neither values nor excerpts are in it.
-pub fn print(outcome: &Outcome) -> String {
+pub fn print(outcome: &LintOutcome) -> String {
     let rules: Vec<Value> = RuleId::ALL
         .iter()
         .map(|rule| descriptor(rule.rule()))
@@ -60,7 +60,7 @@ fn notification(level: &str, text: &str) -> Value {
     json!({ "level": level, "message": { "text": one_line(text) } })
 }
 
-fn descriptor(rule: &Rule) -> Value {
+fn descriptor(rule: &LintRule) -> Value {
     json!({
         "id": rule.id,
         "name": pascal(rule.id),

@@ -3,12 +3,12 @@ use std::fmt::Write as _;
 
 use super::Paint;
 use crate::cli::lint::LintFormat;
-use crate::commands::lint::finding::{Finding, Outcome};
+use crate::commands::lint::finding::{Finding, LintOutcome};
 use crate::project::lint::rules::{Level, RuleId};
 use crate::text::{one_line, printable};
 
 /// Every finding with its line and next step, then the sums and what was not checked.
-pub fn print(outcome: &Outcome, paint: Paint) -> String {
+pub fn print(outcome: &LintOutcome, paint: Paint) -> String {
     let mut text = String::new();
     let shown = outcome
         .findings
@@ -57,7 +57,7 @@ fn one(text: &mut String, finding: &Finding, paint: Paint) {
     let _ = writeln!(text, "next: {}\n", one_line(&finding.next));
 }
 
-fn summary(text: &mut String, outcome: &Outcome, paint: Paint) {
+fn summary(text: &mut String, outcome: &LintOutcome, paint: Paint) {
     let tally = &outcome.tally;
     let _ = writeln!(
         text,
@@ -115,7 +115,7 @@ fn summary(text: &mut String, outcome: &Outcome, paint: Paint) {
 }
 
 /// What does not count, by rule and reason.
-fn allowed(outcome: &Outcome) -> Vec<(RuleId, &str, usize)> {
+fn allowed(outcome: &LintOutcome) -> Vec<(RuleId, &str, usize)> {
     let mut sums: std::collections::BTreeMap<(RuleId, &str), usize> =
         std::collections::BTreeMap::new();
     for finding in &outcome.findings {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::cluster::{Cluster, KubectlOutput};
 use crate::cli::ReportFormat;
-use crate::cli::doctor::Args;
-use crate::cli::subject::Subject;
+use crate::cli::doctor::DoctorArgs;
+use crate::cli::subject::RightHolder;
 use crate::failure::{Exit, Failure};
 use crate::io::Io;
 use crate::text::one_line;
@@ -19,8 +19,8 @@ use crate::text::one_line;
 /// # Errors
 /// Exit 2 when kubectl cannot be run, exit 4 when the namespaces or the rights may not be asked for.
 pub(super) fn run(
-    who: &Subject,
-    args: &Args,
+    who: &RightHolder,
+    args: &DoctorArgs,
     cluster: &Cluster,
     io: &mut Io<'_>,
 ) -> Result<Exit, Failure> {
@@ -60,7 +60,7 @@ pub(super) fn run(
     Ok(Exit::Done)
 }
 
-fn text(who: &Subject, everywhere: bool, allowed: &[String], asked: usize) -> String {
+fn text(who: &RightHolder, everywhere: bool, allowed: &[String], asked: usize) -> String {
     let who = who.to_string();
     let who = one_line(&who);
     if everywhere {
@@ -82,7 +82,7 @@ fn text(who: &Subject, everywhere: bool, allowed: &[String], asked: usize) -> St
 /// What the API server's authorizer answers for a namespace, or for all of them at once.
 fn may_unseal(
     cluster: &Cluster,
-    who: &Subject,
+    who: &RightHolder,
     namespace: Option<&str>,
 ) -> anyhow::Result<Result<bool, KubectlOutput>> {
     let (user, groups) = identity(who);
@@ -107,12 +107,12 @@ fn may_unseal(
 }
 
 /// User and groups, as the API server authenticates them.
-fn identity(who: &Subject) -> (String, Vec<String>) {
+fn identity(who: &RightHolder) -> (String, Vec<String>) {
     let everyone = "system:authenticated".to_owned();
     match who {
-        Subject::User(name) => (name.clone(), vec![everyone]),
-        Subject::Group(name) => (String::new(), vec![name.clone(), everyone]),
-        Subject::ServiceAccount { namespace, name } => (
+        RightHolder::User(name) => (name.clone(), vec![everyone]),
+        RightHolder::Group(name) => (String::new(), vec![name.clone(), everyone]),
+        RightHolder::ServiceAccount { namespace, name } => (
             format!("system:serviceaccount:{namespace}:{name}"),
             vec![
                 "system:serviceaccounts".to_owned(),

@@ -1,20 +1,20 @@
 //! The signature beside an envelope, as far as a file can tell: by the signers of the policy, or those whom the user trusts.
 use jwe_envelope::Envelope;
 
-use super::{Judge, Seat, Verdict};
+use super::{Issue, ManifestField, PolicyCheck};
 use crate::project::lint::rules::RuleId;
 use crate::sealing::signing;
 use crate::text::printable;
 
-impl Judge<'_, '_> {
+impl PolicyCheck<'_, '_> {
     /// What is wrong with the signature of an envelope, wherever the envelope goes; unless that is said already.
     pub(super) fn signature(
         &self,
         envelope: &Envelope<'_>,
-        seat: &Seat<'_, '_>,
-        found: &[Verdict],
-    ) -> Option<Verdict> {
-        let said = |(rule, _, _): &Verdict| {
+        manifest_field: &ManifestField<'_, '_>,
+        found: &[Issue],
+    ) -> Option<Issue> {
+        let said = |(rule, _, _): &Issue| {
             matches!(
                 rule,
                 RuleId::SignerNotAllowed | RuleId::Unsigned | RuleId::WrongSignature
@@ -23,11 +23,11 @@ impl Judge<'_, '_> {
         if found.iter().any(said) {
             return None;
         }
-        let name = signing::annotation_of(seat.key);
-        let Some(text) = seat.secret.annotation(&name) else {
+        let name = signing::annotation_of(manifest_field.key);
+        let Some(text) = manifest_field.secret.annotation(&name) else {
             let demanded = self
                 .subject
-                .governing
+                .path_rules
                 .rule
                 .is_some_and(|(rule, _)| rule.signed);
             return demanded.then(|| {

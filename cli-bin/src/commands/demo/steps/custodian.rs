@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::setting::{Setting, Values};
 use crate::commands::demo::people::{Person, said};
-use crate::commands::demo::screen::Screen;
-use crate::commands::demo::{api_server, certificates, files};
+use crate::commands::demo::transcript::Transcript;
+use crate::commands::demo::{certificates, files, review_sender};
 
 /// The custodian's manifest, seen from the repository.
 pub(super) const MANIFEST: &str = "payments/db.yaml";
@@ -24,26 +24,26 @@ rules:
 ";
 
 /// Seals the manifest in place and returns what the cluster must get.
-pub(super) fn play(
-    screen: &mut Screen<'_>,
+pub(super) fn run(
+    transcript: &mut Transcript<'_>,
     setting: &Setting<'_>,
     fingerprint: &str,
 ) -> anyhow::Result<Values> {
-    screen.act(2, "The custodian trusts the key and seals a manifest")?;
+    transcript.step(2, "The custodian trusts the key and seals a manifest")?;
     let repository = setting.repository();
     let person = setting.person("custodian", &repository)?;
     let (plain, mut values) = manifest()?;
     files::write(&repository.join(".privy.yaml"), PROJECT)?;
     files::write(&repository.join(MANIFEST), &plain)?;
 
-    trust(screen, &person, fingerprint)?;
+    trust(transcript, &person, fingerprint)?;
 
-    person.privy_done(screen, &["seal", "-i", MANIFEST], None)?;
+    person.privy_done(transcript, &["seal", "-i", MANIFEST], None)?;
     let sealed = files::read(&repository.join(MANIFEST))?;
-    show(screen, &sealed)?;
-    check_sealed(screen, &plain, &sealed, &values)?;
+    show(transcript, &sealed)?;
+    check_sealed(transcript, &plain, &sealed, &values)?;
 
-    add_a_field(screen, &person, &repository, &sealed)?;
+    add_a_field(transcript, &person, &repository, &sealed)?;
     values.insert("api-token".into(), TOKEN.into());
     Ok(values)
 }
@@ -87,10 +87,14 @@ stringData:
     ))
 }
 
-fn trust(screen: &mut Screen<'_>, person: &Person, fingerprint: &str) -> anyhow::Result<()> {
-    let early = person.privy(screen, &["seal", "-i", MANIFEST], None)?;
-    screen.answer(&said(&early))?;
-    screen.claim(
+fn trust(
+    transcript: &mut Transcript<'_>,
+    person: &Person,
+    fingerprint: &str,
+) -> anyhow::Result<()> {
+    let early = person.privy(transcript, &["seal", "-i", MANIFEST], None)?;
+    transcript.answer(&said(&early))?;
+    transcript.claim(
         early.status.code() == Some(2) && said(&early).contains("privy key trust"),
         "refused (exit 2): a key that comes with a repository is not yet a key to trust",
     )?;
@@ -101,44 +105,44 @@ fn trust(screen: &mut Screen<'_>, person: &Person, fingerprint: &str) -> anyhow:
         .context("the fingerprint does not begin with five digits")?;
     let wrong = format!("{:05}{}", (first + 1) % 100_000, &fingerprint[5..]);
     let other = person.privy(
-        screen,
+        transcript,
         &["key", "trust", CARD, "--fingerprint", &wrong],
         None,
     )?;
-    screen.answer(&said(&other))?;
-    screen.claim(
+    transcript.answer(&said(&other))?;
+    transcript.claim(
         !other.status.success(),
         "refused: one digit differs from what the key manager read out",
     )?;
     person.privy_done(
-        screen,
+        transcript,
         &["key", "trust", CARD, "--fingerprint", fingerprint],
         None,
     )?;
-    screen.claim(true, "trusted, in the custodian's own configuration")
+    transcript.claim(true, "trusted, in the custodian's own configuration")
 }
 
-fn show(screen: &mut Screen<'_>, manifest: &str) -> anyhow::Result<()> {
+fn show(transcript: &mut Transcript<'_>, manifest: &str) -> anyhow::Result<()> {
     for line in manifest.lines() {
-        screen.quote(line)?;
+        transcript.quote(line)?;
     }
     Ok(())
 }
 
 fn check_sealed(
-    screen: &mut Screen<'_>,
+    transcript: &mut Transcript<'_>,
     plain: &str,
     sealed: &str,
     values: &Values,
 ) -> anyhow::Result<()> {
-    let object = api_server::object(sealed)?;
+    let object = review_sender::object(sealed)?;
     let mut count = 0;
     for name in values.keys() {
-        if api_server::field(&object, name)?.starts_with(b"eyJlbmMiOi") {
+        if review_sender::field(&object, name)?.starts_with(b"eyJlbmMiOi") {
             count += 1;
         }
     }
-    screen.claim_equal(
+    transcript.claim_equal(
         count,
         values.len(),
         "every value is an envelope of RFC 7516, JWE",
@@ -147,7 +151,7 @@ fn check_sealed(
         .values()
         .filter(|value| !value.is_empty())
         .all(|value| !occurs(sealed, value));
-    screen.claim(
+    transcript.claim(
         hidden,
         "no value is left in the file, neither as text nor in base64",
     )?;
@@ -164,28 +168,32 @@ fn check_sealed(
             })
             .collect()
     };
-    screen.claim(
+    transcript.claim(
         outside(plain) == outside(sealed),
         "comments, order and layout are as they were",
     )
 }
 
 fn add_a_field(
-    screen: &mut Screen<'_>,
+    transcript: &mut Transcript<'_>,
     person: &Person,
     repository: &Path,
     sealed: &str,
 ) -> anyhow::Result<()> {
-    screen.say("One more field, later, by someone who cannot open the others:")?;
+    transcript.say("One more field, later, by someone who cannot open the others:")?;
     files::write_private(&repository.join("token.txt"), TOKEN)?;
-    person.privy_done(screen, &["set", MANIFEST, "api-token"], Some("token.txt"))?;
+    person.privy_done(
+        transcript,
+        &["set", MANIFEST, "api-token"],
+        Some("token.txt"),
+    )?;
     std::fs::remove_file(repository.join("token.txt"))?;
     let after = files::read(&repository.join(MANIFEST))?;
     let kept = sealed
         .lines()
         .all(|line| after.lines().any(|other| other == line));
-    let more = api_server::fields(&api_server::object(&after)?).len();
-    screen.claim(
+    let more = review_sender::fields(&review_sender::object(&after)?).len();
+    transcript.claim(
         kept && more == 5,
         "five fields now; the lines of the other four are the same, byte for byte",
     )

@@ -13,14 +13,14 @@ use crate::failure::Failure;
 const BEGIN: &str = "SEALED.";
 
 /// A text with its sealed values covered, and what is under the covers.
-pub(super) struct Cover {
+pub(super) struct Placeholders {
     /// Tells the placeholders of this edit from any other text.
     mark: String,
     /// Envelopes, as they are written, by placeholder.
     envelopes: Vec<(String, String)>,
 }
 
-impl Cover {
+impl Placeholders {
     /// Covers the envelopes of a manifest whose text this is.
     pub(super) fn over(manifest: &Manifest<'_>, source: &str) -> (Self, Zeroizing<String>) {
         let mark = loop {
@@ -157,19 +157,19 @@ stringData:
     #[test]
     fn what_was_covered_comes_back_byte_by_byte() {
         let manifest = Manifest::parse(FILE.as_bytes()).unwrap();
-        let (cover, text) = Cover::over(&manifest, FILE);
+        let (placeholders, text) = Placeholders::over(&manifest, FILE);
         assert_eq!(text.matches(BEGIN).count(), 3, "{}", *text);
         assert!(!text.contains("eyJhb") && !text.contains("ZXlK") && text.contains("c: hunter2"));
-        assert_eq!(*cover.lift(&text).unwrap(), FILE);
+        assert_eq!(*placeholders.lift(&text).unwrap(), FILE);
     }
 
     #[test]
     fn a_changed_placeholder_is_no_value() {
         let manifest = Manifest::parse(FILE.as_bytes()).unwrap();
-        let (cover, text) = Cover::over(&manifest, FILE);
+        let (placeholders, text) = Placeholders::over(&manifest, FILE);
         let broken = text.replacen("-0000", "-000", 1);
-        assert!(cover.lift(&broken).is_err());
-        assert!(cover.is_remnant(b"SEALED.pass"));
-        assert!(!cover.is_remnant(b"hunter2"));
+        assert!(placeholders.lift(&broken).is_err());
+        assert!(placeholders.is_remnant(b"SEALED.pass"));
+        assert!(!placeholders.is_remnant(b"hunter2"));
     }
 }

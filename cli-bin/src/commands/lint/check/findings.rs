@@ -3,8 +3,8 @@ use std::collections::{HashMap, HashSet};
 
 use secret_walker::{Field, ManifestSecret, WalkError, validate_key};
 
-use crate::commands::lint::finding::{Finding, Lines, Tally};
-use crate::commands::lint::subject::Subject;
+use crate::commands::lint::finding::{Finding, LineIndex, Tally};
+use crate::commands::lint::subject::LintSubject;
 use crate::project::lint::rules::RuleId;
 use crate::text::printable;
 
@@ -19,8 +19,8 @@ pub(super) struct Spot<'s> {
 
 /// The check of one file, and what it found so far.
 pub(super) struct FileCheck<'c, 's> {
-    pub(super) subject: &'c Subject<'s>,
-    pub(super) lines: Lines<'c>,
+    pub(super) subject: &'c LintSubject<'s>,
+    pub(super) lines: LineIndex<'c>,
     pub(super) findings: Vec<Finding>,
     pub(super) known: HashSet<Finding>,
     /// Why findings of a rule do not count in this file, by rules that were asked about.
@@ -96,11 +96,11 @@ impl FileCheck<'_, '_> {
         if !self.subject.setup.checks(finding.rule) {
             return;
         }
-        let governing = &self.subject.governing;
+        let path_rules = &self.subject.path_rules;
         let reason = self
             .suppressed
             .entry(finding.rule)
-            .or_insert_with(|| governing.reason_for(finding.rule).map(str::to_owned));
+            .or_insert_with(|| path_rules.reason_for(finding.rule).map(str::to_owned));
         finding.suppressed.clone_from(reason);
         if self.known.insert(finding.clone()) {
             self.findings.push(finding);

@@ -1,13 +1,13 @@
 //! What the keys of an envelope give cause to say.
 use jwe_envelope::{Envelope, KeyManagement};
 
-use super::{Judge, Verdict};
+use super::{Issue, PolicyCheck};
 use crate::project::lint::rules::RuleId;
 use crate::text::printable;
 
-impl Judge<'_, '_> {
+impl PolicyCheck<'_, '_> {
     /// What the keys of an envelope give cause to say, wherever it stands.
-    pub fn keys(&self, envelope: &Envelope<'_>) -> Vec<Verdict> {
+    pub fn keys(&self, envelope: &Envelope<'_>) -> Vec<Issue> {
         let mut found = Vec::new();
         let setup = self.subject.setup;
         let kids = || {
@@ -43,7 +43,7 @@ impl Judge<'_, '_> {
                 ));
             }
         }
-        if let Some((rule, allowed)) = self.subject.governing.rule
+        if let Some((rule, allowed)) = self.subject.path_rules.rule
             && let Some(card) = cards.first()
             && allowed.iter().any(|known| !known.is_empty())
             && !kids().any(|kid| allowed.iter().any(|known| known.contains(kid)))

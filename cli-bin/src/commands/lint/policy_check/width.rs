@@ -2,19 +2,19 @@
 use jwe_envelope::{Binding, Envelope, Scope};
 use unseal_policy::width::Width;
 
-use super::Judge;
-use super::target::Verdict;
-use super::words::{describe, plausible};
+use super::PolicyCheck;
+use super::cluster_place::Issue;
+use super::messages::{describe, plausible};
 use crate::project::lint::rules::RuleId;
 use crate::text::printable;
 
-impl Judge<'_, '_> {
+impl PolicyCheck<'_, '_> {
     /// Whether it opens in more places than the configuration allows.
-    pub fn width(&self, envelope: &Envelope<'_>) -> Option<Verdict> {
+    pub fn width(&self, envelope: &Envelope<'_>) -> Option<Issue> {
         let binding = envelope.binding()?;
-        let rule = self.subject.governing.rule.map(|(rule, _)| rule);
+        let rule = self.subject.path_rules.rule.map(|(rule, _)| rule);
         let width = width(binding, rule.and_then(|rule| rule.namespace.as_deref()));
-        let widest = self.subject.governing.widest();
+        let widest = self.subject.path_rules.widest();
         if width > widest {
             return Some((
                 RuleId::WideScope,

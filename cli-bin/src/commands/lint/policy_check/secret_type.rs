@@ -4,14 +4,18 @@ use std::collections::HashSet;
 use secret_walker::{AdmittedSecret, ManifestSecret};
 use unseal_policy::secret_type;
 
-use super::Judge;
-use crate::commands::lint::subject::Opened;
+use super::PolicyCheck;
+use crate::commands::lint::subject::OpenedValue;
 use crate::project::lint::rules::RuleId;
 use crate::text::printable;
 
-impl Judge<'_, '_> {
+impl PolicyCheck<'_, '_> {
     /// What holds for the Secret as a whole: its type, and values whose Secret is never forwarded.
-    pub fn secret(&self, secret: &ManifestSecret<'_>, sealed: &[Opened]) -> Vec<(RuleId, String)> {
+    pub fn secret(
+        &self,
+        secret: &ManifestSecret<'_>,
+        sealed: &[OpenedValue],
+    ) -> Vec<(RuleId, String)> {
         if sealed.is_empty() {
             return Vec::new();
         }

@@ -15,14 +15,14 @@ use crate::io::{Io, files};
 use crate::text::Shown as _;
 
 /// A private folder with the file that is edited. Wiped when dropped, and on the signals that end a process.
-pub(super) struct Workshop {
+pub(super) struct EditorSession {
     folder: TempDir,
     file: PathBuf,
     #[cfg(unix)]
     watch: Option<watch::Watch>,
 }
 
-impl Workshop {
+impl EditorSession {
     /// For a file that is called as `original` is, so that the editor knows its kind.
     ///
     /// # Errors
@@ -124,7 +124,7 @@ impl Workshop {
     }
 }
 
-impl Drop for Workshop {
+impl Drop for EditorSession {
     fn drop(&mut self) {
         wipe(self.folder.path());
         #[cfg(unix)]
@@ -256,7 +256,7 @@ fn start(editor: &OsString, flags: &[&str], file: &Path) -> std::io::Result<Exit
 /// Signals that end a process end the plaintext first.
 #[cfg(unix)]
 mod watch {
-    use crate::commands::edit::workshop::wipe;
+    use crate::commands::edit::session::wipe;
     use std::path::Path;
     use std::thread::JoinHandle;
 

@@ -7,20 +7,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const INTERRUPTED: i32 = 130;
 
 /// What must not outlive the play.
-pub(super) struct Curtain {
+pub(super) struct CleanupGuard {
     webhook: Mutex<Option<Child>>,
     /// The folder to remove; none when it is to be kept.
     folder: Option<PathBuf>,
 }
 
-impl Curtain {
+impl CleanupGuard {
     /// Falls when the process is interrupted or told to end.
     pub(super) fn new(folder: Option<&Path>) -> anyhow::Result<Arc<Self>> {
-        let curtain = Arc::new(Self {
+        let cleanup = Arc::new(Self {
             webhook: Mutex::new(None),
             folder: folder.map(Path::to_owned),
         });
-        let watched = Arc::clone(&curtain);
+        let watched = Arc::clone(&cleanup);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -35,7 +35,7 @@ impl Curtain {
             }
             std::process::exit(INTERRUPTED);
         });
-        Ok(curtain)
+        Ok(cleanup)
     }
 
     /// Starts the webhook and takes charge of it, in one step that no interruption divides.

@@ -3,40 +3,43 @@ use std::net::SocketAddr;
 
 use super::foreign;
 use super::setting::Setting;
-use crate::commands::demo::api_server::ApiServer;
 use crate::commands::demo::certificates::Authority;
 use crate::commands::demo::http::TlsCaller;
-use crate::commands::demo::screen::Screen;
+use crate::commands::demo::review_sender::ReviewSender;
+use crate::commands::demo::transcript::Transcript;
 use crate::commands::demo::{files, webhook};
 
 /// The name in the API server's client certificate.
 pub(super) const CALLER: &str = "kube-apiserver";
 
 /// The cluster: a running webhook and who may call it.
-pub(super) struct Site {
+pub(super) struct DemoCluster {
     /// The process.
     pub(super) webhook: webhook::Webhook,
     /// The cluster's certificate authority.
     pub(super) authority: Authority,
     /// The only caller that the webhook serves.
-    pub(super) api_server: ApiServer,
+    pub(super) review_sender: ReviewSender,
 }
 
 /// Writes certificates and configuration and starts the webhook.
-pub(super) fn play(screen: &mut Screen<'_>, setting: &Setting<'_>) -> anyhow::Result<Site> {
-    screen.act(4, "The cluster administrator runs the webhook")?;
+pub(super) fn run(
+    transcript: &mut Transcript<'_>,
+    setting: &Setting<'_>,
+) -> anyhow::Result<DemoCluster> {
+    transcript.step(4, "The cluster administrator runs the webhook")?;
     let folder = setting.cluster();
     let authority = Authority::new("privy demo cluster CA")?;
     authority.write(&folder.join("ca.crt"))?;
     authority.write_server(&folder.join("tls.crt"), &folder.join("tls.key"))?;
 
-    screen.command("privy-webhook --config webhook.yaml")?;
-    let webhook = webhook::start(setting.webhook, &folder, setting.curtain, configuration)?;
+    transcript.command("privy-webhook --config webhook.yaml")?;
+    let webhook = webhook::start(setting.webhook, &folder, setting.cleanup, configuration)?;
     for line in files::read(&folder.join("webhook.yaml"))?.lines() {
-        screen.quote(line)?;
+        transcript.quote(line)?;
     }
     let ready = webhook.ready_after.as_millis();
-    screen.claim(
+    transcript.claim(
         true,
         &format!(
             "a process of its own, ready after {ready} ms, behind TLS 1.3 at {}",
@@ -46,10 +49,10 @@ pub(super) fn play(screen: &mut Screen<'_>, setting: &Setting<'_>) -> anyhow::Re
 
     let identity = authority.client(CALLER)?;
     let caller = TlsCaller::new(webhook.address, authority.certificate(), Some(&identity))?;
-    Ok(Site {
+    Ok(DemoCluster {
         webhook,
         authority,
-        api_server: ApiServer::new(caller),
+        review_sender: ReviewSender::new(caller),
     })
 }
 

@@ -4,11 +4,14 @@ use jwe_envelope::KeyCard;
 
 use super::setting::Setting;
 use crate::commands::demo::files;
-use crate::commands::demo::screen::Screen;
+use crate::commands::demo::transcript::Transcript;
 
 /// Makes the key and returns the fingerprint that the key manager reads over the telephone.
-pub(super) fn play(screen: &mut Screen<'_>, setting: &Setting<'_>) -> anyhow::Result<String> {
-    screen.act(
+pub(super) fn run(
+    transcript: &mut Transcript<'_>,
+    setting: &Setting<'_>,
+) -> anyhow::Result<String> {
+    transcript.step(
         1,
         "The key manager makes a key and publishes its public half",
     )?;
@@ -16,7 +19,7 @@ pub(super) fn play(screen: &mut Screen<'_>, setting: &Setting<'_>) -> anyhow::Re
     let person = setting.person("key-manager", &folder)?;
     std::fs::create_dir_all(setting.repository().join("keys"))?;
     person.privy_done(
-        screen,
+        transcript,
         &[
             "key",
             "generate",
@@ -34,7 +37,7 @@ pub(super) fn play(screen: &mut Screen<'_>, setting: &Setting<'_>) -> anyhow::Re
         None,
     )?;
 
-    screen.claim(
+    transcript.claim(
         files::is_private(&folder.join("payments.pem"))?,
         "the private key is a file that only its owner may read",
     )?;
@@ -46,7 +49,7 @@ pub(super) fn play(screen: &mut Screen<'_>, setting: &Setting<'_>) -> anyhow::Re
         keys.iter()
             .all(|key| private.iter().all(|name| key.get(name).is_none()))
     });
-    screen.claim(
+    transcript.claim(
         public_alone,
         "the key card in Git holds only the public half",
     )?;
@@ -58,9 +61,9 @@ pub(super) fn play(screen: &mut Screen<'_>, setting: &Setting<'_>) -> anyhow::Re
         .spoken_fingerprint()
         .groups()
         .map(|group| format!("{group:05}"));
-    screen.say("The fingerprint, for the telephone:")?;
+    transcript.say("The fingerprint, for the telephone:")?;
     for line in groups.chunks(6) {
-        screen.quote(&line.join("  "))?;
+        transcript.quote(&line.join("  "))?;
     }
     Ok(groups.join(" "))
 }

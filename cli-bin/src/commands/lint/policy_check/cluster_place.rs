@@ -5,11 +5,11 @@ use secret_walker::ManifestSecret;
 use crate::project::lint::rules::RuleId;
 
 /// A rule, what is wrong, and the next step where it is not the rule's own.
-pub type Verdict = (RuleId, String, Option<String>);
+pub type Issue = (RuleId, String, Option<String>);
 
 /// Where a value sits in a manifest.
 #[derive(Clone, Copy, Debug)]
-pub struct Seat<'m, 'a> {
+pub struct ManifestField<'m, 'a> {
     /// Its Secret.
     pub secret: &'m ManifestSecret<'a>,
     /// Its key.
@@ -22,7 +22,7 @@ pub struct Seat<'m, 'a> {
 
 /// Where a value will be in a cluster.
 #[derive(Clone, Debug)]
-pub struct Target<'t> {
+pub struct ClusterPlace<'t> {
     /// `None` where nothing says.
     pub namespace: Option<String>,
     /// The name, or what a generated name begins with.
@@ -39,7 +39,7 @@ pub struct Target<'t> {
     pub openable: bool,
 }
 
-impl Target<'_> {
+impl ClusterPlace<'_> {
     /// The name as a place is checked with.
     pub fn name(&self) -> ObjectName<'_> {
         if self.generated {

@@ -4,43 +4,48 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::administrator::{CALLER, Site};
+use super::administrator::{CALLER, DemoCluster};
 use super::setting::{Setting, Values};
 use super::{cluster, custodian};
-use crate::commands::demo::api_server;
-use crate::commands::demo::certificates::{Authority, Identity};
+use crate::commands::demo::certificates::{Authority, CallerIdentity};
 use crate::commands::demo::http::TlsCaller;
-use crate::commands::demo::screen::Screen;
+use crate::commands::demo::review_sender;
+use crate::commands::demo::transcript::Transcript;
 
 /// Tries what must not work.
-pub(super) fn play(
-    screen: &mut Screen<'_>,
+pub(super) fn run(
+    transcript: &mut Transcript<'_>,
     setting: &Setting<'_>,
-    site: &mut Site,
+    site: &mut DemoCluster,
     sealed: &Values,
 ) -> anyhow::Result<()> {
-    screen.act(6, "What everyone else gets")?;
+    transcript.step(6, "What everyone else gets")?;
     let object = cluster::load(setting, custodian::MANIFEST)?;
 
-    screen.say("The manifest, copied into a namespace of one's own:")?;
+    transcript.say("The manifest, copied into a namespace of one's own:")?;
     let mut copy = object.clone();
     copy["metadata"]["namespace"] = "mallory".into();
-    let uid = denied(screen, site, &copy, &["mallory"])?;
-    screen.claim_equal(
+    let uid = denied(transcript, site, &copy, &["mallory"])?;
+    transcript.claim_equal(
         cluster::unwraps(site, &uid)?,
         0,
         "refused before any key was used",
     )?;
 
-    screen.say("One character of one envelope changed; the other four are sound:")?;
-    denied(screen, site, &damage(&object, "password")?, &["password"])?;
+    transcript.say("One character of one envelope changed; the other four are sound:")?;
+    denied(
+        transcript,
+        site,
+        &damage(&object, "password")?,
+        &["password"],
+    )?;
 
-    screen.say("Callers other than the API server, with the same review:")?;
+    transcript.say("Callers other than the API server, with the same review:")?;
     let other = Authority::new("another CA")?;
-    stranger(screen, site, &object, None, "without a certificate")?;
+    stranger(transcript, site, &object, None, "without a certificate")?;
     let forged = other.client(CALLER)?;
     stranger(
-        screen,
+        transcript,
         site,
         &object,
         Some(&forged),
@@ -48,7 +53,7 @@ pub(super) fn play(
     )?;
     let node = site.authority.client("system:node:worker-1")?;
     stranger(
-        screen,
+        transcript,
         site,
         &object,
         Some(&node),
@@ -60,37 +65,39 @@ pub(super) fn play(
         .values()
         .filter(|value| !value.is_empty())
         .all(|value| !custodian::occurs(&output, value));
-    screen.claim(
+    transcript.claim(
         silent && !output.is_empty(),
         "nothing that the webhook wrote, log or audit, holds any of the values",
     )
 }
 
 fn denied(
-    screen: &mut Screen<'_>,
-    site: &mut Site,
+    transcript: &mut Transcript<'_>,
+    site: &mut DemoCluster,
     object: &Value,
     words: &[&str],
 ) -> anyhow::Result<String> {
-    let verdict = site.api_server.review(object, None)?;
-    screen.claim(
-        !verdict.allowed && verdict.patched.is_empty() && verdict.code == Some(403),
+    let review_answer = site.review_sender.review(object, None)?;
+    transcript.claim(
+        !review_answer.allowed
+            && review_answer.patched.is_empty()
+            && review_answer.code == Some(403),
         "denied as a whole, nothing is patched (403):",
     )?;
-    screen.answer(&verdict.message)?;
+    transcript.answer(&review_answer.message)?;
     for word in words {
         anyhow::ensure!(
-            verdict.message.contains(word),
+            review_answer.message.contains(word),
             "the denial does not speak of {word:?}: {}",
-            verdict.message
+            review_answer.message
         );
     }
-    Ok(verdict.uid)
+    Ok(review_answer.uid)
 }
 
 /// The object with one character of a field's ciphertext replaced by another.
 fn damage(object: &Value, name: &str) -> anyhow::Result<Value> {
-    let envelope = String::from_utf8(api_server::field(object, name)?)?;
+    let envelope = String::from_utf8(review_sender::field(object, name)?)?;
     let mut parts: Vec<String> = envelope.split('.').map(str::to_owned).collect();
     let ciphertext = parts.get_mut(3).context("the envelope is not compact")?;
     let replacement = if ciphertext.starts_with('A') {
@@ -105,14 +112,14 @@ fn damage(object: &Value, name: &str) -> anyhow::Result<Value> {
 }
 
 fn stranger(
-    screen: &mut Screen<'_>,
-    site: &mut Site,
+    transcript: &mut Transcript<'_>,
+    site: &mut DemoCluster,
     object: &Value,
-    identity: Option<&Identity>,
+    identity: Option<&CallerIdentity>,
     who: &str,
 ) -> anyhow::Result<()> {
     let caller = TlsCaller::new(site.webhook.address, site.authority.certificate(), identity)?;
-    let answer = site.api_server.ask_as(&caller, object);
+    let answer = site.review_sender.ask_as(&caller, object);
     let (refused, words) = if let Ok(answer) = &answer {
         let refused = matches!(answer.status, 401 | 403);
         (refused, format!("HTTP {}", answer.status))
@@ -122,5 +129,5 @@ fn stranger(
         let words = alert.as_ref().map_or_else(String::new, ToString::to_string);
         (alert.is_some(), words)
     };
-    screen.claim(refused, &format!("{who}: turned away ({words})"))
+    transcript.claim(refused, &format!("{who}: turned away ({words})"))
 }

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use jwe_envelope::{Binding, Scope};
 use unseal_policy::decide::{Code, Refusal};
 
-use super::target::{Target, Verdict};
+use super::cluster_place::{ClusterPlace, Issue};
 use crate::project::lint::rules::RuleId;
 use crate::text::printable;
 
-pub(super) fn verdict(refusal: Refusal) -> Verdict {
+pub(super) fn issue(refusal: Refusal) -> Issue {
     let kid = refusal
         .kid
         .map(|kid| format!(" (key {:?})", printable(&kid, 64)));
@@ -59,7 +59,7 @@ fn rule_of(code: Code) -> RuleId {
     }
 }
 
-pub(super) fn unbound() -> Verdict {
+pub(super) fn unbound() -> Issue {
     (
         RuleId::Unbound,
         "the envelope is bound to no place".to_owned(),
@@ -67,7 +67,7 @@ pub(super) fn unbound() -> Verdict {
     )
 }
 
-pub(super) fn no_namespace(target: &Target<'_>) -> Verdict {
+pub(super) fn no_namespace(target: &ClusterPlace<'_>) -> Issue {
     (
         RuleId::NoNamespace,
         format!(
@@ -79,7 +79,7 @@ pub(super) fn no_namespace(target: &Target<'_>) -> Verdict {
 }
 
 /// Says which kustomization a decision is about.
-pub(super) fn through(mut found: Vec<Verdict>, target: &Target<'_>) -> Vec<Verdict> {
+pub(super) fn through(mut found: Vec<Issue>, target: &ClusterPlace<'_>) -> Vec<Issue> {
     let Some(through) = target.through else {
         return found;
     };

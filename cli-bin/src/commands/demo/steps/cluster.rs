@@ -2,32 +2,32 @@
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::administrator::Site;
+use super::administrator::DemoCluster;
 use super::setting::{Setting, Values};
 use super::{custodian, foreign};
-use crate::commands::demo::api_server::Verdict;
-use crate::commands::demo::screen::Screen;
-use crate::commands::demo::{api_server, files};
+use crate::commands::demo::review_sender::ReviewAnswer;
+use crate::commands::demo::transcript::Transcript;
+use crate::commands::demo::{files, review_sender};
 
 /// Applies both manifests and compares what arrives with what was sealed.
-pub(super) fn play(
-    screen: &mut Screen<'_>,
+pub(super) fn run(
+    transcript: &mut Transcript<'_>,
     setting: &Setting<'_>,
-    site: &mut Site,
+    site: &mut DemoCluster,
     sealed: &Values,
     foreign: &Values,
 ) -> anyhow::Result<()> {
-    screen.act(
+    transcript.step(
         5,
         "The manifests are applied; the API server asks the webhook",
     )?;
-    screen.say(
+    transcript.say(
         "No API server is here: this program plays it. It sends the AdmissionReview that an API server \
          sends, over TLS 1.3 and with a client certificate, and applies the patch that comes back.",
     )?;
     let object = load(setting, custodian::MANIFEST)?;
-    let verdict = apply(
-        screen,
+    let review_answer = apply(
+        transcript,
         setting,
         site,
         custodian::MANIFEST,
@@ -35,41 +35,41 @@ pub(super) fn play(
         None,
         sealed,
     )?;
-    let unwraps = self::unwraps(site, &verdict.uid)?;
-    screen.claim_equal(
+    let unwraps = self::unwraps(site, &review_answer.uid)?;
+    transcript.claim_equal(
         unwraps,
         2,
         "two private-key operations for five fields: one for each act of sealing",
     )?;
-    audit(screen, site, &verdict)?;
+    audit(transcript, site, &review_answer)?;
 
-    screen.say("Applied again, as GitOps does every few minutes:")?;
+    transcript.say("Applied again, as GitOps does every few minutes:")?;
     let again = apply(
-        screen,
+        transcript,
         setting,
         site,
         custodian::MANIFEST,
         &object,
-        Some(&verdict.stored),
+        Some(&review_answer.stored),
         sealed,
     )?;
-    screen.claim_equal(
+    transcript.claim_equal(
         self::unwraps(site, &again.uid)?,
         0,
         "the content keys are cached: no key operation",
     )?;
     let stored = site
-        .api_server
-        .review(&verdict.stored, Some(&verdict.stored))?;
-    screen.claim(
+        .review_sender
+        .review(&review_answer.stored, Some(&review_answer.stored))?;
+    transcript.claim(
         stored.allowed && stored.patched.is_empty(),
         "what is stored is plain: asked about it, the webhook changes nothing",
     )?;
 
-    screen.gap()?;
+    transcript.gap()?;
     let object = load(setting, foreign::MANIFEST)?;
     apply(
-        screen,
+        transcript,
         setting,
         site,
         foreign::MANIFEST,
@@ -82,38 +82,38 @@ pub(super) fn play(
 
 /// The object of a manifest in the repository.
 pub(super) fn load(setting: &Setting<'_>, manifest: &str) -> anyhow::Result<Value> {
-    api_server::object(&files::read(&setting.repository().join(manifest))?)
+    review_sender::object(&files::read(&setting.repository().join(manifest))?)
 }
 
 fn apply(
-    screen: &mut Screen<'_>,
+    transcript: &mut Transcript<'_>,
     setting: &Setting<'_>,
-    site: &mut Site,
+    site: &mut DemoCluster,
     manifest: &str,
     object: &Value,
     old: Option<&Value>,
     values: &Values,
-) -> anyhow::Result<Verdict> {
-    screen.command(&format!("kubectl apply -f {manifest}"))?;
-    let verdict = site.api_server.review(object, old)?;
-    screen.claim(
-        verdict.allowed,
+) -> anyhow::Result<ReviewAnswer> {
+    transcript.command(&format!("kubectl apply -f {manifest}"))?;
+    let review_answer = site.review_sender.review(object, old)?;
+    transcript.claim(
+        review_answer.allowed,
         &format!(
             "allowed; the patch replaces {} values and nothing else {}",
-            verdict.patched.len(),
-            verdict.message
+            review_answer.patched.len(),
+            review_answer.message
         ),
     )?;
     if old.is_none() {
-        screen.quote(&format!(
+        transcript.quote(&format!(
             "{:<14}{:<26}{}",
             "field", "in Git", "in the cluster"
         ))?;
         for (name, value) in values {
-            let envelope = api_server::field(object, name)?;
+            let envelope = review_sender::field(object, name)?;
             let start = String::from_utf8_lossy(&envelope[..envelope.len().min(12)]).into_owned();
             let sealed = format!("{start}... {:>5} B", envelope.len());
-            let patched = verdict
+            let patched = review_answer
                 .patched
                 .get(name)
                 .context("a field was left sealed")?;
@@ -122,18 +122,18 @@ fn apply(
             } else {
                 masked(patched)
             };
-            screen.quote(&format!("{name:<14}{sealed:<26}{opened}"))?;
+            transcript.quote(&format!("{name:<14}{sealed:<26}{opened}"))?;
             anyhow::ensure!(
                 patched == value,
                 "field {name:?} did not arrive as it was sealed"
             );
         }
     }
-    screen.claim(
-        verdict.patched == *values,
+    transcript.claim(
+        review_answer.patched == *values,
         "every value arrived byte for byte as it was sealed",
     )?;
-    Ok(verdict)
+    Ok(review_answer)
 }
 
 fn masked(value: &[u8]) -> String {
@@ -155,7 +155,7 @@ fn shown(value: &[u8]) -> String {
 }
 
 /// Private-key operations of one review, as its audit line counts them.
-pub(super) fn unwraps(site: &Site, uid: &str) -> anyhow::Result<u64> {
+pub(super) fn unwraps(site: &DemoCluster, uid: &str) -> anyhow::Result<u64> {
     let line = site.webhook.audit_line(uid)?;
     line["unwraps"]
         .as_u64()
@@ -163,10 +163,14 @@ pub(super) fn unwraps(site: &Site, uid: &str) -> anyhow::Result<u64> {
 }
 
 /// Shows the audit line with the first of its fields, and without what is long and known.
-fn audit(screen: &mut Screen<'_>, site: &Site, verdict: &Verdict) -> anyhow::Result<()> {
-    let mut line = site.webhook.audit_line(&verdict.uid)?;
-    screen.claim(
-        line["user"] == api_server::USER,
+fn audit(
+    transcript: &mut Transcript<'_>,
+    site: &DemoCluster,
+    review_answer: &ReviewAnswer,
+) -> anyhow::Result<()> {
+    let mut line = site.webhook.audit_line(&review_answer.uid)?;
+    transcript.claim(
+        line["user"] == review_sender::USER,
         "one audit line says who applied what, with which key; never a value (cut here):",
     )?;
     if let Some(line) = line.as_object_mut() {
@@ -177,5 +181,5 @@ fn audit(screen: &mut Screen<'_>, site: &Site, verdict: &Verdict) -> anyhow::Res
             fields.truncate(1);
         }
     }
-    screen.answer(&line.to_string().replace(',', ", "))
+    transcript.answer(&line.to_string().replace(',', ", "))
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::commands::demo::curtain::Curtain;
+use crate::commands::demo::cleanup::CleanupGuard;
 use crate::commands::demo::people::Person;
 
 /// Where the play takes place.
@@ -15,7 +15,7 @@ pub(crate) struct Setting<'a> {
     /// The temporary folder.
     pub(crate) root: &'a Path,
     /// What ends the webhook, whatever happens.
-    pub(crate) curtain: &'a Arc<Curtain>,
+    pub(crate) cleanup: &'a Arc<CleanupGuard>,
     /// Whether opened values are printed.
     pub(crate) show: bool,
     /// Whether the folder stays.

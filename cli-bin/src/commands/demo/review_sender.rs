@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::http::{Answer, TlsCaller};
+use super::http::{HttpAnswer, TlsCaller};
 
 /// Who applies the manifest, as the API server tells the webhook.
 pub(super) const USER: &str = "system:serviceaccount:gitops:deployer";
@@ -15,13 +15,13 @@ pub(super) const USER: &str = "system:serviceaccount:gitops:deployer";
 const PATH: &str = "/mutate?timeout=10s";
 
 /// Sends reviews, one after the other.
-pub(super) struct ApiServer {
+pub(super) struct ReviewSender {
     caller: TlsCaller,
     sent: u32,
 }
 
 /// What the webhook said to one review.
-pub(super) struct Verdict {
+pub(super) struct ReviewAnswer {
     /// The uid of the review.
     pub(super) uid: String,
     /// Whether the Secret may be stored.
@@ -36,7 +36,7 @@ pub(super) struct Verdict {
     pub(super) stored: Value,
 }
 
-impl ApiServer {
+impl ReviewSender {
     /// An API server that calls as `caller`.
     pub(super) fn new(caller: TlsCaller) -> Self {
         Self { caller, sent: 0 }
@@ -47,7 +47,7 @@ impl ApiServer {
         &mut self,
         object: &Value,
         old: Option<&Value>,
-    ) -> anyhow::Result<Verdict> {
+    ) -> anyhow::Result<ReviewAnswer> {
         let (uid, body) = self.next_review(object, old)?;
         let answer = self
             .caller
@@ -60,11 +60,15 @@ impl ApiServer {
         );
         let answer: Value =
             serde_json::from_slice(&answer.body).context("the webhook's answer is no JSON")?;
-        verdict(uid, object, &answer)
+        review_answer(uid, object, &answer)
     }
 
     /// The same question from another caller; what comes back is not looked into.
-    pub(super) fn ask_as(&mut self, caller: &TlsCaller, object: &Value) -> anyhow::Result<Answer> {
+    pub(super) fn ask_as(
+        &mut self,
+        caller: &TlsCaller,
+        object: &Value,
+    ) -> anyhow::Result<HttpAnswer> {
         let (_, body) = self.next_review(object, None)?;
         caller.post(PATH, &body)
     }
@@ -155,7 +159,7 @@ fn review(uid: &str, object: &Value, old: Option<&Value>) -> anyhow::Result<Valu
     }))
 }
 
-fn verdict(uid: String, object: &Value, answer: &Value) -> anyhow::Result<Verdict> {
+fn review_answer(uid: String, object: &Value, answer: &Value) -> anyhow::Result<ReviewAnswer> {
     ensure!(
         answer["kind"] == "AdmissionReview" && answer["apiVersion"] == "admission.k8s.io/v1",
         "the webhook's answer is no AdmissionReview v1"
@@ -186,7 +190,7 @@ fn verdict(uid: String, object: &Value, answer: &Value) -> anyhow::Result<Verdic
             );
         }
     }
-    Ok(Verdict {
+    Ok(ReviewAnswer {
         uid,
         allowed,
         code: response["status"]["code"].as_u64(),
@@ -251,9 +255,13 @@ stringData: {b: B}
     #[test]
     fn applies_a_replacement() {
         let patch = json!([{ "op": "replace", "path": "/data/a", "value": "Wg==" }]);
-        let verdict = verdict("1".into(), &object(MANIFEST).unwrap(), &answer(&patch)).unwrap();
-        assert_eq!(verdict.patched["a"], b"Z");
-        assert_eq!(verdict.stored["data"], json!({ "a": "Wg==", "b": "Qg==" }));
+        let review_answer =
+            review_answer("1".into(), &object(MANIFEST).unwrap(), &answer(&patch)).unwrap();
+        assert_eq!(review_answer.patched["a"], b"Z");
+        assert_eq!(
+            review_answer.stored["data"],
+            json!({ "a": "Wg==", "b": "Qg==" })
+        );
     }
 
     #[test]
@@ -265,7 +273,7 @@ stringData: {b: B}
             json!([{ "op": "replace", "path": "/data/a", "value": "no base64" }]),
         ] {
             assert!(
-                verdict("1".into(), &object(MANIFEST).unwrap(), &answer(&patch)).is_err(),
+                review_answer("1".into(), &object(MANIFEST).unwrap(), &answer(&patch)).is_err(),
                 "{patch}"
             );
         }
@@ -273,6 +281,8 @@ stringData: {b: B}
 
     #[test]
     fn refuses_the_answer_to_another_review() {
-        assert!(verdict("2".into(), &object(MANIFEST).unwrap(), &answer(&json!([]))).is_err());
+        assert!(
+            review_answer("2".into(), &object(MANIFEST).unwrap(), &answer(&json!([]))).is_err()
+        );
     }
 }

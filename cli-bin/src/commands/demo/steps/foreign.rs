@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::setting::{Setting, Values};
 use crate::commands::demo::files;
-use crate::commands::demo::screen::Screen;
+use crate::commands::demo::transcript::Transcript;
 
 /// The manifest, seen from the repository.
 pub(super) const MANIFEST: &str = "payments/orders.yaml";
@@ -22,8 +22,11 @@ const THROW_AWAY_PRIVATE: &str =
 const VALUES: &str = include_str!("../../../../../examples/foreign/values.json");
 
 /// Puts the fixture into the repository and returns what the cluster must get.
-pub(super) fn play(screen: &mut Screen<'_>, setting: &Setting<'_>) -> anyhow::Result<Values> {
-    screen.act(3, "Another team seals with jose-util and jwcrypto")?;
+pub(super) fn run(
+    transcript: &mut Transcript<'_>,
+    setting: &Setting<'_>,
+) -> anyhow::Result<Values> {
+    transcript.step(3, "Another team seals with jose-util and jwcrypto")?;
     let repository = setting.repository();
     files::write(&repository.join(MANIFEST), SECRET)?;
     files::write(&repository.join(PUBLIC_KEY), PUBLIC)?;
@@ -38,17 +41,17 @@ pub(super) fn play(screen: &mut Screen<'_>, setting: &Setting<'_>) -> anyhow::Re
         .collect::<Result<Values, base64::DecodeError>>()
         .context("the fixture's values are not base64")?;
 
-    screen.say(
+    transcript.say(
         "Made beforehand by Go's jose-util and Python's jwcrypto, and shipped with this program together with \
          a throw-away key. JWE is a standard: what seals need not be ours.",
     )?;
     for line in SECRET.lines().filter(|line| line.starts_with("  ")) {
-        screen.quote(line)?;
+        transcript.quote(line)?;
     }
     let person = setting.person("custodian", &repository)?;
-    let report = person.privy_done(screen, &["inspect", MANIFEST], None)?;
+    let report = person.privy_done(transcript, &["inspect", MANIFEST], None)?;
     for line in report.lines() {
-        screen.quote(line)?;
+        transcript.quote(line)?;
     }
     let read = values.keys().all(|name| {
         let field = format!("stringData/{name} ");
@@ -56,7 +59,7 @@ pub(super) fn play(screen: &mut Screen<'_>, setting: &Setting<'_>) -> anyhow::Re
             .lines()
             .any(|line| line.contains(&field) && line.contains("sealed"))
     });
-    screen.claim(
+    transcript.claim(
         read,
         "privy reads what all four say of themselves, without any key",
     )?;

@@ -13,13 +13,13 @@ const GREEN: &str = "32";
 const CYAN: &str = "36";
 
 /// Where the play is shown.
-pub(super) struct Screen<'a> {
+pub(super) struct Transcript<'a> {
     out: &'a mut dyn Write,
     color: bool,
     claims: usize,
 }
 
-impl<'a> Screen<'a> {
+impl<'a> Transcript<'a> {
     /// Shows on `out`.
     pub(super) fn new(out: &'a mut dyn Write, color: bool) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl<'a> Screen<'a> {
     }
 
     /// The heading of an act.
-    pub(super) fn act(&mut self, number: usize, title: &str) -> anyhow::Result<()> {
+    pub(super) fn step(&mut self, number: usize, title: &str) -> anyhow::Result<()> {
         let text = self.paint(BOLD, &format!("{number}  {title}"));
         self.raw(&format!("\n{text}\n"))
     }
@@ -221,14 +221,14 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_the_screen() {
         let mut out = Vec::new();
-        let mut screen = Screen::new(&mut out, false);
+        let mut transcript = Transcript::new(&mut out, false);
         let long = "word ".repeat(60) + &"x".repeat(300);
-        screen.title(&long).unwrap();
-        screen.say(&long).unwrap();
-        screen.quote(&long).unwrap();
-        screen.answer(&long).unwrap();
-        screen.claim(true, &long).unwrap();
-        screen
+        transcript.title(&long).unwrap();
+        transcript.say(&long).unwrap();
+        transcript.quote(&long).unwrap();
+        transcript.answer(&long).unwrap();
+        transcript.claim(true, &long).unwrap();
+        transcript
             .command("privy key trust card.json --fingerprint \"12345 12345 12345 12345 12345 12345 12345 12345\" --replace")
             .unwrap();
         let text = String::from_utf8(out).unwrap();
@@ -241,10 +241,10 @@ mod tests {
     #[test]
     fn a_claim_that_does_not_hold_ends_the_play() {
         let mut out = Vec::new();
-        let mut screen = Screen::new(&mut out, false);
-        assert!(screen.claim(false, "pigs fly").is_err());
-        assert!(screen.claim_equal(1, 2, "one is two").is_err());
-        assert_eq!(screen.claims(), 0);
+        let mut transcript = Transcript::new(&mut out, false);
+        assert!(transcript.claim(false, "pigs fly").is_err());
+        assert!(transcript.claim_equal(1, 2, "one is two").is_err());
+        assert_eq!(transcript.claims(), 0);
         assert!(out.is_empty());
     }
 

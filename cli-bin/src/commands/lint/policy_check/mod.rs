@@ -1,10 +1,10 @@
 //! What an envelope says of itself, held against keys, policy and place: by the webhook's own decision.
+mod cluster_place;
 mod keys;
-mod kind;
+mod messages;
+mod secret_type;
 mod signature;
-mod target;
 mod width;
-mod words;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -20,24 +20,24 @@ use unseal_policy::decide::{
 };
 use unseal_policy::filter::{EXEMPT_NAMESPACES, forwards};
 
-pub use self::target::{Seat, Target, Verdict};
-pub use self::words::rewrite_command;
-use self::words::{no_namespace, plausible, through, unbound, verdict};
+pub use self::cluster_place::{ClusterPlace, Issue, ManifestField};
+pub use self::messages::rewrite_command;
+use self::messages::{issue, no_namespace, plausible, through, unbound};
 use super::kustomize::Placement;
-use super::subject::Subject;
+use super::subject::LintSubject;
 use crate::project::lint::rules::RuleId;
 use crate::sealing::signing;
 use crate::text::printable;
 
 /// Judges the envelopes of one file.
 #[derive(Debug)]
-pub struct Judge<'j, 's> {
-    subject: &'j Subject<'s>,
+pub struct PolicyCheck<'j, 's> {
+    subject: &'j LintSubject<'s>,
 }
 
-impl<'j, 's> Judge<'j, 's> {
+impl<'j, 's> PolicyCheck<'j, 's> {
     /// For this file.
-    pub fn new(subject: &'j Subject<'s>) -> Self {
+    pub fn new(subject: &'j LintSubject<'s>) -> Self {
         Self { subject }
     }
 
@@ -46,32 +46,32 @@ impl<'j, 's> Judge<'j, 's> {
         &self,
         recognized: &Recognized<'_>,
         value: &[u8],
-        seat: &Seat<'_, '_>,
-    ) -> Vec<Verdict> {
+        manifest_field: &ManifestField<'_, '_>,
+    ) -> Vec<Issue> {
         let Recognized::Sealed(envelope) = recognized else {
             return Vec::new();
         };
-        if seat.leave {
-            return self.refused_although_left(recognized, value, seat);
+        if manifest_field.leave {
+            return self.refused_although_left(recognized, value, manifest_field);
         }
-        let mut found = self.filter(envelope, value, seat.annotation);
+        let mut found = self.filter(envelope, value, manifest_field.annotation);
         found.extend(self.width(envelope));
         for placement in &self.subject.placements {
-            let target = Target {
+            let target = ClusterPlace {
                 openable: is_openable_form(value),
-                ..self.target(seat.secret, seat.key, placement)
+                ..self.target(manifest_field.secret, manifest_field.key, placement)
             };
-            for verdict in self.target_verdicts(recognized, &target) {
-                let said = verdict.0 == RuleId::NotOpenable
+            for issue in self.issues_in_place(recognized, &target) {
+                let said = issue.0 == RuleId::NotOpenable
                     && found.iter().any(|(rule, _, _)| {
                         matches!(rule, RuleId::NotOpenable | RuleId::SlipsPastFilter)
                     });
-                if !said && !found.contains(&verdict) {
-                    found.push(verdict);
+                if !said && !found.contains(&issue) {
+                    found.push(issue);
                 }
             }
         }
-        let signature = self.signature(envelope, seat, &found);
+        let signature = self.signature(envelope, manifest_field, &found);
         found.extend(signature);
         found
     }
@@ -82,14 +82,19 @@ impl<'j, 's> Judge<'j, 's> {
         &self,
         recognized: &Recognized<'_>,
         value: &[u8],
-        seat: &Seat<'_, '_>,
-    ) -> Vec<Verdict> {
+        manifest_field: &ManifestField<'_, '_>,
+    ) -> Vec<Issue> {
         let mut found = Vec::new();
-        self.decide_left(recognized, value, seat, |decision| match decision {
-            Ok(Decision::Refuse(refusal)) => found.push(verdict(refusal)),
-            Ok(Decision::Leave(_) | Decision::Unwrap { .. }) => {}
-            Err(target) => found.push(no_namespace(target)),
-        });
+        self.decide_left(
+            recognized,
+            value,
+            manifest_field,
+            |decision| match decision {
+                Ok(Decision::Refuse(refusal)) => found.push(issue(refusal)),
+                Ok(Decision::Leave(_) | Decision::Unwrap { .. }) => {}
+                Err(target) => found.push(no_namespace(target)),
+            },
+        );
         found
     }
 
@@ -98,15 +103,15 @@ impl<'j, 's> Judge<'j, 's> {
         &self,
         recognized: &Recognized<'_>,
         value: &[u8],
-        seat: &Seat<'_, '_>,
+        manifest_field: &ManifestField<'_, '_>,
     ) -> bool {
         let mut opened = false;
-        if seat.leave {
-            self.decide_left(recognized, value, seat, |decision| {
+        if manifest_field.leave {
+            self.decide_left(recognized, value, manifest_field, |decision| {
                 opened |= matches!(decision, Ok(Decision::Unwrap { .. }));
             });
         }
-        seat.leave && !opened
+        manifest_field.leave && !opened
     }
 
     /// Decides about a value that is to be left closed, in every place that Kustomize gives it; `Err` where nothing says
@@ -115,8 +120,8 @@ impl<'j, 's> Judge<'j, 's> {
         &self,
         recognized: &Recognized<'_>,
         value: &[u8],
-        seat: &Seat<'_, '_>,
-        mut each: impl FnMut(Result<Decision<Attempts<'_>>, &Target<'_>>),
+        manifest_field: &ManifestField<'_, '_>,
+        mut each: impl FnMut(Result<Decision<Attempts<'_>>, &ClusterPlace<'_>>),
     ) {
         let setup = self.subject.setup;
         let Recognized::Sealed(envelope) = recognized else {
@@ -127,7 +132,7 @@ impl<'j, 's> Judge<'j, 's> {
             return;
         }
         for placement in &self.subject.placements {
-            let target = self.target(seat.secret, seat.key, placement);
+            let target = self.target(manifest_field.secret, manifest_field.key, placement);
             let Some(namespace) = &target.namespace else {
                 each(Err(&target));
                 continue;
@@ -155,11 +160,11 @@ impl<'j, 's> Judge<'j, 's> {
     }
 
     /// What is wrong with an envelope in one place of a cluster.
-    pub fn target_verdicts(
+    pub fn issues_in_place(
         &self,
         recognized: &Recognized<'_>,
-        target: &Target<'_>,
-    ) -> Vec<Verdict> {
+        target: &ClusterPlace<'_>,
+    ) -> Vec<Issue> {
         let mut found = Vec::new();
         let binding = match recognized {
             Recognized::Sealed(envelope) => envelope.binding(),
@@ -220,7 +225,7 @@ impl<'j, 's> Judge<'j, 's> {
             ) => {}
             Decision::Refuse(refusal) => {
                 let unknown = refusal.code == Code::UnknownKey;
-                found.push(verdict(refusal));
+                found.push(issue(refusal));
                 // The key does not mention the place.
                 if unknown && let Some(binding) = binding {
                     found.extend(self.without_keys(binding, &site));
@@ -230,7 +235,7 @@ impl<'j, 's> Judge<'j, 's> {
                 if let Some(Objection::UnlessStored(refusal) | Objection::Warned(refusal)) =
                     objection
                 {
-                    found.push(verdict(refusal));
+                    found.push(issue(refusal));
                 }
                 if binding.is_none() && !setup.by_policy {
                     found.push(unbound());
@@ -247,10 +252,10 @@ impl<'j, 's> Judge<'j, 's> {
         secret: &'t ManifestSecret<'_>,
         key: &'t str,
         placement: &'t Placement,
-    ) -> Target<'t> {
+    ) -> ClusterPlace<'t> {
         let rule = self
             .subject
-            .governing
+            .path_rules
             .rule
             .and_then(|(rule, _)| rule.namespace.clone());
         let namespace = placement
@@ -271,7 +276,7 @@ impl<'j, 's> Judge<'j, 's> {
         } else {
             format!("{}{name}{}", placement.prefix, placement.suffix)
         };
-        Target {
+        ClusterPlace {
             namespace,
             name,
             generated,
@@ -285,7 +290,7 @@ impl<'j, 's> Judge<'j, 's> {
     }
 
     /// Whether the webhook would be asked about the value at all, and would open a value of its form.
-    pub fn filter(&self, envelope: &Envelope<'_>, value: &[u8], annotation: bool) -> Vec<Verdict> {
+    pub fn filter(&self, envelope: &Envelope<'_>, value: &[u8], annotation: bool) -> Vec<Issue> {
         let mut found = Vec::new();
         if !annotation && !forwards(value) {
             found.push((
@@ -328,8 +333,8 @@ impl<'j, 's> Judge<'j, 's> {
     }
 
     /// The clusters that `.privy.yaml` names must be among those of the envelope.
-    fn clusters(&self, binding: Option<&Binding>) -> Option<Verdict> {
-        let (rule, _) = self.subject.governing.rule?;
+    fn clusters(&self, binding: Option<&Binding>) -> Option<Issue> {
+        let (rule, _) = self.subject.path_rules.rule?;
         let audience = binding?.audience();
         if self.subject.setup.by_policy || audience.is_empty() {
             return None;
@@ -350,7 +355,7 @@ impl<'j, 's> Judge<'j, 's> {
     }
 
     /// What a binding tells by itself, where the key is not known.
-    fn without_keys(&self, binding: &Binding, site: &Site<'_>) -> Vec<Verdict> {
+    fn without_keys(&self, binding: &Binding, site: &Site<'_>) -> Vec<Issue> {
         let mut found = Vec::new();
         if let Err(mismatch) = binding.check_place(site.place()) {
             found.push((RuleId::WrongPlace, mismatch.to_string(), None));
